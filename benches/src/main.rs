@@ -1,0 +1,2 @@
+//! The load generator and the comparison against other servers.
+fn main() {}

@@ -1,0 +1,8 @@
+//! Larder as a library: a node can be embedded. `ARCHITECTURE.md` maps the rooms.
+
+pub mod base;
+pub mod command;
+pub mod config;
+pub mod net;
+pub mod store;
+pub mod types;
