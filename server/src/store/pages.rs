@@ -1,0 +1,211 @@
+//! Memory for the arenas: segments of 16 KiB that stripes take from one pool and give back to it.
+//!
+//! The pool maps slabs of 2 MiB. A segment that comes back is kept warm for the next taker; beyond a few, its pages
+//! are returned to the system at once, so that what expired or was deleted shows in the resident set.
+
+use parking_lot::Mutex;
+use std::ptr::NonNull;
+
+/// Bytes in a segment. Small, so that 256 stripes can share a budget of a few MiB without waste.
+pub const SEGMENT_BYTES: usize = 16 * 1024;
+
+/// Bytes the pool asks of the system at a time: one huge page.
+const SLAB_BYTES: usize = 2 * 1024 * 1024;
+
+/// Free segments whose pages are kept for the next taker.
+const WARM_MAX: usize = 64;
+
+/// From this many bytes on, slabs ask for huge pages: they make a lookup among ten million keys a third cheaper, and
+/// cost up to a segment of resident memory a stripe, which a small node should not spend.
+const HUGE_FROM_BYTES: usize = 256 * 1024 * 1024;
+
+/// A segment: [`SEGMENT_BYTES`] of memory, aligned to its size, that one owner holds.
+pub struct Segment(NonNull<u8>);
+
+// SAFETY: a segment is plain memory with one owner; nothing about it belongs to a thread.
+unsafe impl Send for Segment {}
+
+impl Segment {
+    /// The first byte.
+    pub fn base(&self) -> *mut u8 {
+        self.0.as_ptr()
+    }
+}
+
+/// The pool of a node.
+#[derive(Default)]
+pub struct Pool {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    free: Vec<Segment>,
+    /// Slabs asked of the system, for `Drop`.
+    slabs: Vec<NonNull<u8>>,
+}
+
+// SAFETY: as for `Segment`; the slabs are only freed when nobody can hold a segment of them.
+unsafe impl Send for Inner {}
+
+impl Pool {
+    /// Takes a segment. Its contents are arbitrary.
+    ///
+    /// Aborts as every allocation does when the system has no memory left.
+    pub fn take(&self) -> Segment {
+        let mut inner = self.inner.lock();
+        if inner.free.is_empty() {
+            let slab = system::map(SLAB_BYTES);
+            if inner.slabs.len() * SLAB_BYTES >= HUGE_FROM_BYTES {
+                system::want_huge(slab, SLAB_BYTES);
+            } else {
+                system::want_small(slab, SLAB_BYTES);
+            }
+            inner.slabs.push(slab);
+            // Reversed, so that segments are handed out by rising address.
+            for at in (0..SLAB_BYTES).step_by(SEGMENT_BYTES).rev() {
+                // SAFETY: `at` is inside the slab.
+                inner.free.push(Segment(unsafe { slab.add(at) }));
+            }
+        }
+        inner.free.pop().expect("a slab has been added")
+    }
+
+    /// Gives a segment back.
+    pub fn give(&self, segment: Segment) {
+        let mut inner = self.inner.lock();
+        if inner.free.len() >= WARM_MAX {
+            system::discard(segment.0, SEGMENT_BYTES);
+            // Cold ones go to the bottom, warm ones are handed out first.
+            let bottom = inner.free.len();
+            inner.free.push(segment);
+            inner.free.swap(0, bottom);
+        } else {
+            inner.free.push(segment);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let inner = self.inner.get_mut();
+        // A segment still out there keeps its slab: leaking is sound, unmapping would not be.
+        if inner.free.len() * SEGMENT_BYTES == inner.slabs.len() * SLAB_BYTES {
+            for &slab in &inner.slabs {
+                system::unmap(slab, SLAB_BYTES);
+            }
+        }
+    }
+}
+
+/// The system's calls.
+#[cfg(all(unix, not(miri)))]
+mod system {
+    use std::ptr::{NonNull, null_mut};
+
+    /// Maps `bytes` (a power of two), aligned to `bytes`, not yet resident.
+    pub fn map(bytes: usize) -> NonNull<u8> {
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+        let start = unsafe {
+            libc::mmap(
+                null_mut(),
+                bytes * 2,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            std::alloc::handle_alloc_error(std::alloc::Layout::from_size_align(bytes, bytes).expect("a power of two"));
+        }
+        let start = start as usize;
+        let aligned = (start + bytes - 1) & !(bytes - 1);
+        let end = start + bytes * 2;
+        // SAFETY: both pieces belong to the mapping just made and lie outside of the part kept.
+        unsafe {
+            if aligned > start {
+                libc::munmap(start as *mut _, aligned - start);
+            }
+            libc::munmap((aligned + bytes) as *mut _, end - aligned - bytes);
+        }
+        NonNull::new(aligned as *mut u8).expect("a mapping is never at address 0")
+    }
+
+    pub fn unmap(at: NonNull<u8>, bytes: usize) {
+        // SAFETY: the caller owns the mapping and holds no reference into it.
+        unsafe { libc::munmap(at.as_ptr().cast(), bytes) };
+    }
+
+    /// Lets the system take the pages; the next write finds zeros.
+    pub fn discard(at: NonNull<u8>, bytes: usize) {
+        // SAFETY: the caller owns the bytes and needs their contents no more.
+        unsafe { libc::madvise(at.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
+    }
+
+    #[cfg(target_os = "linux")]
+    pub fn want_huge(at: NonNull<u8>, bytes: usize) {
+        // SAFETY: advice about memory the caller owns.
+        unsafe { libc::madvise(at.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
+    }
+
+    #[cfg(target_os = "linux")]
+    pub fn want_small(at: NonNull<u8>, bytes: usize) {
+        // SAFETY: advice about memory the caller owns.
+        unsafe { libc::madvise(at.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE) };
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn want_huge(_: NonNull<u8>, _: usize) {}
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn want_small(_: NonNull<u8>, _: usize) {}
+}
+
+/// The same on the allocator, for systems without `mmap` and for Miri.
+#[cfg(not(all(unix, not(miri))))]
+mod system {
+    use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+    use std::ptr::NonNull;
+
+    fn layout(bytes: usize) -> Layout {
+        Layout::from_size_align(bytes, bytes).expect("a power of two")
+    }
+
+    pub fn map(bytes: usize) -> NonNull<u8> {
+        // SAFETY: the layout is not of size zero.
+        NonNull::new(unsafe { alloc(layout(bytes)) }).unwrap_or_else(|| handle_alloc_error(layout(bytes)))
+    }
+
+    pub fn unmap(at: NonNull<u8>, bytes: usize) {
+        // SAFETY: `map` made it with this layout.
+        unsafe { dealloc(at.as_ptr(), layout(bytes)) };
+    }
+
+    pub fn discard(_: NonNull<u8>, _: usize) {}
+
+    pub fn want_huge(_: NonNull<u8>, _: usize) {}
+
+    pub fn want_small(_: NonNull<u8>, _: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_aligned_distinct_and_reused() {
+        let pool = Pool::default();
+        let taken: Vec<Segment> = (0..300).map(|_| pool.take()).collect();
+        let mut bases: Vec<usize> = taken.iter().map(|s| s.base() as usize).collect();
+        bases.sort_unstable();
+        assert!(bases.iter().all(|b| b % SEGMENT_BYTES == 0));
+        assert!(bases.windows(2).all(|w| w[1] - w[0] >= SEGMENT_BYTES));
+        for segment in taken {
+            pool.give(segment);
+        }
+        let again = pool.take();
+        assert!(bases.contains(&(again.base() as usize)));
+        pool.give(again);
+    }
+}

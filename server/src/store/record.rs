@@ -1,0 +1,340 @@
+//! A record: the header, an expiry if there is one, the key, and the value, in one block of the arena.
+//!
+//! ```text
+//! header 8 | expiry in ms since 1970 (48 bits) and 16 spare bits, if any, 8 | length 4, if the key is long | key | value
+//! ```
+//! The functions here read and write raw memory and are private to the store; [`super::stripe`] hands out slices
+//! whose lifetime is the stripe's lock.
+
+use super::arena::{UNIT, UNITS_MIN};
+use super::header::{Header, SHORT_KEY_MAX, Shape};
+use std::ptr::NonNull;
+
+/// The longest value that lies in the record. Longer ones would leave holes that are hard to fill.
+pub const INLINE_MAX: usize = 1024;
+
+/// Expiry times are kept up to this one (the year 10 889); later ones mean the same as this one.
+pub const EXPIRY_MAX: u64 = (1 << 48) - 1;
+
+/// Bytes of a heap buffer's parts in the record: address, length, capacity.
+const HEAP_PARTS: usize = 8 + 4 + 4;
+
+/// A value as a reader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    Bytes(&'a [u8]),
+    Int(i64),
+}
+
+/// A value on its way into a record.
+pub enum New<'a> {
+    /// Bytes that came as they are: kept as an integer if they are the text of one.
+    Set(&'a [u8]),
+    /// Bytes that a command built; Redis calls them `raw` from then on.
+    Edited(&'a [u8]),
+    Int(i64),
+    /// A buffer that goes to the heap as it is.
+    Heap(Vec<u8>),
+}
+
+/// A value with its place decided.
+pub struct Placed<'a> {
+    pub shape: Shape,
+    /// Bytes it takes in the record.
+    pub len: usize,
+    part: Part<'a>,
+}
+
+enum Part<'a> {
+    Bytes(&'a [u8]),
+    Int(i64),
+    Heap(Vec<u8>),
+}
+
+impl<'a> New<'a> {
+    /// Decides where the value goes: as an integer, in the record, or on the heap.
+    pub fn place(self) -> Placed<'a> {
+        match self {
+            New::Int(n) => Placed { shape: Shape::Int, len: int_width(n), part: Part::Int(n) },
+            New::Heap(buffer) => Placed { shape: Shape::Heap, len: HEAP_PARTS, part: Part::Heap(buffer) },
+            New::Set(bytes) => match crate::base::number::parse_i64(bytes) {
+                Some(n) => New::Int(n).place(),
+                None if bytes.len() <= INLINE_MAX => {
+                    Placed { shape: Shape::Bytes, len: bytes.len(), part: Part::Bytes(bytes) }
+                }
+                None => New::Heap(bytes.to_vec()).place(),
+            },
+            New::Edited(bytes) if bytes.len() <= INLINE_MAX => {
+                Placed { shape: Shape::Edited, len: bytes.len(), part: Part::Bytes(bytes) }
+            }
+            New::Edited(bytes) => New::Heap(bytes.to_vec()).place(),
+        }
+    }
+}
+
+impl Placed<'_> {
+    /// Bytes on the heap beside the record.
+    pub fn heap_bytes(&self) -> usize {
+        match &self.part {
+            Part::Heap(buffer) => buffer.capacity(),
+            _ => 0,
+        }
+    }
+}
+
+/// Bytes an integer takes: none for 0, then 1, 2, 4 or 8.
+fn int_width(n: i64) -> usize {
+    match n {
+        0 => 0,
+        -0x80..=0x7F => 1,
+        -0x8000..=0x7FFF => 2,
+        -0x8000_0000..=0x7FFF_FFFF => 4,
+        _ => 8,
+    }
+}
+
+/// Units of a record with a key and a value of these lengths.
+pub fn units_for(key_len: usize, value_len: usize, expires: bool) -> usize {
+    let long = if key_len > SHORT_KEY_MAX { 4 } else { 0 };
+    let bytes = 8 + if expires { 8 } else { 0 } + long + key_len + value_len;
+    bytes.div_ceil(UNIT).max(UNITS_MIN)
+}
+
+/// Units of the record at an address.
+pub(super) fn units(at: NonNull<u8>) -> usize {
+    let header = header(at);
+    units_for(key_len(at), header.value_len(), header.expires())
+}
+
+/// Writes a record into a block of the right size. The heap buffer of a value passes to the record.
+pub(super) fn write(at: NonNull<u8>, header: Header, expiry: Option<u64>, key: &[u8], value: Placed<'_>) {
+    set_header(at, header);
+    // SAFETY: the block was sized by `units_for` with the same key, value and expiry.
+    unsafe {
+        let mut to = at.as_ptr().add(8);
+        if header.expires() {
+            to.cast::<u64>().write(expiry.unwrap_or(0).min(EXPIRY_MAX));
+            to = to.add(8);
+        }
+        if key.len() > SHORT_KEY_MAX {
+            to.cast::<u32>().write_unaligned(key.len() as u32);
+            to = to.add(4);
+        }
+        to.copy_from_nonoverlapping(key.as_ptr(), key.len());
+        to = to.add(key.len());
+        match value.part {
+            Part::Bytes(bytes) => to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()),
+            Part::Int(n) => to.copy_from_nonoverlapping(n.to_le_bytes().as_ptr(), value.len),
+            Part::Heap(buffer) => write_heap(to, buffer),
+        }
+    }
+}
+
+/// # Safety
+///
+/// `to` has room for the parts.
+unsafe fn write_heap(to: *mut u8, buffer: Vec<u8>) {
+    let mut buffer = std::mem::ManuallyDrop::new(buffer);
+    let (len, capacity) = (buffer.len() as u32, buffer.capacity().min(u32::MAX as usize) as u32);
+    // SAFETY: the caller vouches for the room; the fields may lie unaligned.
+    unsafe {
+        to.cast::<*mut u8>().write_unaligned(buffer.as_mut_ptr());
+        to.add(8).cast::<u32>().write_unaligned(len);
+        to.add(12).cast::<u32>().write_unaligned(capacity);
+    }
+}
+
+/// The buffer of a heap value, owned; the record must be overwritten or freed next.
+pub(super) fn take_heap(at: NonNull<u8>) -> Vec<u8> {
+    debug_assert_eq!(header(at).shape(), Shape::Heap);
+    let parts = value_start(at);
+    // SAFETY: `write_heap` put the parts of a `Vec` here, and the caller gives up the record.
+    unsafe {
+        let start = parts.cast::<*mut u8>().read_unaligned();
+        let len = parts.add(8).cast::<u32>().read_unaligned() as usize;
+        let capacity = parts.add(12).cast::<u32>().read_unaligned() as usize;
+        Vec::from_raw_parts(start, len, capacity)
+    }
+}
+
+/// Changes a heap value in place.
+pub(super) fn with_heap<R>(at: NonNull<u8>, change: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut buffer = take_heap(at);
+    let result = change(&mut buffer);
+    // SAFETY: the record has the room it had before.
+    unsafe { write_heap(value_start(at), buffer) };
+    result
+}
+
+/// Bytes the value holds on the heap.
+pub(super) fn heap_bytes(at: NonNull<u8>) -> usize {
+    if header(at).shape() != Shape::Heap {
+        return 0;
+    }
+    // SAFETY: a heap record holds its parts here.
+    unsafe { value_start(at).add(12).cast::<u32>().read_unaligned() as usize }
+}
+
+#[inline]
+pub(super) fn header(at: NonNull<u8>) -> Header {
+    // SAFETY: blocks are 8-byte aligned and start with their header.
+    Header(unsafe { at.as_ptr().cast::<u64>().read() })
+}
+
+#[inline]
+pub(super) fn set_header(at: NonNull<u8>, header: Header) {
+    // SAFETY: as in `header`; writers hold the stripe's lock.
+    unsafe { at.as_ptr().cast::<u64>().write(header.0) };
+}
+
+/// When the record expires, in milliseconds since 1970.
+#[inline]
+pub(super) fn expiry(at: NonNull<u8>) -> Option<u64> {
+    if !header(at).expires() {
+        return None;
+    }
+    // SAFETY: the flag says that the word is there.
+    let word = unsafe { at.as_ptr().cast::<u64>().add(1).read() };
+    Some(word & EXPIRY_MAX)
+}
+
+/// Changes the expiry of a record that has one.
+pub(super) fn set_expiry(at: NonNull<u8>, expiry: u64) {
+    debug_assert!(header(at).expires());
+    // SAFETY: as in `expiry`.
+    unsafe { at.as_ptr().cast::<u64>().add(1).write(expiry.min(EXPIRY_MAX)) };
+}
+
+fn key_at(at: NonNull<u8>) -> (*const u8, usize) {
+    let header = header(at);
+    let start = if header.expires() { 16 } else { 8 };
+    // SAFETY: the length, where there is one, and the key lie in the block.
+    unsafe {
+        let key = at.as_ptr().add(start).cast_const();
+        if header.key_len() <= SHORT_KEY_MAX {
+            return (key, header.key_len());
+        }
+        (key.add(4), key.cast::<u32>().read_unaligned() as usize)
+    }
+}
+
+fn key_len(at: NonNull<u8>) -> usize {
+    key_at(at).1
+}
+
+/// The key. The caller chooses a lifetime during which the record neither moves nor is freed.
+#[inline]
+pub(super) fn key<'a>(at: NonNull<u8>) -> &'a [u8] {
+    let (start, len) = key_at(at);
+    // SAFETY: the bytes lie in the block, which the caller keeps.
+    unsafe { std::slice::from_raw_parts(start, len) }
+}
+
+fn value_start(at: NonNull<u8>) -> *mut u8 {
+    let (start, len) = key_at(at);
+    // SAFETY: the value follows the key inside the block.
+    unsafe { start.add(len).cast_mut() }
+}
+
+/// The value. The caller chooses a lifetime during which the record neither moves nor is freed.
+#[inline]
+pub(super) fn value<'a>(at: NonNull<u8>) -> Value<'a> {
+    let header = header(at);
+    let start = value_start(at);
+    let len = header.value_len();
+    // SAFETY: the value lies in the block, or in the buffer whose parts lie there.
+    unsafe {
+        match header.shape() {
+            Shape::Int => {
+                let mut bytes = [0; 8];
+                bytes.as_mut_ptr().copy_from_nonoverlapping(start, len);
+                Value::Int(sign_extend(u64::from_le_bytes(bytes), len))
+            }
+            Shape::Heap => {
+                let buffer = start.cast::<*const u8>().read_unaligned();
+                let len = start.add(8).cast::<u32>().read_unaligned() as usize;
+                Value::Bytes(std::slice::from_raw_parts(buffer, len))
+            }
+            _ => Value::Bytes(std::slice::from_raw_parts(start, len)),
+        }
+    }
+}
+
+/// The bytes of a value in the record, to be changed in place. Not for integers and heap values.
+pub(super) fn inline_mut<'a>(at: NonNull<u8>) -> &'a mut [u8] {
+    let header = header(at);
+    debug_assert!(matches!(header.shape(), Shape::Bytes | Shape::Edited));
+    // SAFETY: the value lies in the block, and the caller holds the stripe mutably.
+    unsafe { std::slice::from_raw_parts_mut(value_start(at), header.value_len()) }
+}
+
+fn sign_extend(bits: u64, width: usize) -> i64 {
+    if width == 0 {
+        return 0;
+    }
+    let shift = 64 - width as u32 * 8;
+    (bits << shift) as i64 >> shift
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block on the test's own stack of memory.
+    fn block(units: usize) -> Vec<u64> {
+        vec![0; units]
+    }
+
+    fn written(key: &[u8], value: New<'_>, expiry: Option<u64>) -> Vec<u64> {
+        let value = value.place();
+        let units = units_for(key.len(), value.len, expiry.is_some());
+        let mut memory = block(units);
+        let at = NonNull::new(memory.as_mut_ptr().cast()).unwrap();
+        let header = Header::record(value.shape, 3, key.len(), value.len, expiry.is_some());
+        write(at, header, expiry, key, value);
+        assert_eq!(super::units(at), units);
+        memory
+    }
+
+    fn at(memory: &mut [u64]) -> NonNull<u8> {
+        NonNull::new(memory.as_mut_ptr().cast()).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut memory = written(b"key", New::Set(b"value"), Some(1_700_000_000_123));
+        let at = at(&mut memory);
+        assert_eq!(key(at), b"key");
+        assert_eq!(value(at), Value::Bytes(b"value"));
+        assert_eq!(expiry(at), Some(1_700_000_000_123));
+        assert_eq!(header(at).db(), 3);
+        set_expiry(at, 5);
+        assert_eq!((expiry(at), key(at)), (Some(5), &b"key"[..]));
+    }
+
+    #[test]
+    fn integers_take_the_bytes_they_need() {
+        for (n, width) in
+            [(0, 0), (-1, 1), (127, 1), (128, 2), (-32768, 2), (70_000, 4), (-1 << 40, 8), (i64::MIN, 8), (i64::MAX, 8)]
+        {
+            let text = n.to_string();
+            assert_eq!(New::Set(text.as_bytes()).place().len, width, "{n}");
+            let mut memory = written(b"k", New::Set(text.as_bytes()), None);
+            assert_eq!(value(at(&mut memory)), Value::Int(n));
+        }
+        let mut memory = written(b"k", New::Set(b"007"), None);
+        assert_eq!(value(at(&mut memory)), Value::Bytes(b"007"));
+    }
+
+    #[test]
+    fn long_keys_and_values_are_whole() {
+        let long = vec![b'x'; 70_000];
+        let mut memory = written(&long, New::Set(&long), None);
+        let at = at(&mut memory);
+        assert_eq!(key(at), long);
+        assert_eq!(value(at), Value::Bytes(&long));
+        with_heap(at, |buffer| buffer.push(b'y'));
+        assert!(heap_bytes(at) > 70_000);
+        assert_eq!(take_heap(at).len(), 70_001);
+    }
+}

@@ -1,0 +1,673 @@
+//! The table of one slot: from a hash to the reference of a record.
+//!
+//! A line is 64 bytes: ten 16-bit tags, ten references and the count of keys that found it full and went on to the
+//! next line. So a lookup touches one line and one record. Leaves grow by an eighth to a quarter. A leaf that would
+//! need more than [`LINES_MAX`] lines splits in two by the low bits of the hash (extendible hashing, Fagin et al.
+//! 1979), so growing takes microseconds however many keys share a hash tag.
+//!
+//! Which bits of a hash do what: bits 32..64 choose the line (by multiplication, so leaves need no power of two),
+//! bits 44..60 are the tag, and the low bits choose the leaf.
+
+use super::arena::Ref;
+use super::tags;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+/// Keys in a line.
+const WAYS: usize = 10;
+
+/// Lines in a leaf, beyond which it splits.
+const LINES_MAX: u32 = 128;
+
+/// The most low bits that choose a leaf; leaves of a larger table grow beyond [`LINES_MAX`].
+const DEPTH_MAX: u8 = 16;
+
+#[repr(C, align(64))]
+struct Line {
+    tags: [u16; WAYS],
+    refs: [Ref; WAYS],
+    /// Keys that belong here or before, found this line full, and lie behind it.
+    overflow: u32,
+}
+
+/// Where a key lies in its table, until the table changes.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    leaf: u32,
+    line: u32,
+    way: u8,
+}
+
+/// The part of a hash that a queue or a wheel keeps to find a record again: the top 9 bits, then the low 15 bits.
+///
+/// The nine bits name a line of a table that has one leaf; a larger table needs all 24 bits.
+pub fn name_of(hash: u64) -> u32 {
+    ((hash >> 55) as u32) << 23 | ((hash & 0x7FFF) as u32) << 8
+}
+
+/// A place in a table's order for `SCAN`, which stays right while the table grows, shrinks and splits.
+///
+/// The upper 16 bits are the low bits of the hash reversed, the lower 22 its top bits: leaves split, and lines spread,
+/// in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScanAt(pub u64);
+
+const SCAN_LINE_BITS: u32 = 22;
+
+/// One past the last [`ScanAt`].
+pub const SCAN_END: u64 = 1 << (16 + SCAN_LINE_BITS);
+
+#[derive(Default)]
+pub struct Table {
+    root: Root,
+}
+
+#[derive(Default)]
+enum Root {
+    #[default]
+    Empty,
+    Leaf(Leaf),
+    Tree(Box<Tree>),
+}
+
+struct Tree {
+    /// Low bits of the hash that index `directory`.
+    depth: u8,
+    directory: Vec<u32>,
+    leaves: Vec<(Leaf, u8)>,
+}
+
+struct Leaf {
+    lines: NonNull<Line>,
+    count: u32,
+    keys: u32,
+}
+
+// SAFETY: a leaf owns its lines.
+unsafe impl Send for Leaf {}
+
+impl Table {
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        match &self.root {
+            Root::Empty => 0,
+            Root::Leaf(leaf) => leaf.keys as usize,
+            Root::Tree(tree) => tree.leaves.iter().map(|(leaf, _)| leaf.keys as usize).sum(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether nine bits of a hash no longer name a line.
+    pub fn is_wide(&self) -> bool {
+        matches!(self.root, Root::Tree(_))
+    }
+
+    /// Bytes of lines and directory.
+    pub fn bytes(&self) -> usize {
+        match &self.root {
+            Root::Empty => 0,
+            Root::Leaf(leaf) => leaf.bytes(),
+            Root::Tree(tree) => {
+                tree.leaves.iter().map(|(leaf, _)| leaf.bytes()).sum::<usize>()
+                    + tree.directory.capacity() * 4
+                    + tree.leaves.capacity() * size_of::<(Leaf, u8)>()
+            }
+        }
+    }
+
+    /// Finds the key of this hash for which `is_it` answers yes.
+    #[inline]
+    pub fn find(&self, hash: u64, is_it: impl FnMut(Ref) -> bool) -> Option<(At, Ref)> {
+        let (number, leaf) = self.leaf_of(hash)?;
+        leaf.find(hash, is_it).map(|(line, way, found)| (At { leaf: number, line, way }, found))
+    }
+
+    /// Asks the CPU for the line of a hash.
+    #[inline]
+    pub fn prefetch_line(&self, hash: u64) {
+        if let Some((_, leaf)) = self.leaf_of(hash) {
+            prefetch(leaf.line_ptr(leaf.home(hash)).cast());
+        }
+    }
+
+    /// The references in the hash's line that may be its record's.
+    #[inline]
+    pub fn candidates(&self, hash: u64, mut each: impl FnMut(Ref)) {
+        if let Some((_, leaf)) = self.leaf_of(hash) {
+            let line = leaf.line(leaf.home(hash));
+            let mut bits = tags::matches(&line.tags, tag_of(hash));
+            while bits != 0 {
+                each(line.refs[bits.trailing_zeros() as usize]);
+                bits &= bits - 1;
+            }
+        }
+    }
+
+    /// Changes the reference of a key that was found.
+    pub fn set(&mut self, at: At, to: Ref) {
+        let leaf = self.leaf_mut(at.leaf);
+        leaf.line_mut(at.line).refs[at.way as usize] = to;
+    }
+
+    /// Adds a key that is not there. `hash_of` tells the hash of keys that must move to make room.
+    pub fn insert(&mut self, hash: u64, new: Ref, hash_of: &dyn Fn(Ref) -> u64) {
+        if let Root::Empty = self.root {
+            self.root = Root::Leaf(Leaf::new(1));
+        }
+        loop {
+            let (number, leaf) = self.leaf_of(hash).expect("the root has a leaf");
+            if leaf.keys < capacity(leaf.count) {
+                return self.leaf_mut(number).insert(hash, new);
+            }
+            let next = larger(leaf.count);
+            if next <= LINES_MAX || self.depth_of(number) >= DEPTH_MAX {
+                self.leaf_mut(number).resize(next, hash_of);
+            } else {
+                self.split(number, hash_of);
+            }
+        }
+    }
+
+    /// Takes a key that was found out.
+    pub fn remove(&mut self, at: At, hash: u64, hash_of: &dyn Fn(Ref) -> u64) {
+        let leaf = self.leaf_mut(at.leaf);
+        leaf.remove(at.line, at.way, hash);
+        if leaf.keys == 0 {
+            if let Root::Leaf(_) = self.root {
+                self.root = Root::Empty;
+            } else if self.is_empty() {
+                self.root = Root::Empty;
+            }
+        } else if leaf.count > 1 && leaf.keys < capacity(leaf.count) / 3 {
+            let fitting = fitting(leaf.keys + leaf.keys / 8);
+            leaf.resize(fitting, hash_of);
+        }
+    }
+
+    /// Every reference.
+    pub fn each(&self, mut each: impl FnMut(Ref)) {
+        match &self.root {
+            Root::Empty => {}
+            Root::Leaf(leaf) => leaf.each(&mut each),
+            Root::Tree(tree) => tree.leaves.iter().for_each(|(leaf, _)| leaf.each(&mut each)),
+        }
+    }
+
+    /// Every reference whose key may bear a name (see [`name_of`]) of which `bits` (9 or 24) bits are known.
+    pub fn each_named(&self, prefix: u32, bits: u8, mut each: impl FnMut(Ref)) {
+        let top = if bits == 9 { prefix } else { prefix >> 15 };
+        let mut visit = |leaf: &Leaf| leaf.each_in((top as u64) << 55, (top as u64 + 1) << 55, top, &mut each);
+        match &self.root {
+            Root::Empty => {}
+            Root::Leaf(leaf) => visit(leaf),
+            Root::Tree(tree) if bits == 9 => tree.leaves.iter().for_each(|(leaf, _)| visit(leaf)),
+            Root::Tree(tree) => {
+                // The name knows 15 low bits; at depth 16 both leaves that share them are asked.
+                let low = prefix & 0x7FFF;
+                let step = 1 << tree.depth.min(15);
+                let mut index = (low & (step - 1)) as usize;
+                let mut last = None;
+                while index < tree.directory.len() {
+                    let number = tree.directory[index];
+                    if last != Some(number) {
+                        visit(&tree.leaves[number as usize].0);
+                    }
+                    last = Some(number);
+                    index += step as usize;
+                }
+            }
+        }
+    }
+
+    /// Asks the CPU for the line that a name leads to.
+    pub fn prefetch_named(&self, prefix: u32, bits: u8) {
+        let top = if bits == 9 { prefix } else { prefix >> 15 };
+        let leaf = match &self.root {
+            Root::Empty => return,
+            Root::Leaf(leaf) => leaf,
+            Root::Tree(_) if bits == 9 => return,
+            Root::Tree(tree) => {
+                let index = (prefix & 0x7FFF) as usize & (tree.directory.len() - 1);
+                &tree.leaves[tree.directory[index] as usize].0
+            }
+        };
+        prefetch(leaf.line_ptr(leaf.home((top as u64) << 55)).cast());
+    }
+
+    /// Visits the keys of one line of the order, and returns where the next begins, or `None` at the end.
+    ///
+    /// A key that is in the table during a whole scan is visited; one that comes, goes or moves may be visited or not.
+    pub fn scan(&self, from: ScanAt, hash_of: &dyn Fn(Ref) -> u64, mut each: impl FnMut(Ref)) -> Option<ScanAt> {
+        let low = ((from.0 >> SCAN_LINE_BITS) as u16).reverse_bits();
+        let (number, leaf) = self.leaf_of(low as u64)?;
+        let depth = self.depth_of(number) as u32;
+        let top = (from.0 & ((1 << SCAN_LINE_BITS) - 1)) << (64 - SCAN_LINE_BITS);
+        let home = leaf.home(top);
+        leaf.each_homed(home, hash_of, &mut each);
+        if home + 1 < leaf.count {
+            // The first position whose home is the next line.
+            let next = ((home as u64 + 1) << SCAN_LINE_BITS).div_ceil(leaf.count as u64);
+            return Some(ScanAt(from.0 >> SCAN_LINE_BITS << SCAN_LINE_BITS | next));
+        }
+        let width = 1u64 << (16 - depth);
+        let leaf_start = (from.0 >> SCAN_LINE_BITS) / width * width;
+        let next = (leaf_start + width) << SCAN_LINE_BITS;
+        (next < SCAN_END).then_some(ScanAt(next))
+    }
+
+    /// A reference chosen by a random number, `None` if the try hit an empty place.
+    pub fn sample(&self, random: u64) -> Option<Ref> {
+        let (_, leaf) = self.leaf_of(random)?;
+        let line = leaf.line(leaf.home(random));
+        let way = (random >> 16) as usize % WAYS;
+        (line.tags[way] != 0).then_some(line.refs[way])
+    }
+
+    // --- leaves
+
+    #[inline]
+    fn leaf_of(&self, hash: u64) -> Option<(u32, &Leaf)> {
+        match &self.root {
+            Root::Empty => None,
+            Root::Leaf(leaf) => Some((0, leaf)),
+            Root::Tree(tree) => {
+                let number = tree.directory[hash as usize & (tree.directory.len() - 1)];
+                Some((number, &tree.leaves[number as usize].0))
+            }
+        }
+    }
+
+    fn leaf_mut(&mut self, number: u32) -> &mut Leaf {
+        match &mut self.root {
+            Root::Empty => unreachable!("places only come from tables that have leaves"),
+            Root::Leaf(leaf) => leaf,
+            Root::Tree(tree) => &mut tree.leaves[number as usize].0,
+        }
+    }
+
+    fn depth_of(&self, number: u32) -> u8 {
+        match &self.root {
+            Root::Tree(tree) => tree.leaves[number as usize].1,
+            _ => 0,
+        }
+    }
+
+    /// Divides a leaf's keys by the next low bit of their hashes.
+    fn split(&mut self, number: u32, hash_of: &dyn Fn(Ref) -> u64) {
+        if let Root::Leaf(_) = self.root {
+            let Root::Leaf(leaf) = std::mem::take(&mut self.root) else { unreachable!() };
+            self.root = Root::Tree(Box::new(Tree { depth: 0, directory: vec![0], leaves: vec![(leaf, 0)] }));
+        }
+        let Root::Tree(tree) = &mut self.root else { unreachable!("just made") };
+        let depth = tree.leaves[number as usize].1;
+        if depth == tree.depth {
+            tree.directory.extend_from_within(..);
+            tree.depth += 1;
+        }
+        let full = &tree.leaves[number as usize].0;
+        let half = fitting(full.keys / 2 + full.keys / 16);
+        let (mut zero, mut one) = (Leaf::new(half), Leaf::new(half));
+        full.each(&mut |found| {
+            let hash = hash_of(found);
+            let side = if hash >> depth & 1 == 0 { &mut zero } else { &mut one };
+            if side.keys >= capacity(side.count) {
+                side.resize(larger(side.count), hash_of);
+            }
+            side.insert(hash, found);
+        });
+        tree.leaves[number as usize] = (zero, depth + 1);
+        let sibling = tree.leaves.len() as u32;
+        tree.leaves.push((one, depth + 1));
+        for (index, entry) in tree.directory.iter_mut().enumerate() {
+            if *entry == number && index >> depth & 1 == 1 {
+                *entry = sibling;
+            }
+        }
+    }
+}
+
+impl Leaf {
+    fn new(count: u32) -> Leaf {
+        let layout = lines_layout(count);
+        // SAFETY: the layout is not of size zero, and all-zero bytes are empty lines.
+        let lines = unsafe { alloc_zeroed(layout) };
+        let Some(lines) = NonNull::new(lines.cast()) else { handle_alloc_error(layout) };
+        Leaf { lines, count, keys: 0 }
+    }
+
+    fn bytes(&self) -> usize {
+        self.count as usize * size_of::<Line>()
+    }
+
+    /// The line a hash belongs to.
+    #[inline]
+    fn home(&self, hash: u64) -> u32 {
+        ((hash >> 32) * self.count as u64 >> 32) as u32
+    }
+
+    #[inline]
+    fn line_ptr(&self, index: u32) -> *mut Line {
+        debug_assert!(index < self.count);
+        // SAFETY: indices are below `count`, the number of lines allocated.
+        unsafe { self.lines.as_ptr().add(index as usize) }
+    }
+
+    #[inline]
+    fn line(&self, index: u32) -> &Line {
+        // SAFETY: the leaf owns the lines, all of which are initialized.
+        unsafe { &*self.line_ptr(index) }
+    }
+
+    fn line_mut(&mut self, index: u32) -> &mut Line {
+        // SAFETY: as in `line`, and the leaf is borrowed mutably.
+        unsafe { &mut *self.line_ptr(index) }
+    }
+
+    fn after(&self, index: u32) -> u32 {
+        if index + 1 == self.count { 0 } else { index + 1 }
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, mut is_it: impl FnMut(Ref) -> bool) -> Option<(u32, u8, Ref)> {
+        let tag = tag_of(hash);
+        let home = self.home(hash);
+        let mut index = home;
+        loop {
+            let line = self.line(index);
+            let mut bits = tags::matches(&line.tags, tag);
+            while bits != 0 {
+                let way = bits.trailing_zeros();
+                let found = line.refs[way as usize];
+                if is_it(found) {
+                    return Some((index, way as u8, found));
+                }
+                bits &= bits - 1;
+            }
+            if line.overflow == 0 {
+                return None;
+            }
+            index = self.after(index);
+            if index == home {
+                return None;
+            }
+        }
+    }
+
+    /// The leaf must have a free place.
+    fn insert(&mut self, hash: u64, new: Ref) {
+        let mut index = self.home(hash);
+        loop {
+            let line = self.line_mut(index);
+            let free = tags::matches(&line.tags, 0);
+            if free != 0 {
+                let way = free.trailing_zeros() as usize;
+                line.tags[way] = tag_of(hash);
+                line.refs[way] = new;
+                self.keys += 1;
+                return;
+            }
+            line.overflow += 1;
+            index = self.after(index);
+        }
+    }
+
+    fn remove(&mut self, at: u32, way: u8, hash: u64) {
+        let mut index = self.home(hash);
+        while index != at {
+            self.line_mut(index).overflow -= 1;
+            index = self.after(index);
+        }
+        self.line_mut(at).tags[way as usize] = 0;
+        self.keys -= 1;
+    }
+
+    fn resize(&mut self, count: u32, hash_of: &dyn Fn(Ref) -> u64) {
+        let mut resized = Leaf::new(count);
+        self.each(&mut |found| resized.insert(hash_of(found), found));
+        *self = resized;
+    }
+
+    fn each(&self, each: &mut dyn FnMut(Ref)) {
+        for index in 0..self.count {
+            let line = self.line(index);
+            for way in 0..WAYS {
+                if line.tags[way] != 0 {
+                    each(line.refs[way]);
+                }
+            }
+        }
+    }
+
+    /// Keys whose hash may lie in `from..to`, where `top` are the nine top bits they share.
+    fn each_in(&self, from: u64, to: u64, top: u32, each: &mut dyn FnMut(Ref)) {
+        let last = self.home(to.wrapping_sub(1));
+        let mut index = self.home(from);
+        let mut visited = 0;
+        let mut beyond = false;
+        loop {
+            let line = self.line(index);
+            for way in 0..WAYS {
+                // The tag's top five bits are the name's low five.
+                let tag = line.tags[way];
+                if tag != 0 && (tag >> 11) as u32 == top & 31 {
+                    each(line.refs[way]);
+                }
+            }
+            visited += 1;
+            beyond |= index == last;
+            if beyond && line.overflow == 0 || visited == self.count {
+                return;
+            }
+            index = self.after(index);
+        }
+    }
+
+    /// Keys that belong to a line, wherever they lie.
+    fn each_homed(&self, home: u32, hash_of: &dyn Fn(Ref) -> u64, each: &mut dyn FnMut(Ref)) {
+        let mut index = home;
+        loop {
+            let line = self.line(index);
+            for way in 0..WAYS {
+                if line.tags[way] != 0 && self.home(hash_of(line.refs[way])) == home {
+                    each(line.refs[way]);
+                }
+            }
+            index = self.after(index);
+            if line.overflow == 0 || index == home {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Leaf {
+    fn drop(&mut self) {
+        // SAFETY: `new` made the lines with this layout.
+        unsafe { dealloc(self.lines.as_ptr().cast(), lines_layout(self.count)) };
+    }
+}
+
+fn lines_layout(count: u32) -> Layout {
+    Layout::array::<Line>(count as usize).expect("a leaf's lines fit the address space")
+}
+
+/// Never zero, which marks an empty place.
+#[inline]
+fn tag_of(hash: u64) -> u16 {
+    ((hash >> 44) as u16).max(1)
+}
+
+/// Keys that a leaf of so many lines may hold: 12 in 13 places.
+fn capacity(lines: u32) -> u32 {
+    let places = lines * WAYS as u32;
+    places - places.div_ceil(13)
+}
+
+/// The next larger number of lines. The steps are those of the allocator's size classes, so nothing is rounded up.
+fn larger(lines: u32) -> u32 {
+    if lines < 8 { lines + 1 } else { lines + (1 << (lines.ilog2() - 2)) }
+}
+
+/// The smallest number of lines that holds so many keys.
+fn fitting(keys: u32) -> u32 {
+    let mut lines = 1;
+    while capacity(lines) < keys {
+        lines = larger(lines);
+    }
+    lines
+}
+
+/// Asks the CPU to bring a cache line closer.
+#[inline]
+pub fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address has no effect but on the cache.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch(address.cast(), std::arch::x86_64::_MM_HINT_T0)
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    /// In these tests a reference is the key's number, and this is its hash.
+    fn hash(key: Ref) -> u64 {
+        super::super::hash::KeyHasher::seeded(7).hash(&key.to_le_bytes())
+    }
+
+    fn find(table: &Table, key: Ref) -> Option<At> {
+        table.find(hash(key), |found| found == key).map(|(at, _)| at)
+    }
+
+    fn filled(keys: std::ops::Range<Ref>) -> Table {
+        let mut table = Table::default();
+        keys.for_each(|key| table.insert(hash(key), key, &hash));
+        table
+    }
+
+    #[test]
+    fn a_line_is_a_cache_line() {
+        assert_eq!(size_of::<Line>(), 64);
+        assert!(size_of::<Table>() <= 24);
+    }
+
+    #[test]
+    fn keys_are_found_in_tables_of_any_size() {
+        for size in [0, 1, 9, 10, 11, 100, 1_200, 5_000, 40_000] {
+            let table = filled(0..size);
+            assert_eq!(table.len(), size as usize);
+            assert!((0..size).all(|key| find(&table, key).is_some()), "{size}");
+            assert!((size..size + 1_000).all(|key| find(&table, key).is_none()), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_key_costs_about_eight_bytes() {
+        for size in [61, 67, 122, 610, 20_000] {
+            let bytes = filled(0..size).bytes() as f64 / size as f64;
+            assert!(bytes < 9.7, "{size} keys: {bytes:.1} bytes each");
+        }
+    }
+
+    #[test]
+    fn names_lead_back_to_their_keys() {
+        for size in [5, 300, 30_000] {
+            let table = filled(0..size);
+            let bits = if table.is_wide() { 24 } else { 9 };
+            for key in 0..size {
+                let mut seen = 0;
+                let mut found = false;
+                table.each_named(name_of(hash(key)) >> (32 - bits), bits, |candidate| {
+                    seen += 1;
+                    found |= candidate == key;
+                });
+                assert!(found, "key {key} of {size}");
+                assert!(seen < 16, "{seen} candidates for key {key} of {size}");
+            }
+            // A narrow name that has been overtaken by growth still finds its key.
+            let mut found = false;
+            table.each_named(name_of(hash(0)) >> 23, 9, |candidate| found |= candidate == 0);
+            assert!(found || size == 0);
+        }
+    }
+
+    fn scan_all(table: &Table) -> Vec<Ref> {
+        let mut seen = Vec::new();
+        let mut at = Some(ScanAt(0));
+        while let Some(from) = at {
+            at = table.scan(from, &hash, |key| seen.push(key));
+            assert!(at.is_none_or(|next| next > from), "a scan goes forward");
+        }
+        seen
+    }
+
+    #[test]
+    fn a_scan_of_a_table_at_rest_sees_each_key_once() {
+        for size in [0, 3, 90, 1_500, 20_000] {
+            let mut seen = scan_all(&filled(0..size));
+            seen.sort_unstable();
+            assert_eq!(seen, (0..size).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_scan_sees_what_stays_while_the_table_grows_and_shrinks() {
+        let mut table = filled(0..500);
+        let mut seen = BTreeSet::new();
+        let mut at = Some(ScanAt(0));
+        let mut next = 500;
+        let mut grow = true;
+        while let Some(from) = at {
+            at = table.scan(from, &hash, |key| {
+                seen.insert(key);
+            });
+            for _ in 0..200 {
+                if grow {
+                    table.insert(hash(next), next, &hash);
+                    next += 1;
+                } else if next > 500 {
+                    next -= 1;
+                    let at = find(&table, next).expect("still there");
+                    table.remove(at, hash(next), &hash);
+                }
+            }
+            grow = if next > 30_000 { false } else { grow || next <= 500 };
+        }
+        assert!((0..500).all(|key| seen.contains(&key)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 3 } else { 48 }))]
+        #[test]
+        fn a_table_behaves_as_a_set(steps in prop::collection::vec((any::<bool>(), 0u32..2_000), 0..if cfg!(miri) { 200 } else { 6_000 })) {
+            let mut table = Table::default();
+            let mut twin = BTreeSet::new();
+            for (add, key) in steps {
+                match (add, find(&table, key)) {
+                    (true, None) => {
+                        prop_assert!(twin.insert(key));
+                        table.insert(hash(key), key, &hash);
+                    }
+                    (false, Some(at)) => {
+                        prop_assert!(twin.remove(&key));
+                        table.remove(at, hash(key), &hash);
+                    }
+                    (_, found) => prop_assert_eq!(found.is_some(), twin.contains(&key)),
+                }
+                prop_assert_eq!(table.len(), twin.len());
+            }
+            let mut all = Vec::new();
+            table.each(|key| all.push(key));
+            all.sort_unstable();
+            prop_assert_eq!(all, twin.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
