@@ -13,6 +13,8 @@ use super::tags;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
+const LINE_BYTES: isize = size_of::<Line>() as isize;
+
 /// Keys in a line.
 const WAYS: usize = 10;
 
@@ -105,16 +107,12 @@ impl Table {
         matches!(self.root, Root::Tree(_))
     }
 
-    /// Bytes of lines and directory.
+    /// Bytes of lines. The directory of a table with many leaves is less than a thousandth of them.
     pub fn bytes(&self) -> usize {
         match &self.root {
             Root::Empty => 0,
             Root::Leaf(leaf) => leaf.bytes(),
-            Root::Tree(tree) => {
-                tree.leaves.iter().map(|(leaf, _)| leaf.bytes()).sum::<usize>()
-                    + tree.directory.capacity() * 4
-                    + tree.leaves.capacity() * size_of::<(Leaf, u8)>()
-            }
+            Root::Tree(tree) => tree.leaves.iter().map(|(leaf, _)| leaf.bytes()).sum(),
         }
     }
 
@@ -153,38 +151,46 @@ impl Table {
     }
 
     /// Adds a key that is not there. `hash_of` tells the hash of keys that must move to make room.
-    pub fn insert(&mut self, hash: u64, new: Ref, hash_of: &dyn Fn(Ref) -> u64) {
+    ///
+    /// Returns by how many bytes the table has grown.
+    pub fn insert(&mut self, hash: u64, new: Ref, hash_of: &dyn Fn(Ref) -> u64) -> isize {
+        let mut grown = 0;
         if let Root::Empty = self.root {
             self.root = Root::Leaf(Leaf::new(1));
+            grown += LINE_BYTES;
         }
         loop {
             let (number, leaf) = self.leaf_of(hash).expect("the root has a leaf");
             if leaf.keys < capacity(leaf.count) {
-                return self.leaf_mut(number).insert(hash, new);
+                self.leaf_mut(number).insert(hash, new);
+                return grown;
             }
             let next = larger(leaf.count);
             if next <= LINES_MAX || self.depth_of(number) >= DEPTH_MAX {
-                self.leaf_mut(number).resize(next, hash_of);
+                grown += self.leaf_mut(number).resize(next, hash_of);
             } else {
-                self.split(number, hash_of);
+                grown += self.split(number, hash_of);
             }
         }
     }
 
-    /// Takes a key that was found out.
-    pub fn remove(&mut self, at: At, hash: u64, hash_of: &dyn Fn(Ref) -> u64) {
+    /// Takes a key that was found out. Returns by how many bytes the table has grown, mostly none or fewer.
+    pub fn remove(&mut self, at: At, hash: u64, hash_of: &dyn Fn(Ref) -> u64) -> isize {
         let leaf = self.leaf_mut(at.leaf);
         leaf.remove(at.line, at.way, hash);
-        if leaf.keys == 0 {
-            if let Root::Leaf(_) = self.root {
-                self.root = Root::Empty;
-            } else if self.is_empty() {
-                self.root = Root::Empty;
+        if leaf.keys > 0 {
+            if leaf.count == 1 || leaf.keys >= capacity(leaf.count) / 3 {
+                return 0;
             }
-        } else if leaf.count > 1 && leaf.keys < capacity(leaf.count) / 3 {
             let fitting = fitting(leaf.keys + leaf.keys / 8);
-            leaf.resize(fitting, hash_of);
+            return leaf.resize(fitting, hash_of);
         }
+        if self.is_empty() {
+            let freed = self.bytes() as isize;
+            self.root = Root::Empty;
+            return -freed;
+        }
+        0
     }
 
     /// Every reference.
@@ -296,7 +302,8 @@ impl Table {
     }
 
     /// Divides a leaf's keys by the next low bit of their hashes.
-    fn split(&mut self, number: u32, hash_of: &dyn Fn(Ref) -> u64) {
+    fn split(&mut self, number: u32, hash_of: &dyn Fn(Ref) -> u64) -> isize {
+        let before = self.leaf_mut(number).bytes() as isize;
         if let Root::Leaf(_) = self.root {
             let Root::Leaf(leaf) = std::mem::take(&mut self.root) else { unreachable!() };
             self.root = Root::Tree(Box::new(Tree { depth: 0, directory: vec![0], leaves: vec![(leaf, 0)] }));
@@ -318,6 +325,7 @@ impl Table {
             }
             side.insert(hash, found);
         });
+        let grown = (zero.bytes() + one.bytes()) as isize - before;
         tree.leaves[number as usize] = (zero, depth + 1);
         let sibling = tree.leaves.len() as u32;
         tree.leaves.push((one, depth + 1));
@@ -326,6 +334,7 @@ impl Table {
                 *entry = sibling;
             }
         }
+        grown
     }
 }
 
@@ -424,10 +433,12 @@ impl Leaf {
         self.keys -= 1;
     }
 
-    fn resize(&mut self, count: u32, hash_of: &dyn Fn(Ref) -> u64) {
+    fn resize(&mut self, count: u32, hash_of: &dyn Fn(Ref) -> u64) -> isize {
+        let grown = (count as isize - self.count as isize) * LINE_BYTES;
         let mut resized = Leaf::new(count);
         self.each(&mut |found| resized.insert(hash_of(found), found));
         *self = resized;
+        grown
     }
 
     fn each(&self, each: &mut dyn FnMut(Ref)) {
@@ -549,7 +560,8 @@ mod tests {
 
     fn filled(keys: std::ops::Range<Ref>) -> Table {
         let mut table = Table::default();
-        keys.for_each(|key| table.insert(hash(key), key, &hash));
+        let grown: isize = keys.map(|key| table.insert(hash(key), key, &hash)).sum();
+        assert_eq!(grown, table.bytes() as isize);
         table
     }
 
@@ -649,20 +661,22 @@ mod tests {
         #[test]
         fn a_table_behaves_as_a_set(steps in prop::collection::vec((any::<bool>(), 0u32..2_000), 0..if cfg!(miri) { 200 } else { 6_000 })) {
             let mut table = Table::default();
+            let mut bytes = 0;
             let mut twin = BTreeSet::new();
             for (add, key) in steps {
                 match (add, find(&table, key)) {
                     (true, None) => {
                         prop_assert!(twin.insert(key));
-                        table.insert(hash(key), key, &hash);
+                        bytes += table.insert(hash(key), key, &hash);
                     }
                     (false, Some(at)) => {
                         prop_assert!(twin.remove(&key));
-                        table.remove(at, hash(key), &hash);
+                        bytes += table.remove(at, hash(key), &hash);
                     }
                     (_, found) => prop_assert_eq!(found.is_some(), twin.contains(&key)),
                 }
                 prop_assert_eq!(table.len(), twin.len());
+                prop_assert_eq!(table.bytes() as isize, bytes);
             }
             let mut all = Vec::new();
             table.each(|key| all.push(key));

@@ -1,0 +1,773 @@
+//! One lock's part of the store: the records of 64 neighbouring slots and all that concerns them.
+
+use super::arena::{Arena, Ref};
+use super::evict::{self, Mark, Name, Partial, Seen, ghost::Ghost, queues::Queues};
+use super::hash::{KeyHasher, Place, SLOTS_PER_STRIPE};
+use super::header::{CLOCK_STEP_MS, Header, Policy, Shape};
+use super::pages::Pool;
+use super::policy::{Eviction, Family, lfu, lru};
+use super::record::{self, New, Placed, Value};
+use super::table::{self, At, ScanAt, Table};
+use super::wheel::Wheel;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Databases of a node.
+pub const DATABASES: usize = 16;
+
+/// A key and its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub bytes: &'a [u8],
+    pub place: Place,
+}
+
+/// The time and the policy that hold while a batch of commands runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Milliseconds since 1970.
+    pub ms: u64,
+    pub eviction: Eviction,
+}
+
+impl Moment {
+    fn clock(self) -> u16 {
+        (self.ms / CLOCK_STEP_MS) as u16 & 0xFFF
+    }
+}
+
+/// What has happened in a stripe since the node started.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counters {
+    pub hits: u64,
+    pub misses: u64,
+    pub expired: u64,
+    pub evicted: u64,
+    /// Changes to keys, as `rdb_changes_since_last_save` counts them.
+    pub changes: u64,
+}
+
+pub struct Stripe {
+    hasher: KeyHasher,
+    dbs: [Option<Box<Db>>; DATABASES],
+    pub(super) arena: Arena,
+    wheel: Wheel,
+    pub(super) queues: Queues,
+    pub(super) ghost: Ghost,
+    table_bytes: isize,
+    heap_bytes: usize,
+    /// Bytes last told to the node.
+    pub(super) told_bytes: i64,
+    /// Buffers too large to be freed under the lock.
+    pub(super) discarded: Vec<Vec<u8>>,
+    pub counters: Counters,
+}
+
+struct Db {
+    tables: [Table; SLOTS_PER_STRIPE],
+    /// A bit for each slot that has keys.
+    filled: u64,
+    keys: usize,
+    expiring: usize,
+}
+
+/// Buffers of at least this size are freed by the reaper, not by a worker.
+pub const DISCARD_MIN: usize = 256 * 1024;
+
+/// A record found, while the stripe is borrowed.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    at: NonNull<u8>,
+    stripe: PhantomData<&'a Stripe>,
+}
+
+impl<'a> Entry<'a> {
+    pub fn key(self) -> &'a [u8] {
+        record::key(self.at)
+    }
+
+    pub fn value(self) -> Value<'a> {
+        record::value(self.at)
+    }
+
+    /// When it expires, in milliseconds since 1970.
+    pub fn expiry(self) -> Option<u64> {
+        record::expiry(self.at)
+    }
+
+    pub fn shape(self) -> Shape {
+        record::header(self.at).shape()
+    }
+
+    /// Bytes the entry takes: record, heap, and its share of table, queue and wheel.
+    pub fn memory(self) -> usize {
+        let indexes = 8 + 2 + if self.expiry().is_some() { 2 } else { 0 };
+        record::units(self.at) * super::arena::UNIT + record::heap_bytes(self.at) + indexes
+    }
+
+    /// Milliseconds since the last access, as finely as the policy in force keeps it.
+    pub fn idle_ms(self, moment: Moment) -> u64 {
+        let header = record::header(self.at);
+        if moment.eviction.family() == Family::Lru {
+            return lru::idle_ms(header.policy(), moment.ms);
+        }
+        u64::from(moment.clock().wrapping_sub(header.clock()) & 0xFFF) * CLOCK_STEP_MS
+    }
+
+    /// The access frequency, 0 to 255, as LFU policies count it.
+    pub fn frequency(self, moment: Moment) -> u8 {
+        lfu::decayed(record::header(self.at).policy(), moment).0
+    }
+}
+
+impl Stripe {
+    pub fn new(hasher: KeyHasher, pool: Arc<Pool>) -> Stripe {
+        Stripe {
+            hasher,
+            dbs: Default::default(),
+            arena: Arena::new(pool),
+            wheel: Wheel::default(),
+            queues: Queues::default(),
+            ghost: Ghost::default(),
+            table_bytes: 0,
+            heap_bytes: 0,
+            told_bytes: 0,
+            discarded: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Bytes the stripe holds, holes included.
+    pub fn used_bytes(&self) -> usize {
+        self.arena.footprint() + self.heap_bytes + self.index_bytes()
+    }
+
+    /// Bytes of tables, queues, ghost and wheel.
+    pub fn index_bytes(&self) -> usize {
+        self.table_bytes as usize + self.wheel.bytes() + self.queues.bytes_used() + self.ghost.bytes_used()
+    }
+
+    /// Bytes of keys and values, with their headers.
+    pub fn live_bytes(&self) -> usize {
+        self.arena.live_bytes() + self.heap_bytes
+    }
+
+    /// Keys in a database, expired ones that still lie there included.
+    pub fn keys(&self, db: usize) -> usize {
+        self.dbs[db].as_ref().map_or(0, |db| db.keys)
+    }
+
+    /// Keys of a database that have an expiry.
+    pub fn expiring(&self, db: usize) -> usize {
+        self.dbs[db].as_ref().map_or(0, |db| db.expiring)
+    }
+
+    /// Keys of a database in one slot.
+    pub fn keys_in_slot(&self, db: usize, local: usize) -> usize {
+        self.dbs[db].as_ref().map_or(0, |db| db.tables[local].len())
+    }
+
+    // --- reading
+
+    /// Asks the CPU for the line a key hangs in.
+    #[inline]
+    pub fn prefetch_line(&self, db: usize, place: Place) {
+        if let Some(db) = &self.dbs[db] {
+            db.tables[place.local()].prefetch_line(place.hash);
+        }
+    }
+
+    /// Asks the CPU for the records that may be a key's.
+    #[inline]
+    pub fn prefetch_record(&self, db: usize, place: Place) {
+        if let Some(db) = &self.dbs[db] {
+            db.tables[place.local()].candidates(place.hash, |found| {
+                let at = self.arena.at(found).as_ptr();
+                table::prefetch(at);
+                table::prefetch(at.wrapping_add(64));
+            });
+        }
+    }
+
+    /// The entry of a key, if it is there and has not expired. Counts a hit or a miss, and the access.
+    #[inline]
+    pub fn get(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
+        match self.live(db, key, moment) {
+            Some((_, found)) => {
+                self.counters.hits += 1;
+                let at = self.arena.at(found);
+                touch(at, moment);
+                Some(Entry { at, stripe: PhantomData })
+            }
+            None => {
+                self.counters.misses += 1;
+                None
+            }
+        }
+    }
+
+    /// As [`Stripe::get`], but neither counted nor taken for an access.
+    pub fn peek(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
+        let (_, found) = self.live(db, key, moment)?;
+        Some(Entry { at: self.arena.at(found), stripe: PhantomData })
+    }
+
+    #[inline]
+    fn find(&self, db: usize, key: Key<'_>) -> Option<(At, Ref)> {
+        let table = &self.dbs[db].as_ref()?.tables[key.place.local()];
+        table.find(key.place.hash, |found| record::key(self.arena.at(found)) == key.bytes)
+    }
+
+    /// Finds a key; one that has expired is deleted instead.
+    #[inline]
+    fn live(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
+        let (at, found) = self.find(db, key)?;
+        if record::expiry(self.arena.at(found)).is_some_and(|expiry| expiry <= moment.ms) {
+            self.counters.expired += 1;
+            self.remove_at(db, key.place, at, found);
+            return None;
+        }
+        Some((at, found))
+    }
+
+    // --- writing
+
+    /// Sets a key to a value that takes `placed` room, whatever it was before.
+    ///
+    /// The caller has made sure that there is room; see [`Stripe::lacks`].
+    pub fn put(&mut self, db: usize, key: Key<'_>, placed: Placed<'_>, expiry: Option<u64>, moment: Moment) {
+        self.counters.changes += 1;
+        self.heap_bytes += placed.heap_bytes();
+        let units = record::units_for(key.bytes.len(), placed.len, expiry.is_some());
+        match self.find(db, key) {
+            Some((at, found)) => self.overwrite(db, key, at, found, units, placed, expiry, moment),
+            None => self.insert(db, key, units, placed, expiry, moment),
+        }
+    }
+
+    /// Bytes that must be found elsewhere before a value of this size can be [`Stripe::put`]: 0 if a hole takes it.
+    pub fn lacks(&mut self, db: usize, key: Key<'_>, placed: &Placed<'_>, expires: bool) -> usize {
+        let units = record::units_for(key.bytes.len(), placed.len, expires);
+        if let Some((_, found)) = self.find(db, key)
+            && record::units(self.arena.at(found)) == units
+        {
+            return placed.heap_bytes();
+        }
+        placed.heap_bytes() + if self.arena.has_room(units) { 0 } else { Arena::growth_for(units) }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one record's parts, passed on between two private functions")]
+    fn overwrite(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        at: At,
+        found: Ref,
+        units: usize,
+        placed: Placed<'_>,
+        expiry: Option<u64>,
+        moment: Moment,
+    ) {
+        let old_at = self.arena.at(found);
+        let old = record::header(old_at);
+        let old_units = record::units(old_at);
+        let old_expiry = record::expiry(old_at);
+        let old_bytes = self.footprint(found);
+        self.drop_heap(found);
+        let block = if old_units == units { found } else { self.arena.alloc_or_grow(units) };
+        let to = self.arena.at(block);
+        let header = Header::record(placed.shape, old.db(), key.bytes.len(), placed.len, expiry.is_some())
+            .with_policy(old.policy())
+            .with_clock(old.clock())
+            .with_prev_free(record::header(to).prev_free());
+        let heap = placed.heap_bytes();
+        record::write(to, header, expiry, key.bytes, placed);
+        if block != found {
+            let db = self.dbs[db].as_mut().expect("a key was found in it");
+            db.tables[key.place.local()].set(at, block);
+            self.arena.free(found, old_units);
+        }
+        let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
+        keyspace.expiring = keyspace.expiring + usize::from(expiry.is_some()) - usize::from(old_expiry.is_some());
+        self.note_expiry(db, key.place, old_expiry, expiry, moment);
+        self.requeue(db, key.place, block, old_bytes, (units * super::arena::UNIT + heap) as u32, moment);
+        touch(self.arena.at(block), moment);
+    }
+
+    fn insert(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        units: usize,
+        placed: Placed<'_>,
+        expiry: Option<u64>,
+        moment: Moment,
+    ) {
+        let block = self.arena.alloc_or_grow(units);
+        let at = self.arena.at(block);
+        let header = Header::record(placed.shape, db as u8, key.bytes.len(), placed.len, expiry.is_some())
+            .with_clock(moment.clock())
+            .with_prev_free(record::header(at).prev_free());
+        record::write(at, header, expiry, key.bytes, placed);
+        let (arena, hasher) = (&self.arena, &self.hasher);
+        let keyspace = self.dbs[db].get_or_insert_with(|| {
+            self.table_bytes += size_of::<Db>() as isize;
+            Box::new(Db::new())
+        });
+        let hash_of = |found: Ref| hasher.hash(record::key(arena.at(found)));
+        self.table_bytes += keyspace.tables[key.place.local()].insert(key.place.hash, block, &hash_of);
+        keyspace.filled |= 1 << key.place.local();
+        keyspace.keys += 1;
+        keyspace.expiring += usize::from(expiry.is_some());
+        self.note_expiry(db, key.place, None, expiry, moment);
+        self.enqueue_new(db, key.place, block, moment);
+    }
+
+    /// Deletes a key. Returns whether it was there and had not expired.
+    pub fn remove(&mut self, db: usize, key: Key<'_>, moment: Moment) -> bool {
+        let Some((at, found)) = self.live(db, key, moment) else { return false };
+        self.counters.changes += 1;
+        self.remove_at(db, key.place, at, found);
+        true
+    }
+
+    fn remove_at(&mut self, db: usize, place: Place, at: At, found: Ref) {
+        let units = record::units(self.arena.at(found));
+        let expires = record::header(self.arena.at(found)).expires();
+        let (arena, hasher) = (&self.arena, &self.hasher);
+        let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
+        let hash_of = |found: Ref| hasher.hash(record::key(arena.at(found)));
+        let table = &mut keyspace.tables[place.local()];
+        self.table_bytes += table.remove(at, place.hash, &hash_of);
+        if table.is_empty() {
+            keyspace.filled &= !(1 << place.local());
+        }
+        keyspace.keys -= 1;
+        keyspace.expiring -= usize::from(expires);
+        self.drop_heap(found);
+        self.arena.free(found, units);
+        self.queues.removed();
+    }
+
+    /// Deletes the record that a reference leads to.
+    pub(super) fn remove_ref(&mut self, found: Ref) {
+        let key = record::key(self.arena.at(found));
+        let db = record::header(self.arena.at(found)).db() as usize;
+        let place = self.hasher.place(key);
+        let table = &self.dbs[db].as_ref().expect("a record belongs to a database").tables[place.local()];
+        let (at, _) = table.find(place.hash, |other| other == found).expect("a record hangs in its table");
+        self.remove_at(db, place, at, found);
+    }
+
+    /// Gives a key an expiry, or takes it away. Returns whether the key is there.
+    pub fn set_expiry(&mut self, db: usize, key: Key<'_>, expiry: Option<u64>, moment: Moment) -> bool {
+        let Some((at, found)) = self.live(db, key, moment) else { return false };
+        self.counters.changes += 1;
+        let from = self.arena.at(found);
+        let old = record::expiry(from);
+        match (old, expiry) {
+            (Some(_), Some(expiry)) => record::set_expiry(from, expiry),
+            (None, None) => return true,
+            _ => self.reshape(db, key, at, found, expiry),
+        }
+        self.note_expiry(db, key.place, old, expiry, moment);
+        true
+    }
+
+    /// Moves a record to a block with, or without, room for an expiry.
+    fn reshape(&mut self, db: usize, key: Key<'_>, at: At, found: Ref, expiry: Option<u64>) {
+        let from = self.arena.at(found);
+        let header = record::header(from);
+        let old_units = record::units(from);
+        let units = record::units_for(key.bytes.len(), header.value_len(), expiry.is_some());
+        let block = self.arena.alloc_or_grow(units);
+        let to = self.arena.at(block);
+        let header = header.with_expires(expiry.is_some()).with_prev_free(record::header(to).prev_free());
+        record::copy_reshaped(self.arena.at(found), to, header, expiry);
+        let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
+        keyspace.tables[key.place.local()].set(at, block);
+        keyspace.expiring = keyspace.expiring + usize::from(expiry.is_some()) - usize::from(expiry.is_none());
+        self.arena.free(found, old_units);
+    }
+
+    /// Changes the bytes of a string in place, after making it at least `len_min` bytes long with zeros behind.
+    ///
+    /// The key must be there; an integer becomes its text. The caller has made sure that there is room.
+    pub fn edit(&mut self, db: usize, key: Key<'_>, len_min: usize, moment: Moment, change: impl FnOnce(&mut [u8])) {
+        let (_, found) = self.live(db, key, moment).expect("only keys that are there are edited");
+        let at = self.arena.at(found);
+        let header = record::header(at);
+        if header.shape() == Shape::Heap {
+            return self.edit_heap(db, key.place, found, len_min, moment, change);
+        }
+        if matches!(header.shape(), Shape::Bytes | Shape::Edited) && header.value_len() >= len_min {
+            record::set_header(at, header.with_shape(Shape::Edited));
+            self.counters.changes += 1;
+            touch(at, moment);
+            return change(record::inline_mut(at));
+        }
+        let mut text = Vec::with_capacity(len_min.max(header.value_len()));
+        record::value(at).append_to(&mut text);
+        if text.len() < len_min {
+            text.resize(len_min, 0);
+        }
+        change(&mut text);
+        let expiry = record::expiry(at);
+        let new = if text.len() > record::INLINE_MAX { New::Heap(text) } else { New::Edited(&text) };
+        self.put(db, key, new.place(), expiry, moment);
+    }
+
+    fn edit_heap(
+        &mut self,
+        db: usize,
+        place: Place,
+        found: Ref,
+        len_min: usize,
+        moment: Moment,
+        change: impl FnOnce(&mut [u8]),
+    ) {
+        let old_bytes = self.footprint(found);
+        let at = self.arena.at(found);
+        self.heap_bytes -= record::heap_bytes(at);
+        record::with_heap(at, |buffer| {
+            if buffer.len() < len_min {
+                buffer.resize(len_min, 0);
+            }
+            change(buffer);
+        });
+        self.heap_bytes += record::heap_bytes(at);
+        self.counters.changes += 1;
+        self.requeue(db, place, found, old_bytes, self.footprint(found), moment);
+        touch(self.arena.at(found), moment);
+    }
+
+    fn drop_heap(&mut self, found: Ref) {
+        let at = self.arena.at(found);
+        if record::header(at).shape() == Shape::Heap {
+            let buffer = record::take_heap(at);
+            self.heap_bytes -= buffer.capacity();
+            if buffer.capacity() >= DISCARD_MIN {
+                self.discarded.push(buffer);
+            }
+        }
+    }
+
+    // --- whole databases
+
+    /// Forgets all keys of a database.
+    pub fn flush(&mut self, db: usize) {
+        let keys = self.keys(db);
+        if keys == 0 {
+            return;
+        }
+        self.counters.changes += keys as u64;
+        if (0..DATABASES).all(|other| other == db || self.keys(other) == 0) {
+            self.discard_heaps(db);
+            self.arena.clear();
+            self.wheel.clear();
+            self.queues.clear();
+            self.ghost.clear();
+            self.dbs = Default::default();
+            self.table_bytes = 0;
+            return;
+        }
+        let mut all = Vec::with_capacity(keys);
+        self.dbs[db].iter().flat_map(|db| &db.tables).for_each(|table| table.each(|found| all.push(found)));
+        all.into_iter().for_each(|found| self.remove_ref(found));
+    }
+
+    fn discard_heaps(&mut self, db: usize) {
+        let mut heaps = Vec::new();
+        for table in self.dbs[db].iter().flat_map(|db| &db.tables) {
+            table.each(|found| {
+                if record::header(self.arena.at(found)).shape() == Shape::Heap {
+                    heaps.push(found);
+                }
+            });
+        }
+        heaps.into_iter().for_each(|found| self.drop_heap(found));
+    }
+
+    /// Visits the keys of a slot from a place in its order; see [`Table::scan`]. Expired keys are passed over.
+    pub fn scan(
+        &self,
+        db: usize,
+        local: usize,
+        from: ScanAt,
+        moment: Moment,
+        mut each: impl FnMut(Entry<'_>),
+    ) -> Option<ScanAt> {
+        let table = &self.dbs[db].as_ref()?.tables[local];
+        let hash_of = |found: Ref| self.hasher.hash(record::key(self.arena.at(found)));
+        table.scan(from, &hash_of, |found| {
+            let at = self.arena.at(found);
+            if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
+                each(Entry { at, stripe: PhantomData });
+            }
+        })
+    }
+
+    /// Visits every entry of a database that has not expired.
+    pub fn each(&self, db: usize, moment: Moment, mut each: impl FnMut(Entry<'_>)) {
+        for table in self.dbs[db].iter().flat_map(|db| &db.tables) {
+            table.each(|found| {
+                let at = self.arena.at(found);
+                if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
+                    each(Entry { at, stripe: PhantomData });
+                }
+            });
+        }
+    }
+
+    /// The first slot from `local` on that has keys in a database.
+    pub fn next_filled(&self, db: usize, local: usize) -> Option<usize> {
+        let filled = self.dbs[db].as_ref()?.filled >> local;
+        (filled != 0).then(|| local + filled.trailing_zeros() as usize)
+    }
+
+    /// A reference drawn at random from a database, `None` if it has no keys.
+    pub(super) fn sample(&self, db: usize, mut random: impl FnMut() -> u64) -> Option<Ref> {
+        let db = self.dbs[db].as_ref().filter(|db| db.keys > 0)?;
+        loop {
+            // A slot with keys, at or after a random one.
+            let start = random() % SLOTS_PER_STRIPE as u64;
+            let local = (start + u64::from(db.filled.rotate_right(start as u32).trailing_zeros())) % 64;
+            if let Some(found) = db.tables[local as usize].sample(random()) {
+                return Some(found);
+            }
+        }
+    }
+
+    /// The entry of a reference drawn by [`Stripe::sample`].
+    pub(super) fn entry(&self, found: Ref) -> Entry<'_> {
+        Entry { at: self.arena.at(found), stripe: PhantomData }
+    }
+
+    // --- expiry
+
+    fn note_expiry(&mut self, db: usize, place: Place, old: Option<u64>, new: Option<u64>, moment: Moment) {
+        let Some(new) = new else { return };
+        if old.is_some_and(|old| self.wheel.same_bucket(old, new)) {
+            return;
+        }
+        self.wheel.start(moment.ms);
+        let wide = self.is_wide(db, place);
+        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new);
+    }
+
+    fn is_wide(&self, db: usize, place: Place) -> bool {
+        self.dbs[db].as_ref().is_some_and(|db| db.tables[place.local()].is_wide())
+    }
+
+    /// Deletes keys whose time has come, at most about `keys_max` of them. Returns whether more are due.
+    pub fn expire(&mut self, moment: Moment, keys_max: usize) -> bool {
+        self.wheel.advance(moment.ms);
+        let mut left = keys_max;
+        let mut found = Vec::new();
+        while left > 0 {
+            let Some(mut work) = self.wheel.work() else { return false };
+            while left > 0 {
+                let Some(name) = work.next() else { break };
+                if let Some(ahead) = work.peek(4) {
+                    self.prefetch_named(ahead.slot, ahead.prefix, ahead.bits);
+                }
+                self.expiring_named(name.slot, name.prefix, name.bits, &mut found);
+                left -= 1;
+                for &(found, expiry) in &found {
+                    if expiry <= moment.ms {
+                        self.counters.expired += 1;
+                        self.remove_ref(found);
+                    } else if (work.from_ms..work.to_ms).contains(&expiry) {
+                        self.rewheel(found, expiry);
+                    }
+                }
+            }
+            self.wheel.put_back(work);
+        }
+        self.wheel.has_work()
+    }
+
+    fn prefetch_named(&self, slot: u8, prefix: u32, bits: u8) {
+        for db in self.dbs.iter().flatten() {
+            db.tables[slot as usize].prefetch_named(prefix, bits);
+        }
+    }
+
+    /// Records with an expiry that a name may mean.
+    fn expiring_named(&self, slot: u8, prefix: u32, bits: u8, found: &mut Vec<(Ref, u64)>) {
+        found.clear();
+        for db in self.dbs.iter().flatten() {
+            db.tables[slot as usize].each_named(prefix, bits, |candidate| {
+                let at = self.arena.at(candidate);
+                if let Some(expiry) = record::expiry(at)
+                    && table::has_name(self.hasher.hash(record::key(at)), prefix, bits)
+                {
+                    found.push((candidate, expiry));
+                }
+            });
+        }
+    }
+
+    fn rewheel(&mut self, found: Ref, expiry: u64) {
+        let at = self.arena.at(found);
+        let place = self.hasher.place(record::key(at));
+        let wide = self.is_wide(record::header(at).db() as usize, place);
+        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, expiry);
+    }
+
+    // --- the policy's queues
+
+    /// What a record counts for in the policy: its block and its buffer.
+    fn footprint(&self, found: Ref) -> u32 {
+        let at = self.arena.at(found);
+        let bytes = record::units(at) * super::arena::UNIT + record::heap_bytes(at);
+        bytes.min(u32::MAX as usize) as u32
+    }
+
+    fn queue_name(&self, db: usize, place: Place) -> Name {
+        Name { slot: place.local() as u8, hash: table::name_of(place.hash), wide: self.is_wide(db, place) }
+    }
+
+    fn enqueue_new(&mut self, db: usize, place: Place, block: Ref, moment: Moment) {
+        let at = self.arena.at(block);
+        let header = record::header(at);
+        let policy = match moment.eviction.family() {
+            Family::Lru => lru::now(moment.ms),
+            Family::Lfu => lfu::fresh(moment),
+            Family::Larder => {
+                let f = evict::uses(self.ghost.recall(place.hash));
+                let mark = self.queues.push(self.queue_name(db, place), self.footprint(block), f);
+                Policy::larder(f, 0, mark.queue, mark.chunk)
+            }
+        };
+        record::set_header(at, header.with_policy(policy));
+        self.sweep();
+    }
+
+    /// Queues a record anew whose size has changed class.
+    fn requeue(&mut self, db: usize, place: Place, block: Ref, _old: u32, new: u32, moment: Moment) {
+        if moment.eviction.family() != Family::Larder {
+            return;
+        }
+        let at = self.arena.at(block);
+        let policy = record::header(at).policy();
+        if evict::queue_of(new, policy.f()) == policy.queue() {
+            return;
+        }
+        self.queues.removed();
+        let mark = self.queues.push(self.queue_name(db, place), new, policy.f());
+        let policy = Policy::larder(policy.f(), policy.p(), mark.queue, mark.chunk);
+        record::set_header(at, record::header(at).with_policy(policy));
+        self.sweep();
+    }
+
+    fn sweep(&mut self) {
+        let Stripe { queues, dbs, arena, .. } = self;
+        queues.sweep(|partial, mark| see(dbs, arena, partial, mark));
+    }
+
+    /// Evicts the record that is worth least, by the queues. `None` if there is none to evict.
+    pub(super) fn evict_lowest(&mut self, first: f32) -> Option<()> {
+        loop {
+            let Stripe { queues, dbs, arena, .. } = self;
+            let lowest = queues.lowest(first, |partial, mark| see(dbs, arena, partial, mark))?;
+            let found = lowest.seen.handle as Ref;
+            let at = self.arena.at(found);
+            let place = self.hasher.place(record::key(at));
+            match lowest.seen.fate() {
+                evict::Fate::Requeue { f } => {
+                    let db = record::header(at).db() as usize;
+                    let mark = self.queues.push(self.queue_name(db, place), lowest.seen.bytes, f);
+                    let policy = Policy::larder(f, 0, mark.queue, mark.chunk);
+                    record::set_header(at, record::header(at).with_policy(policy));
+                }
+                evict::Fate::Evict => {
+                    self.queues.evicted(lowest.value);
+                    self.ghost.remember(place.hash, lowest.seen.f, lowest.seen.bytes);
+                    self.counters.evicted += 1;
+                    self.remove_ref(found);
+                    return Some(());
+                }
+            }
+        }
+    }
+
+    /// Moves records together when holes make up too much, so that segments go back to the pool.
+    pub(super) fn tighten(&mut self) -> bool {
+        let Stripe { arena, dbs, hasher, .. } = self;
+        arena.evacuate(|arena, from, to| {
+            let at = arena.at(to);
+            let place = hasher.place(record::key(at));
+            let db = dbs[record::header(at).db() as usize].as_mut().expect("a record belongs to a database");
+            let table = &mut db.tables[place.local()];
+            let (found, _) = table.find(place.hash, |other| other == from).expect("a record hangs in its table");
+            table.set(found, to);
+        })
+    }
+
+    /// Writes the policy's bits of all records anew, after the policy has changed to another family.
+    pub fn change_family(&mut self, moment: Moment) {
+        self.queues.clear();
+        self.ghost.clear();
+        let mut all = Vec::new();
+        for db in self.dbs.iter().flatten() {
+            db.tables.iter().for_each(|table| table.each(|found| all.push(found)));
+        }
+        for found in all {
+            let at = self.arena.at(found);
+            let place = self.hasher.place(record::key(at));
+            self.enqueue_new(record::header(at).db() as usize, place, found, moment);
+        }
+    }
+}
+
+/// Finds the record that an entry of a queue means.
+fn see(dbs: &[Option<Box<Db>>; DATABASES], arena: &Arena, partial: Partial, mark: Mark) -> Option<Seen> {
+    let mut seen = None;
+    for db in dbs.iter().flatten() {
+        db.tables[partial.slot as usize].each_named(partial.prefix, partial.bits, |candidate| {
+            let at = arena.at(candidate);
+            let policy = record::header(at).policy();
+            if seen.is_none() && policy.queue() == mark.queue && policy.chunk() == mark.chunk {
+                let bytes = record::units(at) * super::arena::UNIT + record::heap_bytes(at);
+                seen = Some(Seen {
+                    bytes: bytes.min(u32::MAX as usize) as u32,
+                    f: policy.f(),
+                    p: policy.p(),
+                    handle: u64::from(candidate),
+                });
+            }
+        });
+    }
+    seen
+}
+
+/// Notes an access in the record's header; most accesses find nothing to change.
+#[inline]
+fn touch(at: NonNull<u8>, moment: Moment) {
+    let header = record::header(at);
+    let policy = match moment.eviction.family() {
+        Family::Larder => header.policy().hit(),
+        Family::Lru => lru::now(moment.ms),
+        Family::Lfu => lfu::hit(header.policy(), moment),
+    };
+    let touched = header.with_policy(policy).with_clock(moment.clock());
+    if touched != header {
+        record::set_header(at, touched);
+    }
+}
+
+impl Db {
+    fn new() -> Db {
+        Db { tables: std::array::from_fn(|_| Table::default()), filled: 0, keys: 0, expiring: 0 }
+    }
+}
+
+impl Drop for Stripe {
+    fn drop(&mut self) {
+        for db in 0..DATABASES {
+            self.discard_heaps(db);
+        }
+    }
+}
