@@ -1,1 +1,3 @@
 //! The room `store`.
+
+pub mod evict;
