@@ -1,12 +1,24 @@
 //! Where keys live: stripes of slots, each with its tables, its arena, its timing wheel and its queues under one lock.
 
 pub mod arena;
+pub mod evict;
 pub mod hash;
 pub mod header;
+pub mod lock;
 pub mod pages;
+pub mod policy;
 pub mod record;
+mod room;
+mod shared;
+pub mod stripe;
 pub mod table;
 mod tags;
-pub mod wheel;
 #[cfg(target_arch = "x86_64")]
 mod tags_x86_64;
+pub mod wheel;
+
+pub use lock::{Held, Numbers};
+pub use policy::Eviction;
+pub use record::{New, Value};
+pub use shared::{Keys, Options, Store, Totals};
+pub use stripe::{DATABASES, Entry, Key, Moment};
