@@ -3,4 +3,7 @@
 //! `number`, `long_double`, `glob`, `quote` and `lcs` follow Redis to the letter; `crc64` is the check sum of its dumps and
 //! `lzf` the compression inside them.
 
+pub mod crc64;
+pub mod glob;
 pub mod number;
+pub mod quote;
