@@ -5,5 +5,6 @@
 
 pub mod crc64;
 pub mod glob;
+pub mod long_double;
 pub mod number;
 pub mod quote;

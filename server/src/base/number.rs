@@ -93,11 +93,12 @@ impl Digits {
         Self(itoa::Buffer::new())
     }
 
-    /// The text of `value`, at most 20 bytes; it stands until the next call.
+    /// The text of `value`, at most 39 bytes; it stands until the next call.
     pub fn format(&mut self, value: impl Into<Integer>) -> &str {
         match value.into() {
             Integer::Signed(value) => self.0.format(value),
             Integer::Unsigned(value) => self.0.format(value),
+            Integer::Wide(value) => self.0.format(value),
         }
     }
 }
@@ -108,11 +109,12 @@ impl Default for Digits {
     }
 }
 
-/// An integer of either kind, so that callers need not choose a function by the type they happen to have.
+/// An integer of any kind, so that callers need not choose a function by the type they happen to have.
 #[derive(Clone, Copy)]
 pub enum Integer {
     Signed(i64),
     Unsigned(u64),
+    Wide(u128),
 }
 
 impl From<i64> for Integer {
@@ -124,6 +126,12 @@ impl From<i64> for Integer {
 impl From<u64> for Integer {
     fn from(value: u64) -> Self {
         Integer::Unsigned(value)
+    }
+}
+
+impl From<u128> for Integer {
+    fn from(value: u128) -> Self {
+        Integer::Wide(value)
     }
 }
 
@@ -168,23 +176,26 @@ fn parse_decimal_f64(text: &[u8]) -> Option<f64> {
 }
 
 /// `mantissa * 2^exponent` as the nearest double; `sticky` says that a little more than `mantissa` is meant.
-fn hex_f64(mantissa: u64, sticky: bool, exponent: i64) -> Option<f64> {
+fn hex_f64(mantissa: u128, sticky: bool, exponent: i64) -> Option<f64> {
     const EXPONENT_MIN: i64 = -1074;
     const EXPONENT_MAX: i64 = 971;
+    const PRECISION: i64 = 53;
     if mantissa == 0 {
         return Some(0.0);
     }
-    let excess = (i64::from(u64::BITS - mantissa.leading_zeros()) - 53)
-        .max(EXPONENT_MIN - exponent)
-        .max(0);
+    let excess = (bit_length(mantissa) - PRECISION).max(EXPONENT_MIN - exponent).max(0);
     let rounded = shift_right_to_even(mantissa, excess, sticky);
     let exponent = exponent + excess;
-    if rounded == 0 || exponent + i64::from(u64::BITS - rounded.leading_zeros()) > EXPONENT_MAX + 53 {
+    if rounded == 0 || exponent + bit_length(rounded) > EXPONENT_MAX + PRECISION {
         return None;
     }
-    // Multiplying by a power of two is exact here, but 2^exponent alone may leave a double's range, so it takes two steps.
+    // Every step is exact, but 2^exponent alone may leave a double's range, so it is multiplied in two halves.
     let half = exponent / 2;
     Some(rounded as f64 * power_of_two(half) * power_of_two(exponent - half))
+}
+
+fn bit_length(value: u128) -> i64 {
+    i64::from(u128::BITS - value.leading_zeros())
 }
 
 fn power_of_two(exponent: i64) -> f64 {
@@ -194,18 +205,17 @@ fn power_of_two(exponent: i64) -> f64 {
 /// `value / 2^shift`, rounded to the nearest integer and to the even one on a tie.
 ///
 /// `sticky` says that the true value is a little more than `value`, which breaks a tie upwards.
-pub(super) fn shift_right_to_even(value: u64, shift: i64, sticky: bool) -> u64 {
-    if shift <= 0 {
-        return value;
+pub(super) fn shift_right_to_even(value: u128, shift: i64, sticky: bool) -> u128 {
+    const HALF: u128 = 1 << 127;
+    match shift {
+        ..=0 => value,
+        1..=128 => {
+            let whole = value.checked_shr(shift as u32).unwrap_or(0);
+            let fraction = value << (128 - shift);
+            whole + u128::from(fraction > HALF || (fraction == HALF && (sticky || whole & 1 == 1)))
+        }
+        _ => 0,
     }
-    if shift > i64::from(u64::BITS) {
-        return 0;
-    }
-    let value = u128::from(value) << 64 >> shift;
-    let (whole, fraction) = ((value >> 64) as u64, value as u64);
-    const HALF: u64 = 1 << 63;
-    let up = fraction > HALF || (fraction == HALF && (sticky || whole & 1 == 1));
-    whole + u64::from(up)
 }
 
 /// A text that C's `strtod` and `strtold` take as a whole, in its parts; NaN is left out because Redis refuses it.
@@ -222,9 +232,9 @@ pub(super) enum FloatBody<'a> {
         fraction: &'a [u8],
         exponent: i64,
     },
-    /// `mantissa * 2^exponent`, and a little more if `sticky` says that digits beyond the 64th bit were not all zero.
+    /// `mantissa * 2^exponent`, and a little more if `sticky` says that digits beyond 124 bits or more were not all zero.
     Hex {
-        mantissa: u64,
+        mantissa: u128,
         sticky: bool,
         exponent: i64,
     },
@@ -259,12 +269,12 @@ fn scan_decimal(text: &[u8]) -> Option<FloatBody<'_>> {
 fn scan_hex(text: &[u8]) -> Option<FloatBody<'_>> {
     let (integer, fraction, text) = scan_point(text, u8::is_ascii_hexdigit)?;
     let mut exponent = scan_exponent(text, b'p')?;
-    let (mut mantissa, mut sticky) = (0u64, false);
+    let (mut mantissa, mut sticky) = (0u128, false);
     let in_fraction = std::iter::repeat_n(false, integer.len()).chain(std::iter::repeat_n(true, fraction.len()));
     for (&byte, in_fraction) in integer.iter().chain(fraction).zip(in_fraction) {
         let digit = (byte as char).to_digit(16)?;
-        if mantissa >> 60 == 0 {
-            mantissa = mantissa << 4 | u64::from(digit);
+        if mantissa >> 124 == 0 {
+            mantissa = mantissa << 4 | u128::from(digit);
             exponent -= if in_fraction { 4 } else { 0 };
         } else {
             sticky |= digit != 0;
