@@ -128,6 +128,25 @@ impl Arena {
         self.alloc(units).expect("a fresh segment holds every shared block")
     }
 
+    /// A block of `units`, from what there is or from more memory.
+    pub fn alloc_or_grow(&mut self, units: usize) -> Ref {
+        self.alloc(units).unwrap_or_else(|| self.grow(units))
+    }
+
+    /// Whether [`Arena::alloc`] would find a block of `units`.
+    pub fn has_room(&self, units: usize) -> bool {
+        if units > UNITS_MAX_SHARED {
+            return false;
+        }
+        let exact = self.bins[bin_of(units)];
+        let from = bin_above(units + UNITS_MIN);
+        let left = self.fresh.map_or(0, |(_, next)| SEGMENT_UNITS - next);
+        exact != NIL && self.header(exact).hole_units() == units
+            || from < BINS && self.filled >> from != 0
+            || left == units
+            || left > units + 1
+    }
+
     /// Frees a block of `units`, joining it with free neighbours.
     pub fn free(&mut self, block: Ref, units: usize) {
         let number = block >> SEGMENT_SHIFT;
@@ -589,7 +608,7 @@ mod tests {
             for (name, step) in steps.into_iter().enumerate() {
                 match step {
                     Step::Alloc(units) => {
-                        let block = arena.alloc(units).unwrap_or_else(|| arena.grow(units));
+                        let block = arena.alloc_or_grow(units);
                         fill(&mut arena, block, units, name as u8);
                         live.push((block, units, name as u8));
                     }

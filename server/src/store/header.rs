@@ -97,6 +97,14 @@ impl Header {
         self.0 & EXPIRES != 0
     }
 
+    pub fn with_expires(self, expires: bool) -> Header {
+        Header(if expires { self.0 | EXPIRES } else { self.0 & !EXPIRES })
+    }
+
+    pub fn with_shape(self, shape: Shape) -> Header {
+        Header(self.0 & !15 | shape as u64)
+    }
+
     pub fn db(self) -> u8 {
         (self.0 >> 6 & 15) as u8
     }

@@ -84,6 +84,12 @@ impl<'a> Held<'a> {
         number == self.only || self.held.contains(number)
     }
 
+    /// The stripes that are held.
+    pub fn numbers(&self) -> impl Iterator<Item = usize> + use<> {
+        let only = (self.only != SEVERAL).then_some(self.only);
+        only.into_iter().chain(self.held.iter())
+    }
+
     /// A stripe that is held.
     ///
     /// # Panics
@@ -94,11 +100,6 @@ impl<'a> Held<'a> {
         assert!(self.holds(number), "a command reached for a key that its row does not name");
         // SAFETY: the lock is held, and `&mut self` makes this the one reference.
         unsafe { &mut *self.cells[number].stripe.get() }
-    }
-
-    /// All stripes, held or not.
-    pub fn cells(&self) -> &'a [Cell] {
-        self.cells
     }
 }
 

@@ -9,6 +9,7 @@ pub mod pages;
 pub mod policy;
 pub mod record;
 mod room;
+mod sampled;
 mod shared;
 pub mod stripe;
 pub mod table;

@@ -82,6 +82,28 @@ impl Placed<'_> {
     }
 }
 
+impl Value<'_> {
+    /// Appends the text of the value.
+    pub fn append_to(self, text: &mut Vec<u8>) {
+        match self {
+            Value::Bytes(bytes) => text.extend_from_slice(bytes),
+            Value::Int(n) => crate::base::number::push_integer(text, n),
+        }
+    }
+
+    /// Bytes of the value's text.
+    pub fn len(self) -> usize {
+        match self {
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Int(n) => crate::base::number::Digits::new().format(n).len(),
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Bytes an integer takes: none for 0, then 1, 2, 4 or 8.
 fn int_width(n: i64) -> usize {
     match n {
@@ -205,9 +227,29 @@ pub(super) fn set_expiry(at: NonNull<u8>, expiry: u64) {
     unsafe { at.as_ptr().cast::<u64>().add(1).write(expiry.min(EXPIRY_MAX)) };
 }
 
+/// Copies a record to a block that differs only in having room for an expiry, or not.
+pub(super) fn copy_reshaped(from: NonNull<u8>, to: NonNull<u8>, header: Header, expiry: Option<u64>) {
+    let long = if key_len(from) > SHORT_KEY_MAX { 4 } else { 0 };
+    let bytes = long + key_len(from) + self::header(from).value_len();
+    let (skip_from, skip_to) = (prefix_len(self::header(from)), prefix_len(header));
+    set_header(to, header);
+    // SAFETY: both blocks were sized for the same key and value, and for the expiry their headers tell of.
+    unsafe {
+        if header.expires() {
+            to.as_ptr().cast::<u64>().add(1).write(expiry.unwrap_or(0).min(EXPIRY_MAX));
+        }
+        to.as_ptr().add(skip_to).copy_from_nonoverlapping(from.as_ptr().add(skip_from), bytes);
+    }
+}
+
+/// Bytes in front of the key, its length aside.
+fn prefix_len(header: Header) -> usize {
+    if header.expires() { 16 } else { 8 }
+}
+
 fn key_at(at: NonNull<u8>) -> (*const u8, usize) {
     let header = header(at);
-    let start = if header.expires() { 16 } else { 8 };
+    let start = prefix_len(header);
     // SAFETY: the length, where there is one, and the key lie in the block.
     unsafe {
         let key = at.as_ptr().add(start).cast_const();

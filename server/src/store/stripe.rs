@@ -29,6 +29,8 @@ pub struct Moment {
     /// Milliseconds since 1970.
     pub ms: u64,
     pub eviction: Eviction,
+    pub lfu_log_factor: u32,
+    pub lfu_decay_minutes: u32,
 }
 
 impl Moment {
@@ -122,7 +124,7 @@ impl<'a> Entry<'a> {
 }
 
 impl Stripe {
-    pub fn new(hasher: KeyHasher, pool: Arc<Pool>) -> Stripe {
+    pub fn new(hasher: KeyHasher, pool: Arc<Pool>, family: Family) -> Stripe {
         Stripe {
             hasher,
             dbs: Default::default(),
@@ -133,6 +135,7 @@ impl Stripe {
             table_bytes: 0,
             heap_bytes: 0,
             told_bytes: 0,
+            family,
             discarded: Vec::new(),
             counters: Counters::default(),
         }
@@ -196,8 +199,8 @@ impl Stripe {
         match self.live(db, key, moment) {
             Some((_, found)) => {
                 self.counters.hits += 1;
+                self.touch(found, moment);
                 let at = self.arena.at(found);
-                touch(at, moment);
                 Some(Entry { at, stripe: PhantomData })
             }
             None => {
@@ -273,7 +276,6 @@ impl Stripe {
         let old = record::header(old_at);
         let old_units = record::units(old_at);
         let old_expiry = record::expiry(old_at);
-        let old_bytes = self.footprint(found);
         self.drop_heap(found);
         let block = if old_units == units { found } else { self.arena.alloc_or_grow(units) };
         let to = self.arena.at(block);
@@ -281,7 +283,6 @@ impl Stripe {
             .with_policy(old.policy())
             .with_clock(old.clock())
             .with_prev_free(record::header(to).prev_free());
-        let heap = placed.heap_bytes();
         record::write(to, header, expiry, key.bytes, placed);
         if block != found {
             let db = self.dbs[db].as_mut().expect("a key was found in it");
@@ -291,8 +292,8 @@ impl Stripe {
         let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
         keyspace.expiring = keyspace.expiring + usize::from(expiry.is_some()) - usize::from(old_expiry.is_some());
         self.note_expiry(db, key.place, old_expiry, expiry, moment);
-        self.requeue(db, key.place, block, old_bytes, (units * super::arena::UNIT + heap) as u32, moment);
-        touch(self.arena.at(block), moment);
+        self.requeue(db, key.place, block);
+        self.touch(block, moment);
     }
 
     fn insert(
@@ -345,9 +346,10 @@ impl Stripe {
         }
         keyspace.keys -= 1;
         keyspace.expiring -= usize::from(expires);
+        let policy = record::header(self.arena.at(found)).policy();
         self.drop_heap(found);
         self.arena.free(found, units);
-        self.queues.removed();
+        self.unqueue(policy);
     }
 
     /// Deletes the record that a reference leads to.
@@ -404,7 +406,7 @@ impl Stripe {
         if matches!(header.shape(), Shape::Bytes | Shape::Edited) && header.value_len() >= len_min {
             record::set_header(at, header.with_shape(Shape::Edited));
             self.counters.changes += 1;
-            touch(at, moment);
+            self.touch(found, moment);
             return change(record::inline_mut(at));
         }
         let mut text = Vec::with_capacity(len_min.max(header.value_len()));
@@ -427,7 +429,6 @@ impl Stripe {
         moment: Moment,
         change: impl FnOnce(&mut [u8]),
     ) {
-        let old_bytes = self.footprint(found);
         let at = self.arena.at(found);
         self.heap_bytes -= record::heap_bytes(at);
         record::with_heap(at, |buffer| {
@@ -438,8 +439,8 @@ impl Stripe {
         });
         self.heap_bytes += record::heap_bytes(at);
         self.counters.changes += 1;
-        self.requeue(db, place, found, old_bytes, self.footprint(found), moment);
-        touch(self.arena.at(found), moment);
+        self.requeue(db, place, found);
+        self.touch(found, moment);
     }
 
     fn drop_heap(&mut self, found: Ref) {
@@ -618,6 +619,22 @@ impl Stripe {
 
     // --- the policy's queues
 
+    /// Notes an access in the record's header; most accesses find nothing to change.
+    #[inline]
+    fn touch(&self, found: Ref, moment: Moment) {
+        let at = self.arena.at(found);
+        let header = record::header(at);
+        let policy = match self.family {
+            Family::Larder => header.policy().hit(),
+            Family::Lru => lru::now(moment.ms),
+            Family::Lfu => lfu::hit(header.policy(), moment),
+        };
+        let touched = header.with_policy(policy).with_clock(moment.clock());
+        if touched != header {
+            record::set_header(at, touched);
+        }
+    }
+
     /// What a record counts for in the policy: its block and its buffer.
     fn footprint(&self, found: Ref) -> u32 {
         let at = self.arena.at(found);
@@ -632,7 +649,7 @@ impl Stripe {
     fn enqueue_new(&mut self, db: usize, place: Place, block: Ref, moment: Moment) {
         let at = self.arena.at(block);
         let header = record::header(at);
-        let policy = match moment.eviction.family() {
+        let policy = match self.family {
             Family::Lru => lru::now(moment.ms),
             Family::Lfu => lfu::fresh(moment),
             Family::Larder => {
@@ -642,29 +659,48 @@ impl Stripe {
             }
         };
         record::set_header(at, header.with_policy(policy));
-        self.sweep();
+        if self.family == Family::Larder {
+            self.sweep();
+        }
     }
 
     /// Queues a record anew whose size has changed class.
-    fn requeue(&mut self, db: usize, place: Place, block: Ref, _old: u32, new: u32, moment: Moment) {
-        if moment.eviction.family() != Family::Larder {
+    fn requeue(&mut self, db: usize, place: Place, block: Ref) {
+        if self.family != Family::Larder {
             return;
         }
+        let new = self.footprint(block);
         let at = self.arena.at(block);
         let policy = record::header(at).policy();
         if evict::queue_of(new, policy.f()) == policy.queue() {
             return;
         }
-        self.queues.removed();
+        self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
         let mark = self.queues.push(self.queue_name(db, place), new, policy.f());
         let policy = Policy::larder(policy.f(), policy.p(), mark.queue, mark.chunk);
         record::set_header(at, record::header(at).with_policy(policy));
         self.sweep();
     }
 
+    /// Tells the queues that a record with these bits is gone.
+    fn unqueue(&mut self, policy: Policy) {
+        if self.family == Family::Larder {
+            self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
+            self.sweep();
+        }
+    }
+
     fn sweep(&mut self) {
         let Stripe { queues, dbs, arena, .. } = self;
-        queues.sweep(|partial, mark| see(dbs, arena, partial, mark));
+        queues.sweep(|partial, old, new| {
+            let Some(seen) = see(dbs, arena, partial, old) else { return false };
+            let at = arena.at(seen.handle as Ref);
+            let header = record::header(at);
+            let policy = header.policy();
+            let marked = Policy::larder(policy.f(), policy.p(), new.queue, new.chunk);
+            record::set_header(at, header.with_policy(marked));
+            true
+        });
     }
 
     /// Evicts the record that is worth least, by the queues. `None` if there is none to evict.
@@ -708,6 +744,7 @@ impl Stripe {
 
     /// Writes the policy's bits of all records anew, after the policy has changed to another family.
     pub fn change_family(&mut self, moment: Moment) {
+        self.family = moment.eviction.family();
         self.queues.clear();
         self.ghost.clear();
         let mut all = Vec::new();
@@ -741,21 +778,6 @@ fn see(dbs: &[Option<Box<Db>>; DATABASES], arena: &Arena, partial: Partial, mark
         });
     }
     seen
-}
-
-/// Notes an access in the record's header; most accesses find nothing to change.
-#[inline]
-fn touch(at: NonNull<u8>, moment: Moment) {
-    let header = record::header(at);
-    let policy = match moment.eviction.family() {
-        Family::Larder => header.policy().hit(),
-        Family::Lru => lru::now(moment.ms),
-        Family::Lfu => lfu::hit(header.policy(), moment),
-    };
-    let touched = header.with_policy(policy).with_clock(moment.clock());
-    if touched != header {
-        record::set_header(at, touched);
-    }
 }
 
 impl Db {

@@ -47,6 +47,11 @@ pub fn name_of(hash: u64) -> u32 {
     ((hash >> 55) as u32) << 23 | ((hash & 0x7FFF) as u32) << 8
 }
 
+/// Whether a hash bears a name of which `bits` bits are known.
+pub fn has_name(hash: u64, prefix: u32, bits: u8) -> bool {
+    name_of(hash) >> (32 - bits) == prefix
+}
+
 /// A place in a table's order for `SCAN`, which stays right while the table grows, shrinks and splits.
 ///
 /// The upper 16 bits are the low bits of the hash reversed, the lower 22 its top bits: leaves split, and lines spread,

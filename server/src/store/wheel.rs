@@ -75,6 +75,13 @@ impl Wheel {
         self.place(one_ms / TICK_MS) == self.place(other_ms / TICK_MS)
     }
 
+    /// Sets an empty wheel to the present, so that what is added is placed as seen from now.
+    pub fn start(&mut self, now_ms: u64) {
+        if self.names == 0 && self.due.is_empty() {
+            self.now = self.now.max(now_ms / TICK_MS);
+        }
+    }
+
     /// Notes that the named record expires at a time. `slot` and `name` are the record's; see [`Name`].
     pub fn add(&mut self, slot: u8, name: u32, wide: bool, expiry_ms: u64) {
         let (level, index) = self.place(expiry_ms / TICK_MS);

@@ -1,0 +1,188 @@
+//! Writes replies in the protocol of the connection: RESP2, or RESP3 where `HELLO 3` was said.
+//!
+//! Handlers say what they answer; what it looks like on the wire is decided here.
+
+use super::fault::Fault;
+use crate::base::number::{Digits, push_f64, push_integer};
+use crate::store::Value;
+
+/// The output of a connection, and the protocol it is written in.
+#[derive(Debug)]
+pub struct Reply {
+    pub out: Vec<u8>,
+    /// 2 or 3.
+    protocol: u8,
+}
+
+impl Default for Reply {
+    fn default() -> Reply {
+        Reply { out: Vec::new(), protocol: 2 }
+    }
+}
+
+impl Reply {
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    pub fn set_protocol(&mut self, protocol: u8) {
+        self.protocol = protocol;
+    }
+
+    fn is_3(&self) -> bool {
+        self.protocol == 3
+    }
+
+    pub fn ok(&mut self) {
+        self.out.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// A status without line ends.
+    pub fn simple(&mut self, text: &str) {
+        debug_assert!(!text.contains(['\r', '\n']));
+        self.out.push(b'+');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    pub fn error(&mut self, fault: &Fault) {
+        self.out.push(b'-');
+        self.out.extend_from_slice(&fault.wire());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    pub fn int(&mut self, n: i64) {
+        self.out.push(b':');
+        push_integer(&mut self.out, n);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A count, which is never negative.
+    pub fn len(&mut self, n: usize) {
+        self.int(n as i64);
+    }
+
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.head(b'$', bytes.len());
+        self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    pub fn text(&mut self, text: &str) {
+        self.bulk(text.as_bytes());
+    }
+
+    /// An integer in the form of a bulk string.
+    pub fn bulk_int(&mut self, n: i64) {
+        self.bulk(Digits::new().format(n).as_bytes());
+    }
+
+    /// A string value as it is stored.
+    #[inline]
+    pub fn value(&mut self, value: Value<'_>) {
+        match value {
+            Value::Bytes(bytes) => self.bulk(bytes),
+            Value::Int(n) => self.bulk_int(n),
+        }
+    }
+
+    /// Text for people, such as `INFO`: marked as `txt` in RESP3.
+    pub fn verbatim(&mut self, text: &str) {
+        if !self.is_3() {
+            return self.text(text);
+        }
+        self.head(b'=', text.len() + 4);
+        self.out.extend_from_slice(b"txt:");
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    pub fn null(&mut self) {
+        self.out.extend_from_slice(if self.is_3() { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    /// The null of commands that answer an array otherwise.
+    pub fn null_array(&mut self) {
+        self.out.extend_from_slice(if self.is_3() { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
+    pub fn bool(&mut self, yes: bool) {
+        match (self.is_3(), yes) {
+            (true, true) => self.out.extend_from_slice(b"#t\r\n"),
+            (true, false) => self.out.extend_from_slice(b"#f\r\n"),
+            (false, _) => self.int(i64::from(yes)),
+        }
+    }
+
+    /// A double: a bulk string in RESP2.
+    pub fn double(&mut self, n: f64) {
+        let mut text = Vec::with_capacity(24);
+        push_f64(&mut text, n);
+        if self.is_3() {
+            self.out.push(b',');
+            self.out.extend_from_slice(&text);
+            self.out.extend_from_slice(b"\r\n");
+        } else {
+            self.bulk(&text);
+        }
+    }
+
+    /// The head of an array; its elements follow.
+    pub fn array(&mut self, len: usize) {
+        self.head(b'*', len);
+    }
+
+    /// The head of a map of `len` pairs: a flat array in RESP2.
+    pub fn map(&mut self, len: usize) {
+        if self.is_3() { self.head(b'%', len) } else { self.head(b'*', len * 2) }
+    }
+
+    /// The head of a set: an array in RESP2.
+    pub fn set(&mut self, len: usize) {
+        self.head(if self.is_3() { b'~' } else { b'*' }, len);
+    }
+
+    /// The head of a message that answers no command: an array in RESP2.
+    pub fn push(&mut self, len: usize) {
+        self.head(if self.is_3() { b'>' } else { b'*' }, len);
+    }
+
+    fn head(&mut self, kind: u8, len: usize) {
+        self.out.push(kind);
+        push_integer(&mut self.out, len);
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(protocol: u8, write: impl FnOnce(&mut Reply)) -> String {
+        let mut reply = Reply::default();
+        reply.set_protocol(protocol);
+        write(&mut reply);
+        String::from_utf8(reply.out).unwrap()
+    }
+
+    #[test]
+    fn shapes_differ_between_the_protocols() {
+        let all = |reply: &mut Reply| {
+            reply.null();
+            reply.null_array();
+            reply.bool(true);
+            reply.double(1.5);
+            reply.map(2);
+            reply.set(1);
+            reply.push(3);
+            reply.verbatim("x");
+        };
+        assert_eq!(written(2, all), "$-1\r\n*-1\r\n:1\r\n$3\r\n1.5\r\n*4\r\n*1\r\n*3\r\n$1\r\nx\r\n");
+        assert_eq!(written(3, all), "_\r\n_\r\n#t\r\n,1.5\r\n%2\r\n~1\r\n>3\r\n=5\r\ntxt:x\r\n");
+    }
+
+    #[test]
+    fn integers_in_the_store_are_strings_on_the_wire() {
+        assert_eq!(written(3, |reply| reply.value(Value::Int(-12))), "$3\r\n-12\r\n");
+    }
+}

@@ -1,0 +1,250 @@
+//! Keeping the store under its memory limit: who has to go, and from which stripe.
+//!
+//! The limit is the node's, and it counts what stripes hold, holes included, so that it holds for the resident set too.
+//! An insert that finds a hole in its own stripe costs nothing new. One that does not evicts from its own stripe, unless
+//! another stripe, of a few drawn at random, holds records that are clearly worth less (its queues' age is lower);
+//! that stripe then gives up records and, once it is loose enough, a segment. So stripes behave as parts of one cache
+//! though none knows the others.
+
+use super::evict::duel::Duel;
+use super::hash::STRIPES;
+use super::lock::Held;
+use super::policy::lfu::random;
+use super::policy::{Eviction, Family};
+use super::record::Placed;
+use super::shared::Store;
+use super::stripe::{Moment, Stripe};
+use super::pages::SEGMENT_BYTES;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Other stripes whose age is compared before one is chosen to give.
+const OTHERS: usize = 2;
+
+/// A stripe is asked in place of one's own when its age is lower by so many uses of a record of mean size.
+const MARGIN_USES: f64 = 2.0;
+
+/// Evictions in one go before the caller is let on, whatever was reached.
+const EVICTIONS_MAX: usize = 4096;
+
+/// Draws for one sample that a volatile policy may spend on keys without an expiry.
+const DRAWS_PER_SAMPLE: u32 = 8;
+
+pub(super) struct Room {
+    used: AtomicI64,
+    limit: AtomicU64,
+    samples: AtomicU32,
+    /// The age of each stripe's queues, as bits of an `f64`; infinite where there is nothing to evict.
+    ages: Box<[AtomicU64]>,
+    /// The highest age any stripe has reached.
+    age: AtomicU64,
+    /// What a single use is worth at present, as bits of an `f32`.
+    first: AtomicU32,
+    /// Two shadow caches that find `first`; they watch while the store is near its limit.
+    duel: Mutex<Duel>,
+    watching: AtomicBool,
+    /// Hashes with none of these bits are the sample that the duel watches.
+    sample_mask: AtomicU64,
+}
+
+impl Room {
+    pub fn new(limit: u64, samples: u32) -> Room {
+        Room {
+            used: AtomicI64::new(0),
+            limit: AtomicU64::new(limit),
+            samples: AtomicU32::new(samples),
+            ages: (0..STRIPES).map(|_| AtomicU64::new(f64::INFINITY.to_bits())).collect(),
+            age: AtomicU64::new(0f64.to_bits()),
+            first: AtomicU32::new(0.5f32.to_bits()),
+            duel: Mutex::new(Duel::new(limit)),
+            watching: AtomicBool::new(false),
+        }
+    }
+
+    pub fn used_bytes(&self) -> u64 {
+        self.used.load(Relaxed).max(0) as u64
+    }
+
+    pub fn add_used(&self, bytes: i64) {
+        self.used.fetch_add(bytes, Relaxed);
+    }
+
+    pub fn memory_max(&self) -> u64 {
+        self.limit.load(Relaxed)
+    }
+
+    pub fn set_memory_max(&self, bytes: u64) {
+        self.limit.store(bytes, Relaxed);
+        self.duel.lock().resize(bytes);
+    }
+
+    pub fn set_samples(&self, samples: u32) {
+        self.samples.store(samples.max(1), Relaxed);
+    }
+
+    /// Shows the duel a read.
+    #[inline]
+    pub fn watch_read(&self, hash: u64) {
+        if self.watching.load(Relaxed) && hash & self.sample_mask.load(Relaxed) == 0 {
+            let mut duel = self.duel.lock();
+            duel.read(hash);
+            self.first.store(duel.first().to_bits(), Relaxed);
+        }
+    }
+
+    /// Shows the duel a write, which only happens near the limit, and lets it watch from then on.
+    pub fn watch_write(&self, hash: u64, bytes: usize) {
+        self.watching.store(true, Relaxed);
+        if hash & self.sample_mask.load(Relaxed) == 0 {
+            self.duel.lock().write(hash, bytes.min(u32::MAX as usize) as u32);
+        }
+    }
+
+    /// Whether a record might not fit under the limit.
+    #[inline]
+    pub fn is_tight(&self, key_len: usize, placed: &Placed<'_>) -> bool {
+        self.is_tight_for(key_len + placed.len + placed.heap_bytes())
+    }
+
+    /// Whether so many bytes might not fit under the limit.
+    #[inline]
+    pub fn is_tight_for(&self, bytes: usize) -> bool {
+        let limit = self.limit.load(Relaxed);
+        limit != 0 && self.used_bytes() + (bytes + SEGMENT_BYTES) as u64 > limit
+    }
+
+    /// Bytes that `more` bytes would be beyond the limit.
+    fn excess(&self, more: usize) -> u64 {
+        let limit = self.limit.load(Relaxed);
+        if limit == 0 { 0 } else { (self.used_bytes() + more as u64).saturating_sub(limit) }
+    }
+
+    fn age_of(&self, number: usize) -> f64 {
+        f64::from_bits(self.ages[number].load(Relaxed))
+    }
+
+    fn set_age(&self, number: usize, age: f64) {
+        self.ages[number].store(age.to_bits(), Relaxed);
+        if age.is_finite() && age > f64::from_bits(self.age.load(Relaxed)) {
+            self.age.store(age.to_bits(), Relaxed);
+        }
+    }
+
+    /// What a single use is worth.
+    pub fn first(&self) -> f32 {
+        f32::from_bits(self.first.load(Relaxed))
+    }
+
+}
+
+impl Store {
+    /// Evicts until what a stripe `lacks` fits under the limit, or nothing more can go. The stripe is held.
+    pub(super) fn make_room_for(
+        &self,
+        held: &mut Held<'_>,
+        number: usize,
+        moment: Moment,
+        mut lacks: impl FnMut(&mut Stripe) -> usize,
+    ) {
+        for _ in 0..EVICTIONS_MAX {
+            let lacking = lacks(held.stripe(number));
+            if lacking == 0 || self.room.excess(lacking) == 0 {
+                return;
+            }
+            if !self.evict_near(held, number, moment) {
+                return;
+            }
+        }
+    }
+
+    /// Brings the store back under its limit, as far as the policy allows; nothing is held.
+    ///
+    /// Returns whether it is under the limit.
+    pub fn make_room(&self, moment: Moment) -> bool {
+        for _ in 0..EVICTIONS_MAX {
+            if self.room.excess(0) == 0 {
+                return true;
+            }
+            let number = self.poorest(random() as usize % STRIPES);
+            let mut held = Held::one(self.cells(), number);
+            if !self.evict_near(&mut held, number, moment) {
+                return false;
+            }
+        }
+        self.room.excess(0) == 0
+    }
+
+    /// Whether the store is over its limit.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        self.room.excess(0) > 0
+    }
+
+    /// Evicts one record from a held stripe, or from one that should give before it.
+    fn evict_near(&self, held: &mut Held<'_>, number: usize, moment: Moment) -> bool {
+        if moment.eviction == Eviction::NoEviction {
+            return false;
+        }
+        let other = self.poorest(number);
+        if other != number && !held.holds(other) && self.should_give(held.stripe(number), number, other) {
+            if let Some(mut held) = Held::try_one(self.cells(), other)
+                && self.evict_from(held.stripe(other), other, moment)
+            {
+                return true;
+            }
+        }
+        self.evict_from(held.stripe(number), number, moment) || self.evict_anywhere(held, moment)
+    }
+
+    /// The stripe of lowest age among a few.
+    fn poorest(&self, number: usize) -> usize {
+        let mut best = number;
+        for _ in 0..OTHERS {
+            let other = random() as usize % STRIPES;
+            if self.room.age_of(other) < self.room.age_of(best) {
+                best = other;
+            }
+        }
+        best
+    }
+
+    /// Whether another stripe's records are clearly worth less than this one's.
+    fn should_give(&self, stripe: &Stripe, number: usize, other: usize) -> bool {
+        let keys = stripe.queues.len().max(1);
+        let use_of_mean = keys as f64 / stripe.live_bytes().max(1) as f64;
+        self.room.age_of(other) + MARGIN_USES * use_of_mean < self.room.age_of(number)
+    }
+
+    /// Evicts one record from this stripe.
+    fn evict_from(&self, stripe: &mut Stripe, number: usize, moment: Moment) -> bool {
+        let evicted = match moment.eviction.family() {
+            Family::Larder => stripe.evict_lowest(self.room.first()).is_some(),
+            _ => stripe.evict_sampled(moment, self.room.samples.load(Relaxed) * 2, DRAWS_PER_SAMPLE),
+        };
+        let age = if stripe.queues.is_empty() { f64::INFINITY } else { stripe.queues.age() };
+        self.room.set_age(number, age);
+        if stripe.arena.is_loose() {
+            stripe.tighten();
+        }
+        self.settle(stripe);
+        evicted
+    }
+
+    /// Evicts from the first stripe, in an order that starts at random, that has something to give.
+    fn evict_anywhere(&self, held: &Held<'_>, moment: Moment) -> bool {
+        let start = random() as usize;
+        (0..STRIPES).map(|step| (start + step) % STRIPES).any(|number| {
+            !held.holds(number)
+                && Held::try_one(self.cells(), number)
+                    .is_some_and(|mut held| self.evict_from(held.stripe(number), number, moment))
+        })
+    }
+
+    /// Lets a stripe that has had nothing queued start at the node's age, not at that of long ago.
+    pub(super) fn revive(&self, stripe: &mut Stripe, number: usize) {
+        if self.room.age_of(number).is_infinite() {
+            stripe.queues.catch_up(f64::from_bits(self.room.age.load(Relaxed)));
+            self.room.set_age(number, stripe.queues.age());
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The store of a node: its stripes, its memory limit, and what a command sees of the stripes it has locked.
+
+use super::hash::{KeyHasher, Place, STRIPES};
+use super::lock::{Cell, Held, Numbers};
+use super::pages::Pool;
+use super::policy::Eviction;
+use super::record::New;
+use super::room::Room;
+use super::stripe::{Counters, DATABASES, Entry, Key, Moment, Stripe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// What a store needs to know at its start; all of it can be changed while it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes the store may take; 0 for no limit.
+    pub memory_max: u64,
+    pub eviction: Eviction,
+    /// Records a sampling policy looks at before it chooses.
+    pub samples: u32,
+    pub lfu_log_factor: u32,
+    pub lfu_decay_minutes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let eviction = Eviction::AllkeysLarder;
+        Options { memory_max: 0, eviction, samples: 5, lfu_log_factor: 10, lfu_decay_minutes: 1 }
+    }
+}
+
+/// Batches of large buffers that wait for the reaper; when it cannot follow, workers free them themselves.
+const REAPER_QUEUE_MAX: usize = 1024;
+
+pub struct Store {
+    cells: Box<[Cell]>,
+    hasher: KeyHasher,
+    /// Which database a number means; `SWAPDB` changes it, under the barrier.
+    databases: [AtomicU8; DATABASES],
+    eviction: AtomicU8,
+    lfu: [AtomicU32; 2],
+    pub(super) room: Room,
+    reaper: SyncSender<Vec<Vec<u8>>>,
+}
+
+/// Sums over all stripes.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Totals {
+    pub counters: Counters,
+    /// Bytes of tables, queues, ghosts and wheels.
+    pub index_bytes: usize,
+    /// Bytes of records and their buffers.
+    pub live_bytes: usize,
+    /// Bytes of everything, holes included.
+    pub used_bytes: usize,
+    pub keys: [usize; DATABASES],
+    pub expiring: [usize; DATABASES],
+}
+
+impl Store {
+    pub fn new(options: Options) -> Store {
+        Store::with_hasher(options, KeyHasher::random())
+    }
+
+    /// A store whose order of keys is the same in each run, for tests.
+    pub fn with_hasher(options: Options, hasher: KeyHasher) -> Store {
+        let pool = Arc::new(Pool::default());
+        let (reaper, discarded) = sync_channel(REAPER_QUEUE_MAX);
+        std::thread::Builder::new()
+            .name("larder-reaper".into())
+            .spawn(move || reap(discarded))
+            .expect("a thread can be started when the node starts");
+        let family = options.eviction.family();
+        let cell = |_| Cell::new(Stripe::new(hasher.clone(), pool.clone(), family));
+        Store {
+            cells: (0..STRIPES).map(cell).collect(),
+            hasher: hasher.clone(),
+            databases: std::array::from_fn(|number| AtomicU8::new(number as u8)),
+            eviction: AtomicU8::new(options.eviction as u8),
+            lfu: [AtomicU32::new(options.lfu_log_factor), AtomicU32::new(options.lfu_decay_minutes)],
+            room: Room::new(options.memory_max, options.samples),
+            reaper,
+        }
+    }
+
+    /// The place of a key.
+    #[inline]
+    pub fn place(&self, key: &[u8]) -> Place {
+        self.hasher.place(key)
+    }
+
+    /// A key with its place.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        Key { bytes, place: self.place(bytes) }
+    }
+
+    /// The present, with the policy in force.
+    pub fn moment(&self, ms: u64) -> Moment {
+        Moment {
+            ms,
+            eviction: self.eviction(),
+            lfu_log_factor: self.lfu[0].load(Relaxed),
+            lfu_decay_minutes: self.lfu[1].load(Relaxed),
+        }
+    }
+
+    pub fn eviction(&self) -> Eviction {
+        Eviction::ALL[self.eviction.load(Relaxed) as usize]
+    }
+
+    /// The physical database that a number means now.
+    #[inline]
+    pub fn database(&self, number: usize) -> usize {
+        self.databases[number].load(Relaxed) as usize
+    }
+
+    /// Locks the stripe of one key.
+    #[inline]
+    pub fn lock_one(&self, stripe: usize, db: usize, moment: Moment) -> Keys<'_> {
+        Keys::new(self, Held::one(&self.cells, stripe), db, moment)
+    }
+
+    /// Locks several stripes.
+    pub fn lock(&self, stripes: Numbers, db: usize, moment: Moment) -> Keys<'_> {
+        Keys::new(self, Held::several(&self.cells, stripes), db, moment)
+    }
+
+    /// Locks nothing, for commands without keys.
+    pub fn lock_none(&self, db: usize, moment: Moment) -> Keys<'_> {
+        self.lock(Numbers::default(), db, moment)
+    }
+
+    /// Runs `visit` on each stripe in turn, one locked at a time.
+    pub fn each_stripe(&self, mut visit: impl FnMut(&mut Stripe)) {
+        (0..STRIPES).for_each(|number| self.with_stripe(number, &mut visit));
+    }
+
+    /// Runs `visit` on one stripe, and accounts for what it changed.
+    pub fn with_stripe<R>(&self, number: usize, visit: impl FnOnce(&mut Stripe) -> R) -> R {
+        let mut held = Held::one(&self.cells, number);
+        let result = visit(held.stripe(number));
+        self.settle(held.stripe(number));
+        result
+    }
+
+    /// Sums over all stripes, each as it is when its turn comes.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for number in 0..STRIPES {
+            let mut held = Held::one(&self.cells, number);
+            let stripe = held.stripe(number);
+            let counters = stripe.counters;
+            totals.counters.hits += counters.hits;
+            totals.counters.misses += counters.misses;
+            totals.counters.expired += counters.expired;
+            totals.counters.evicted += counters.evicted;
+            totals.counters.changes += counters.changes;
+            totals.index_bytes += stripe.index_bytes();
+            totals.live_bytes += stripe.live_bytes();
+            totals.used_bytes += stripe.used_bytes();
+            for db in 0..DATABASES {
+                let physical = self.database(db);
+                totals.keys[db] += stripe.keys(physical);
+                totals.expiring[db] += stripe.expiring(physical);
+            }
+        }
+        totals
+    }
+
+    /// Sets the counters of all stripes to zero.
+    pub fn reset_counters(&self) {
+        self.each_stripe(|stripe| {
+            let changes = stripe.counters.changes;
+            stripe.counters = Counters { changes, ..Counters::default() };
+        });
+    }
+
+    /// Bytes the store takes.
+    pub fn used_bytes(&self) -> u64 {
+        self.room.used_bytes()
+    }
+
+    /// Exchanges the contents of two databases. The caller holds the barrier.
+    pub fn swap_databases(&self, one: usize, other: usize) {
+        let (a, b) = (self.database(one), self.database(other));
+        self.databases[one].store(b as u8, Relaxed);
+        self.databases[other].store(a as u8, Relaxed);
+    }
+
+    /// Deletes keys of one stripe that are due, at most about `keys_max`. Returns whether more are.
+    pub fn expire(&self, number: usize, moment: Moment, keys_max: usize) -> bool {
+        self.with_stripe(number, |stripe| stripe.expire(moment, keys_max))
+    }
+
+    // --- live settings
+
+    /// The memory limit in bytes, 0 for none.
+    pub fn memory_max(&self) -> u64 {
+        self.room.memory_max()
+    }
+
+    /// Changes the memory limit. What is beyond it goes as commands and time go on.
+    pub fn set_memory_max(&self, bytes: u64) {
+        self.room.set_memory_max(bytes);
+    }
+
+    pub fn set_samples(&self, samples: u32) {
+        self.room.set_samples(samples);
+    }
+
+    pub fn set_lfu(&self, log_factor: u32, decay_minutes: u32) {
+        self.lfu[0].store(log_factor, Relaxed);
+        self.lfu[1].store(decay_minutes, Relaxed);
+    }
+
+    /// Changes the policy. Where another family's bits are in the records they are written anew, so this takes a while
+    /// with many keys; the caller holds the barrier.
+    pub fn set_eviction(&self, eviction: Eviction, ms: u64) {
+        let old = self.eviction();
+        self.eviction.store(eviction as u8, Relaxed);
+        if old.family() != eviction.family() {
+            let moment = self.moment(ms);
+            self.each_stripe(|stripe| stripe.change_family(moment));
+        }
+    }
+
+    pub(super) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// Tells the node what a stripe has come to hold, and sends large buffers to the reaper.
+    pub(super) fn settle(&self, stripe: &mut Stripe) {
+        let now = stripe.used_bytes() as i64;
+        if now != stripe.told_bytes {
+            self.room.add_used(now - stripe.told_bytes);
+            stripe.told_bytes = now;
+        }
+        if !stripe.discarded.is_empty() {
+            let buffers = std::mem::take(&mut stripe.discarded);
+            // A full queue gives the buffers back and they are freed here.
+            let _ = self.reaper.try_send(buffers);
+        }
+    }
+}
+
+/// Frees large buffers off the workers, until the store is gone.
+fn reap(discarded: Receiver<Vec<Vec<u8>>>) {
+    discarded.into_iter().for_each(drop);
+}
+
+/// The keys of a command: the stripes it has locked, as seen from its database.
+pub struct Keys<'a> {
+    store: &'a Store,
+    pub(super) held: Held<'a>,
+    /// Physical.
+    db: usize,
+    moment: Moment,
+    wrote: bool,
+}
+
+impl<'a> Keys<'a> {
+    fn new(store: &'a Store, held: Held<'a>, db: usize, moment: Moment) -> Keys<'a> {
+        Keys { store, held, db: store.database(db), moment, wrote: false }
+    }
+
+    pub fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// The same keys in another database, for commands that reach across.
+    pub fn switch(&mut self, db: usize) {
+        self.db = self.store.database(db);
+    }
+
+    /// The entry of a key, if it is there. Counts a hit or a miss, and the access.
+    #[inline]
+    pub fn get(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let (db, moment) = (self.db, self.moment);
+        self.store.room.watch_read(key.place.hash);
+        self.held.stripe(key.place.stripe()).get(db, key, moment)
+    }
+
+    /// As [`Keys::get`], but neither counted nor taken for an access.
+    pub fn peek(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).peek(db, key, moment)
+    }
+
+    /// As [`Keys::peek`], but counted as a hit or a miss.
+    pub fn look(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let (db, moment) = (self.db, self.moment);
+        let stripe = self.held.stripe(key.place.stripe());
+        let found = stripe.peek(db, key, moment).is_some();
+        stripe.counters.hits += u64::from(found);
+        stripe.counters.misses += u64::from(!found);
+        stripe.peek(db, key, moment)
+    }
+
+    /// Sets a key to a value, whatever it was before; without an expiry if `expiry` is `None`.
+    ///
+    /// Evicts as much as the value needs, as far as the policy allows.
+    #[inline]
+    pub fn set(&mut self, key: Key<'_>, value: New<'_>, expiry: Option<u64>) {
+        self.wrote = true;
+        let placed = value.place();
+        let number = key.place.stripe();
+        if self.store.room.is_tight(key.bytes.len(), &placed) {
+            let (db, moment) = (self.db, self.moment);
+            self.store.settle(self.held.stripe(number));
+            self.store.revive(self.held.stripe(number), number);
+            self.store.room.watch_write(key.place.hash, key.bytes.len() + placed.len + placed.heap_bytes());
+            self.store.make_room_for(&mut self.held, number, moment, |stripe| {
+                stripe.lacks(db, key, &placed, expiry.is_some())
+            });
+        }
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(number).put(db, key, placed, expiry, moment);
+    }
+
+    /// Deletes a key. Returns whether it was there.
+    pub fn remove(&mut self, key: Key<'_>) -> bool {
+        self.wrote = true;
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).remove(db, key, moment)
+    }
+
+    /// Gives a key an expiry in milliseconds since 1970, or takes it away. Returns whether the key is there.
+    pub fn set_expiry(&mut self, key: Key<'_>, expiry: Option<u64>) -> bool {
+        self.wrote = true;
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).set_expiry(db, key, expiry, moment)
+    }
+
+    /// Changes the bytes of a string that is there, after making it at least `len_min` long with zeros behind.
+    ///
+    /// The expiry stays, an integer becomes its text, and the encoding becomes `raw`.
+    pub fn edit(&mut self, key: Key<'_>, len_min: usize, change: impl FnOnce(&mut [u8])) {
+        self.wrote = true;
+        let (db, moment) = (self.db, self.moment);
+        let number = key.place.stripe();
+        if self.store.room.is_tight_for(len_min) {
+            self.store.settle(self.held.stripe(number));
+            self.store.make_room_for(&mut self.held, number, moment, |stripe| {
+                let old = stripe.peek(db, key, moment).map_or(0, Entry::memory);
+                len_min.saturating_sub(old)
+            });
+            if self.held.stripe(number).peek(db, key, moment).is_none() {
+                // The key itself had to go; what is written now starts from zeros, as it would a moment later.
+                self.set(key, New::Edited(&[]), None);
+            }
+        }
+        self.held.stripe(number).edit(db, key, len_min, moment, change);
+    }
+}
+
+impl Drop for Keys<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.wrote {
+            for number in self.held.numbers() {
+                self.store.settle(self.held.stripe(number));
+            }
+        }
+    }
+}
