@@ -8,10 +8,8 @@ use std::collections::VecDeque;
 use super::Partial;
 use super::chunk::{Chunk, Code, HEAD, SIZES, words_of};
 
-/// An age is written anew when it is off by more than one part in this of what the entry is worth.
-const AGE_PARTS: f64 = 16.0;
-/// A chunk's age steps are good to this many worths; beyond it a new chunk with a full age is begun.
-const STEPS_MAX: f64 = 65_536.0;
+/// Beyond this many slacks above its chunk's age a step is no longer exact to a quarter of the slack, and a chunk is begun.
+const SLACKS_MAX: f64 = (1 << 20) as f64;
 const SIZE_MAX: usize = SIZES[SIZES.len() - 1];
 /// How a chunk begins that is not its lane's first: the lane is long, so it will fill.
 const SIZE_LATER: usize = SIZES[2];
@@ -59,11 +57,10 @@ impl Lane {
 
     /// Makes room for one entry and returns the number of the chunk that [`Lane::put`], given the same, will write it to.
     ///
-    /// `age` must not be below that of earlier entries. `worth` is what the entry is worth above its age: it says how exact the
-    /// age must be. `numbers` is the number last given to a chunk, and is advanced when one is begun. A place may stay unused.
-    pub fn place(&mut self, entry: Partial, age: f64, worth: f64, numbers: &mut u8) -> u8 {
-        let far = self.chunks.back().is_some_and(|back| age - back.base() > worth * STEPS_MAX);
-        let words = words_of(entry) + if self.is_off(age, worth) { 2 } else { 0 };
+    /// `age` must not be below that of earlier entries; the entry may be read with an age up to `slack` lower. `numbers` is the number last given to a chunk, and is advanced when one is begun. A place may stay unused.
+    pub fn place(&mut self, entry: Partial, age: f64, slack: f64, numbers: &mut u8) -> u8 {
+        let far = self.chunks.back().is_some_and(|back| age - back.base() > slack * SLACKS_MAX);
+        let words = words_of(entry) + if self.is_off(age, slack) { 2 } else { 0 };
         if far || !self.make_room(words) {
             self.drop_unused();
             *numbers = numbers.wrapping_add(1);
@@ -73,8 +70,8 @@ impl Lane {
     }
 
     /// Appends the entry that [`Lane::place`] made room for.
-    pub fn put(&mut self, entry: Partial, age: f64, worth: f64) {
-        let off = self.is_off(age, worth);
+    pub fn put(&mut self, entry: Partial, age: f64, slack: f64) {
+        let off = self.is_off(age, slack);
         let back = self.chunks.back_mut().expect("a place was made");
         if off {
             self.back_age = back.put_age(age);
@@ -87,8 +84,8 @@ impl Lane {
     }
 
     /// Whether an entry at the back would be read with an age that is off by too much.
-    fn is_off(&self, age: f64, worth: f64) -> bool {
-        age - self.back_age > worth / AGE_PARTS
+    fn is_off(&self, age: f64, slack: f64) -> bool {
+        age - self.back_age > slack
     }
 
     /// Drops a chunk that was begun for a place nobody used.
@@ -195,8 +192,8 @@ mod tests {
     }
 
     fn push(lane: &mut Lane, i: u32, age: f64, numbers: &mut u8) -> u8 {
-        let chunk = lane.place(entry(i), age, 0.01, numbers);
-        lane.put(entry(i), age, 0.01);
+        let chunk = lane.place(entry(i), age, 0.000625, numbers);
+        lane.put(entry(i), age, 0.000625);
         chunk
     }
 
@@ -212,7 +209,7 @@ mod tests {
                     let (i, chunk, age) = expected.pop_front().unwrap();
                     let front = lane.front().unwrap();
                     assert_eq!((front.partial, front.chunk), (entry(i), chunk), "keep {keep}");
-                    assert!(front.age <= age && age - front.age <= 0.01 / 16.0 + 1e-9, "{} {age}", front.age);
+                    assert!(front.age <= age && age - front.age <= 0.000626, "{} {age}", front.age);
                     lane.pop();
                 }
                 assert_eq!(lane.len() as usize, expected.len());
@@ -248,7 +245,7 @@ mod tests {
     fn a_place_that_is_not_used_leaves_the_lane_as_it_was() {
         let (mut lane, mut numbers) = (Lane::new(), 0);
         for i in 0..2000 {
-            lane.place(entry(i), f64::from(i), 0.01, &mut numbers);
+            lane.place(entry(i), f64::from(i), 0.000625, &mut numbers);
             assert_eq!(lane.front(), None);
         }
         push(&mut lane, 7, 2000.0, &mut numbers);
@@ -267,7 +264,7 @@ mod tests {
             push(&mut lane, i, age, &mut numbers);
             lane.pop();
             let front = lane.front().unwrap();
-            assert!(age - front.age <= 0.01 / 15.0, "{} at {age}", front.age);
+            assert!(age - front.age <= 0.0008, "{} at {age}", front.age);
         }
     }
 }

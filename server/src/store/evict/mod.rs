@@ -22,13 +22,14 @@
 //! * Over the limit: [`queues::Queues::lowest`], and what its [`Fate`] says, until there is room.
 
 mod chunk;
-
-
+pub mod duel;
+pub mod ghost;
 mod lane;
 pub mod queues;
+mod shadow;
 
-
-
+#[cfg(test)]
+mod replay;
 
 /// The highest `f` and `p`: four bits each.
 pub const USES_MAX: u8 = 15;

@@ -30,6 +30,11 @@ pub const SWEEP_STEPS: usize = 4;
 /// Stale entries that are tolerated beside half of the live ones.
 const STALE_FREE: u32 = 64;
 
+/// The age of an entry may be off by one part in this of what the record is worth,
+const PARTS_PUSHED: f64 = 16.0;
+/// and by one in this more each time it is swept.
+const PARTS_SWEPT: f64 = 1024.0;
+
 const _: () = assert!(CLASSES as usize * LEVELS as usize <= QUEUES_MAX);
 
 /// See the head of this file. An empty one holds no memory of its own.
@@ -100,11 +105,11 @@ impl Queues {
     pub fn push(&mut self, name: Name, bytes: u32, f: u8) -> Mark {
         let queue = queue_of(bytes, f);
         let row = self.row_or_new(queue);
-        let (entry, worth) = (Partial::from(name), worth(bytes, f, self.first));
+        let (entry, slack) = (Partial::from(name), worth(bytes, f, self.first) / PARTS_PUSHED);
         let Queue { lane, live, numbers } = &mut self.queues[row];
         let before = lane.bytes();
-        let chunk = lane.place(entry, self.age, worth, numbers);
-        lane.put(entry, self.age, worth);
+        let chunk = lane.place(entry, self.age, slack, numbers);
+        lane.put(entry, self.age, slack);
         *live += 1;
         self.lanes = self.lanes - before + lane.bytes();
         if lane.len() == 1 {
@@ -172,7 +177,10 @@ impl Queues {
             debug_assert!(false, "no record is queued in queue {}", mark.queue);
             return;
         };
-        let _stays = self.forget_live(row);
+        // It may have been the tail, and what is behind it may be worth less.
+        if self.forget_live(row) && self.front(row).is_some_and(|front| front.chunk == mark.chunk) {
+            self.note_front(row);
+        }
     }
 
     /// Does a little cleaning if stale entries are many; call it after each push and each removal, and as often as you like.
@@ -344,14 +352,14 @@ impl Queues {
         let Queue { lane, numbers, .. } = &mut self.queues[row];
         let Front { partial, chunk, age } = lane.front()?;
         let before = lane.bytes() + sweep.kept.bytes();
-        let worth = least_worth(sweep.queue, self.first);
+        let slack = least_worth(sweep.queue, self.first) / PARTS_SWEPT;
         let old = Mark { queue: sweep.queue, chunk };
-        let new = Mark { queue: sweep.queue, chunk: sweep.kept.place(partial, age, worth, numbers) };
+        let new = Mark { queue: sweep.queue, chunk: sweep.kept.place(partial, age, slack, numbers) };
         let was_tail = sweep.kept.len() == 0;
         let alive = remark(partial, old, new);
         lane.pop();
         if alive {
-            sweep.kept.put(partial, age, worth);
+            sweep.kept.put(partial, age, slack);
         } else {
             self.entries -= 1;
         }
@@ -500,7 +508,7 @@ mod tests {
             assert_eq!(tails[&candidate.mark.queue], id, "seed {seed}");
             let exact = self.records[&id].worth(self.first);
             // A stamp may be old by a 16th of what the record was worth when it was queued, when `first` may have been 1.
-            let slack = worth(candidate.seen.bytes, candidate.seen.f, 1.0) / 15.9;
+            let slack = worth(candidate.seen.bytes, candidate.seen.f, 1.0) / 15.0;
             assert!(candidate.value <= exact + 1e-12 && candidate.value >= exact - slack, "seed {seed}");
             assert!(candidate.value <= least + 1e-12, "seed {seed}: {} {least}", candidate.value);
             Some((id, candidate))
