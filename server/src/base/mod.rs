@@ -1,4 +1,4 @@
-//! What every other room may use, and what uses `std` alone (beside `itoa` and `memchr`, whose doors are here).
+//! What every other room may use, and what uses `std` alone (beside `itoa`, whose door is `number`).
 //!
 //! `number`, `long_double`, `glob`, `quote` and `lcs` follow Redis to the letter; `crc64` is the check sum of its
 //! dumps and `lzf` the compression inside them.
