@@ -4,5 +4,6 @@ pub mod base;
 pub mod command;
 pub mod config;
 pub mod net;
+pub mod persist;
 pub mod store;
 pub mod types;

@@ -1,0 +1,3 @@
+//! What leaves memory and comes back: today single values (DUMP and RESTORE), in RDB's encoding of objects.
+
+pub mod rdb;
