@@ -1,1 +1,27 @@
-//! The room `command`.
+//! Commands: a row and a function each, and the path that every request takes.
+
+pub mod clients;
+pub mod context;
+pub mod dispatch;
+pub mod fault;
+pub mod gate;
+pub mod reply;
+pub mod row;
+pub mod session;
+pub mod shared;
+pub mod stats;
+pub mod string;
+pub mod table;
+#[cfg(test)]
+pub mod testing;
+pub mod tuning;
+pub mod words;
+
+pub use context::{Args, Ctx, Done, Outcome, Wait};
+pub use fault::Fault;
+pub use reply::Reply;
+pub use row::{Arg, COMMAND, Command, Flags, Group, KeyUse, Scope, Usage};
+pub use row::{block, double, int, key, one_of, pattern, text, token, unix_time};
+pub use session::Session;
+pub use shared::Shared;
+pub use words::REPLIED;

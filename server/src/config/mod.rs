@@ -1,1 +1,3 @@
 //! The room `config`.
+#[derive(Default)]
+pub struct Live;

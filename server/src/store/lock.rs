@@ -41,7 +41,7 @@ impl Numbers {
     /// The members, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + use<> {
         self.0.into_iter().enumerate().flat_map(|(word, bits)| {
-            std::iter::successors(Some(bits), |bits| Some(bits & (bits - 1)))
+            std::iter::successors(Some(bits), |bits| (*bits != 0).then(|| bits & (bits - 1)))
                 .take_while(|bits| *bits != 0)
                 .map(move |bits| word * 64 + bits.trailing_zeros() as usize)
         })

@@ -6,14 +6,14 @@
 //! that stripe then gives up records and, once it is loose enough, a segment. So stripes behave as parts of one cache
 //! though none knows the others.
 
-use super::evict::duel::Duel;
+use super::evict::duel::{self, Duel};
 use super::hash::STRIPES;
 use super::lock::Held;
 use super::policy::lfu::random;
 use super::policy::{Eviction, Family};
 use super::record::Placed;
 use super::shared::Store;
-use super::stripe::{Moment, Stripe};
+use super::stripe::{Entry, Moment, Stripe};
 use super::pages::SEGMENT_BYTES;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -49,6 +49,7 @@ pub(super) struct Room {
 
 impl Room {
     pub fn new(limit: u64, samples: u32) -> Room {
+        let duel = Duel::new(limit);
         Room {
             used: AtomicI64::new(0),
             limit: AtomicU64::new(limit),
@@ -56,7 +57,8 @@ impl Room {
             ages: (0..STRIPES).map(|_| AtomicU64::new(f64::INFINITY.to_bits())).collect(),
             age: AtomicU64::new(0f64.to_bits()),
             first: AtomicU32::new(0.5f32.to_bits()),
-            duel: Mutex::new(Duel::new(limit)),
+            sample_mask: AtomicU64::new(duel.mask()),
+            duel: Mutex::new(duel),
             watching: AtomicBool::new(false),
         }
     }
@@ -75,7 +77,9 @@ impl Room {
 
     pub fn set_memory_max(&self, bytes: u64) {
         self.limit.store(bytes, Relaxed);
-        self.duel.lock().resize(bytes);
+        let mut duel = self.duel.lock();
+        duel.set_capacity(bytes);
+        self.sample_mask.store(duel.mask(), Relaxed);
     }
 
     pub fn set_samples(&self, samples: u32) {
@@ -84,18 +88,19 @@ impl Room {
 
     /// Shows the duel a read.
     #[inline]
-    pub fn watch_read(&self, hash: u64) {
-        if self.watching.load(Relaxed) && hash & self.sample_mask.load(Relaxed) == 0 {
+    pub fn watch_read(&self, hash: u64, found: Option<Entry<'_>>) {
+        if self.watching.load(Relaxed) && duel::sampled(self.sample_mask.load(Relaxed), hash) {
             let mut duel = self.duel.lock();
-            duel.read(hash);
+            duel.read(hash, found.map(Entry::footprint));
             self.first.store(duel.first().to_bits(), Relaxed);
+            self.sample_mask.store(duel.mask(), Relaxed);
         }
     }
 
     /// Shows the duel a write, which only happens near the limit, and lets it watch from then on.
     pub fn watch_write(&self, hash: u64, bytes: usize) {
         self.watching.store(true, Relaxed);
-        if hash & self.sample_mask.load(Relaxed) == 0 {
+        if duel::sampled(self.sample_mask.load(Relaxed), hash) {
             self.duel.lock().write(hash, bytes.min(u32::MAX as usize) as u32);
         }
     }

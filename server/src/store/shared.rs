@@ -8,7 +8,7 @@ use super::record::New;
 use super::room::Room;
 use super::stripe::{Counters, DATABASES, Entry, Key, Moment, Stripe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// What a store needs to know at its start; all of it can be changed while it runs.
@@ -114,6 +114,20 @@ impl Store {
     #[inline]
     pub fn database(&self, number: usize) -> usize {
         self.databases[number].load(Relaxed) as usize
+    }
+
+    /// Asks the CPU for what leads to these keys: first all table lines, then all records.
+    ///
+    /// One look-up among millions of keys costs two cache misses one after the other; those of a batch overlap.
+    #[inline]
+    pub fn prefetch(&self, db: usize, places: &[Place]) {
+        let db = self.database(db);
+        for &place in places {
+            Held::one(&self.cells, place.stripe()).stripe(place.stripe()).prefetch_line(db, place);
+        }
+        for &place in places {
+            Held::one(&self.cells, place.stripe()).stripe(place.stripe()).prefetch_record(db, place);
+        }
     }
 
     /// Locks the stripe of one key.
@@ -278,8 +292,9 @@ impl<'a> Keys<'a> {
     #[inline]
     pub fn get(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
         let (db, moment) = (self.db, self.moment);
-        self.store.room.watch_read(key.place.hash);
-        self.held.stripe(key.place.stripe()).get(db, key, moment)
+        let found = self.held.stripe(key.place.stripe()).get(db, key, moment);
+        self.store.room.watch_read(key.place.hash, found);
+        found
     }
 
     /// As [`Keys::get`], but neither counted nor taken for an access.

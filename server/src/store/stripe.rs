@@ -61,6 +61,8 @@ pub struct Stripe {
     heap_bytes: usize,
     /// Bytes last told to the node.
     pub(super) told_bytes: i64,
+    /// What the policy's bits of the records mean now.
+    family: Family,
     /// Buffers too large to be freed under the lock.
     pub(super) discarded: Vec<Vec<u8>>,
     pub counters: Counters,
@@ -100,6 +102,12 @@ impl<'a> Entry<'a> {
 
     pub fn shape(self) -> Shape {
         record::header(self.at).shape()
+    }
+
+    /// Bytes of the record and its buffer: what the policy counts.
+    pub fn footprint(self) -> u32 {
+        let bytes = record::units(self.at) * super::arena::UNIT + record::heap_bytes(self.at);
+        bytes.min(u32::MAX as usize) as u32
     }
 
     /// Bytes the entry takes: record, heap, and its share of table, queue and wheel.
@@ -637,9 +645,7 @@ impl Stripe {
 
     /// What a record counts for in the policy: its block and its buffer.
     fn footprint(&self, found: Ref) -> u32 {
-        let at = self.arena.at(found);
-        let bytes = record::units(at) * super::arena::UNIT + record::heap_bytes(at);
-        bytes.min(u32::MAX as usize) as u32
+        self.entry(found).footprint()
     }
 
     fn queue_name(&self, db: usize, place: Place) -> Name {
@@ -720,6 +726,8 @@ impl Stripe {
                 }
                 evict::Fate::Evict => {
                     self.queues.evicted(lowest.value);
+                    let (bytes, records) = (self.live_bytes() as u64, self.queues.len());
+                    self.ghost.resize(bytes / 10 * 9, records / 10 * 9);
                     self.ghost.remember(place.hash, lowest.seen.f, lowest.seen.bytes);
                     self.counters.evicted += 1;
                     self.remove_ref(found);
@@ -767,9 +775,8 @@ fn see(dbs: &[Option<Box<Db>>; DATABASES], arena: &Arena, partial: Partial, mark
             let at = arena.at(candidate);
             let policy = record::header(at).policy();
             if seen.is_none() && policy.queue() == mark.queue && policy.chunk() == mark.chunk {
-                let bytes = record::units(at) * super::arena::UNIT + record::heap_bytes(at);
                 seen = Some(Seen {
-                    bytes: bytes.min(u32::MAX as usize) as u32,
+                    bytes: Entry { at, stripe: PhantomData }.footprint(),
                     f: policy.f(),
                     p: policy.p(),
                     handle: u64::from(candidate),

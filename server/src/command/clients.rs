@@ -1,0 +1,215 @@
+//! The connections of a node, as other connections may see and end them.
+
+use super::table::Found;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::Waker;
+
+/// One connection's public part. Its worker writes it after each batch; anyone may read it.
+pub struct Client {
+    pub id: u64,
+    pub address: SocketAddr,
+    pub local: SocketAddr,
+    pub descriptor: i32,
+    pub worker: usize,
+    /// Milliseconds since 1970.
+    pub connected_ms: u64,
+    /// When it last sent something.
+    pub active_ms: AtomicU64,
+    pub db: AtomicU8,
+    pub protocol: AtomicU8,
+    /// Bytes of unfinished requests, of replies not yet taken, and of both buffers together.
+    pub input_bytes: AtomicU64,
+    pub output_bytes: AtomicU64,
+    pub buffer_bytes: AtomicU64,
+    pub commands: AtomicU64,
+    pub monitor: AtomicBool,
+    pub no_evict: AtomicBool,
+    pub no_touch: AtomicBool,
+    last: AtomicPtr<Found>,
+    names: Mutex<Names>,
+    killed: AtomicBool,
+    inbox: Mutex<Vec<u8>>,
+    inbox_filled: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// What a client has called itself.
+#[derive(Clone, Default, Debug)]
+pub struct Names {
+    pub name: Vec<u8>,
+    pub library: Vec<u8>,
+    pub library_version: Vec<u8>,
+}
+
+impl Client {
+    pub fn new(id: u64, address: SocketAddr, local: SocketAddr, descriptor: i32, worker: usize, now_ms: u64) -> Client {
+        Client {
+            id,
+            address,
+            local,
+            descriptor,
+            worker,
+            connected_ms: now_ms,
+            active_ms: AtomicU64::new(now_ms),
+            db: AtomicU8::new(0),
+            protocol: AtomicU8::new(2),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
+            buffer_bytes: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
+            monitor: AtomicBool::new(false),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            last: AtomicPtr::new(std::ptr::null_mut()),
+            names: Mutex::default(),
+            killed: AtomicBool::new(false),
+            inbox: Mutex::default(),
+            inbox_filled: AtomicBool::new(false),
+            waker: Mutex::default(),
+        }
+    }
+
+    /// The command it ran last.
+    pub fn last(&self) -> Option<&'static Found> {
+        let found = self.last.load(Relaxed);
+        // SAFETY: only `set_last` writes it, from a reference that lives as long as the process.
+        unsafe { found.as_ref() }
+    }
+
+    pub fn set_last(&self, found: &'static Found) {
+        self.last.store(std::ptr::from_ref(found).cast_mut(), Relaxed);
+    }
+
+    pub fn names(&self) -> Names {
+        self.names.lock().clone()
+    }
+
+    pub fn change_names(&self, change: impl FnOnce(&mut Names)) {
+        change(&mut self.names.lock());
+    }
+
+    /// Ends the connection as soon as its worker gets to it.
+    pub fn kill(&self) {
+        self.killed.store(true, Relaxed);
+        self.wake();
+    }
+
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Relaxed)
+    }
+
+    /// Adds bytes to what the connection is sent beside its replies. Returns how many wait there.
+    pub fn send(&self, bytes: &[u8]) -> usize {
+        let waiting = {
+            let mut inbox = self.inbox.lock();
+            inbox.extend_from_slice(bytes);
+            inbox.len()
+        };
+        self.inbox_filled.store(true, Relaxed);
+        self.wake();
+        waiting
+    }
+
+    /// Takes what others have sent.
+    pub fn take_inbox(&self) -> Option<Vec<u8>> {
+        if !self.inbox_filled.load(Relaxed) {
+            return None;
+        }
+        self.inbox_filled.store(false, Relaxed);
+        Some(std::mem::take(&mut *self.inbox.lock())).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Says whom to wake when something has been sent or the connection is to end.
+    pub fn set_waker(&self, waker: &Waker) {
+        let mut current = self.waker.lock();
+        if !current.as_ref().is_some_and(|current| current.will_wake(waker)) {
+            *current = Some(waker.clone());
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.waker.lock() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// All connections by id, and whether commands are held back (`CLIENT PAUSE`).
+#[derive(Default)]
+pub struct Clients {
+    all: Mutex<BTreeMap<u64, Arc<Client>>>,
+    next_id: AtomicU64,
+    pause: Mutex<Pause>,
+    /// Read before the lock is taken.
+    paused_until: AtomicU64,
+}
+
+/// Which commands wait, and until when.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Milliseconds since 1970.
+    pub until_ms: u64,
+    /// Only commands that may write.
+    pub writes_only: bool,
+}
+
+impl Clients {
+    /// An id for a new connection; ids are never used twice.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Relaxed) + 1
+    }
+
+    pub fn add(&self, client: Arc<Client>) {
+        self.all.lock().insert(client.id, client);
+    }
+
+    pub fn remove(&self, id: u64) {
+        self.all.lock().remove(&id);
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.all.lock().get(&id).cloned()
+    }
+
+    /// All connections, oldest first.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        self.all.lock().values().cloned().collect()
+    }
+
+    /// Holds commands back. A pause in force is lengthened, never shortened, and never made milder.
+    pub fn pause(&self, until_ms: u64, writes_only: bool, now_ms: u64) {
+        let mut pause = self.pause.lock();
+        let in_force = pause.until_ms > now_ms;
+        let writes_only = writes_only && (!in_force || pause.writes_only);
+        let until_ms = if in_force { until_ms.max(pause.until_ms) } else { until_ms };
+        *pause = Pause { until_ms, writes_only };
+        self.paused_until.store(until_ms, Relaxed);
+    }
+
+    pub fn unpause(&self) {
+        *self.pause.lock() = Pause::default();
+        self.paused_until.store(0, Relaxed);
+        self.all().iter().for_each(|client| client.wake());
+    }
+
+    /// The pause in force, if any.
+    #[inline]
+    pub fn paused(&self, now_ms: u64) -> Option<Pause> {
+        if self.paused_until.load(Relaxed) <= now_ms {
+            return None;
+        }
+        Some(*self.pause.lock()).filter(|pause| pause.until_ms > now_ms)
+    }
+}

@@ -1,0 +1,291 @@
+//! The path of a request: find the command, pass the gates, lock, run, reply.
+//!
+//! Requests come in batches. The keys of a batch are hashed first and what they lead to is prefetched, so that the
+//! memory of one key is on its way while another is served (`ARCHITECTURE.md`, "A batch").
+
+use super::context::{Ctx, Done, Outcome, Wait};
+use super::fault::Fault;
+use super::gate;
+use super::reply::Reply;
+use super::row::{Flags, Scope};
+use super::session::{Replies, Session};
+use super::shared::{Pass, Shared, now_ms};
+use super::table::Found;
+use super::words::{Args, Placed, Span, Words};
+use crate::store::hash::Place;
+use crate::store::{Keys, Moment, Numbers};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Requests that are looked ahead at once. More would push the first records out of the cache again.
+pub const BATCH_MAX: usize = 64;
+
+/// Keys of a batch whose memory is asked for ahead.
+const PREFETCH_MAX: usize = 1024;
+
+/// Requests that were read together, and room for what is worked out about them. One per worker, used again and again.
+#[derive(Default)]
+pub struct Batch {
+    spans: Vec<Span>,
+    requests: Vec<Request>,
+    places: Vec<Place>,
+}
+
+struct Request {
+    /// Its words in `spans`.
+    words: (u32, u32),
+    /// Its keys in `places`.
+    places: (u32, u32),
+    found: Result<&'static Found, Fault>,
+    /// Bytes of the buffer up to its end.
+    end: usize,
+}
+
+/// How a batch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All requests were run.
+    Done,
+    /// The connection is to be closed once its output is sent.
+    Close,
+    /// The request at this offset of the buffer, and those behind it, wait.
+    Wait { from: usize, wait: Wait },
+}
+
+impl Batch {
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.requests.clear();
+        self.places.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.requests.len() >= BATCH_MAX
+    }
+
+    /// Adds a request whose words lie in the buffer that [`Batch::run`] will be given, and which ends at `end`.
+    pub fn add(&mut self, spans: &[Span], end: usize) {
+        let from = self.spans.len() as u32;
+        self.spans.extend_from_slice(spans);
+        let words = (from, self.spans.len() as u32);
+        self.requests.push(Request { words, places: (0, 0), found: Err(Fault::Internal), end });
+    }
+
+    /// Runs the requests in order and writes their replies.
+    pub fn run(
+        &mut self,
+        buffer: &[u8],
+        node: &Shared,
+        session: &mut Session,
+        reply: &mut Reply,
+        pass: &mut Pass<'_>,
+    ) -> Ended {
+        let moment = node.store.moment(now_ms());
+        self.place(buffer, node);
+        self.prefetch(node, session);
+        let mut last_end = 0;
+        let mut clock = Instant::now();
+        for request in &self.requests {
+            let spans = &self.spans[request.words.0 as usize..request.words.1 as usize];
+            let places = &self.places[request.places.0 as usize..request.places.1 as usize];
+            let call = Call { node, words: Words { buffer, spans }, places, moment };
+            let done = call.run(&request.found, session, reply, pass, &mut clock);
+            match done {
+                Done::Replied => {}
+                Done::Close => return Ended::Close,
+                Done::Wait(wait) => return Ended::Wait { from: last_end, wait },
+            }
+            last_end = request.end;
+        }
+        Ended::Done
+    }
+
+    /// Finds the commands and the places of their keys.
+    fn place(&mut self, buffer: &[u8], node: &Shared) {
+        let Batch { spans, requests, places } = self;
+        for request in requests {
+            let words = Words { buffer, spans: &spans[request.words.0 as usize..request.words.1 as usize] };
+            request.found = gate::find(words).and_then(|found| gate::arity(found, words.len()).map(|()| found));
+            let from = places.len() as u32;
+            if let Ok(found) = request.found {
+                places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
+            }
+            request.places = (from, places.len() as u32);
+        }
+    }
+
+    fn prefetch(&self, node: &Shared, session: &Session) {
+        if self.places.len() > 1 {
+            node.store.prefetch(session.db, &self.places[..self.places.len().min(PREFETCH_MAX)]);
+        }
+    }
+}
+
+/// One request with all that surrounds it.
+struct Call<'a> {
+    node: &'a Shared,
+    words: Words<'a>,
+    places: &'a [Place],
+    moment: Moment,
+}
+
+impl Call<'_> {
+    fn run(
+        &self,
+        found: &Result<&'static Found, Fault>,
+        session: &mut Session,
+        reply: &mut Reply,
+        pass: &mut Pass<'_>,
+        clock: &mut Instant,
+    ) -> Done {
+        let start = reply.out.len();
+        let outcome = match found {
+            Ok(found) => self.pass_gates(found, session, reply, pass),
+            Err(fault) => Err(fault.clone()),
+        };
+        if let Ok(Done::Wait(wait)) = outcome {
+            reply.out.truncate(start);
+            return Done::Wait(wait);
+        }
+        let nanos = elapsed(clock);
+        if let Err(fault) = &outcome {
+            reply.out.truncate(start);
+            reply.error(fault);
+            self.node.stats.error(fault.code());
+        }
+        if let Ok(found) = found {
+            self.account(found, session, nanos, outcome.is_err());
+        }
+        hush(session, reply, start);
+        outcome.unwrap_or(Done::Replied)
+    }
+
+    /// All decisions of the path.
+    fn pass_gates(
+        &self,
+        found: &'static Found,
+        session: &mut Session,
+        reply: &mut Reply,
+        pass: &mut Pass<'_>,
+    ) -> Outcome {
+        let flags = found.row.flags;
+        let store = &self.node.store;
+        gate::login(session.authenticated, flags)?;
+        gate::memory(store.is_over(), flags, || store.make_room(self.moment))?;
+        if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found) {
+            return Ok(Done::Wait(Wait::Until(until)));
+        }
+        session.client.set_last(found);
+        if self.node.monitors.load(Relaxed) > 0 {
+            self.show_monitors(found, session);
+        }
+        let run = |session: &mut Session, reply: &mut Reply| {
+            let keys = self.lock(session.db);
+            let placed = Placed { range: found.keys, places: self.places };
+            let mut args = Args::new(self.words, found.depth, placed, store);
+            let mut cx = Ctx { command: found.row, store: keys, reply, session, node: self.node };
+            (found.row.run)(&mut cx, &mut args)
+        };
+        let guarded = AssertUnwindSafe(|| match found.row.scope {
+            Scope::Keys => run(session, reply),
+            Scope::Everything => pass.alone(|| run(session, reply)),
+        });
+        catch_unwind(guarded).unwrap_or_else(|_| {
+            tracing::error!(command = found.name, "a handler panicked; please report this with the lines above");
+            Err(Fault::Internal)
+        })
+    }
+
+    #[inline]
+    fn lock(&self, db: usize) -> Keys<'_> {
+        let store = &self.node.store;
+        match self.places {
+            [place] => store.lock_one(place.stripe(), db, self.moment),
+            [] => store.lock_none(db, self.moment),
+            several => {
+                let mut stripes = Numbers::default();
+                several.iter().for_each(|place| stripes.add(place.stripe()));
+                store.lock(stripes, db, self.moment)
+            }
+        }
+    }
+
+    fn account(&self, found: &'static Found, session: &Session, nanos: u64, failed: bool) {
+        let stats = self.node.stats.worker(session.worker);
+        stats.commands.add(1);
+        let counters = stats.of(found.number);
+        counters.calls.add(1);
+        counters.nanos.add(nanos);
+        counters.failed.add(u64::from(failed));
+        if nanos >= self.node.tuning.slow_nanos() {
+            self.note_slow(found, session, nanos);
+        }
+    }
+
+    #[cold]
+    fn note_slow(&self, found: &Found, session: &Session, nanos: u64) {
+        let tuning = &self.node.tuning;
+        let micros = nanos / 1000;
+        let time_s = self.moment.ms / 1000;
+        if tuning.is_slow(micros) && !found.row.flags.has(Flags::SKIP_SLOWLOG) {
+            let address = session.client.address.to_string();
+            let name = session.client.names().name;
+            self.node.slowlog.add(tuning.slowlog_len_max(), time_s, micros, self.words.iter(), address, name);
+        }
+        let threshold = tuning.latency_threshold_ms();
+        if threshold > 0 && micros / 1000 >= threshold {
+            let event = if found.row.flags.has(Flags::FAST) { "fast-command" } else { "command" };
+            self.node.latency.add(event, time_s, micros / 1000);
+        }
+    }
+
+    #[cold]
+    fn show_monitors(&self, found: &Found, session: &Session) {
+        if found.row.flags.has(Flags::SKIP_MONITOR.and(Flags::ADMIN)) {
+            return;
+        }
+        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+        let line = gate::monitor_line(now_us, session.db, &session.client.address.to_string(), self.words);
+        let output_max = self.node.tuning.pubsub_output_max();
+        for client in self.node.clients.all() {
+            if client.monitor.load(Relaxed) && client.send(&line) as u64 > output_max {
+                self.node.stats.killed_for_output.fetch_add(1, Relaxed);
+                client.kill();
+            }
+        }
+    }
+}
+
+/// Takes back a reply that the connection does not want.
+fn hush(session: &mut Session, reply: &mut Reply, start: usize) {
+    match session.replies {
+        Replies::On => {}
+        Replies::Off => reply.out.truncate(start),
+        Replies::SkipNext => {
+            reply.out.truncate(start);
+            session.replies = Replies::Skip;
+        }
+        Replies::Skip => {
+            reply.out.truncate(start);
+            session.replies = Replies::On;
+        }
+    }
+}
+
+/// Nanoseconds since the clock was last read.
+#[inline]
+fn elapsed(clock: &mut Instant) -> u64 {
+    let now = Instant::now();
+    let nanos = now.duration_since(*clock).as_nanos() as u64;
+    *clock = now;
+    nanos
+}

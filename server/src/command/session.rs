@@ -1,0 +1,48 @@
+//! What a connection has said about itself: its database, protocol, login and modes.
+
+use super::clients::Client;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Which replies a connection wants: `CLIENT REPLY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Replies {
+    #[default]
+    On,
+    Off,
+    /// Not the reply to the next command.
+    SkipNext,
+    /// Not the reply to this command.
+    Skip,
+}
+
+/// One connection's state, known to its worker alone.
+pub struct Session {
+    pub client: Arc<Client>,
+    /// The number of the selected database, 0 to 15.
+    pub db: usize,
+    /// Whether the password, if there is one, was given.
+    pub authenticated: bool,
+    pub replies: Replies,
+    /// The worker that runs it.
+    pub worker: usize,
+    /// A time that a waiting command was given, so that it finds it again when it is run the second time.
+    pub wait_until_ms: Option<u64>,
+}
+
+impl Session {
+    pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
+        let worker = client.worker;
+        Session { client, db: 0, authenticated, replies: Replies::On, worker, wait_until_ms: None }
+    }
+
+    pub fn select(&mut self, db: usize) {
+        self.db = db;
+        self.client.db.store(db as u8, Relaxed);
+    }
+
+    /// Whether the connection shows every command that any connection runs.
+    pub fn is_monitor(&self) -> bool {
+        self.client.monitor.load(Relaxed)
+    }
+}

@@ -1,0 +1,184 @@
+//! What all workers of a node share, as handlers see it.
+
+use super::clients::Clients;
+use super::stats::Stats;
+use super::tuning::Tuning;
+use crate::config::Live;
+use crate::observe::{latency::Latency, slowlog::SlowLog};
+use crate::store::Store;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+pub struct Shared {
+    pub store: Store,
+    /// The settings as they are now.
+    pub live: Arc<Live>,
+    /// Those of them that every command looks at.
+    pub tuning: Tuning,
+    pub clients: Clients,
+    pub stats: Stats,
+    pub slowlog: SlowLog,
+    pub latency: Latency,
+    pub barrier: Barrier,
+    /// 40 hexadecimal digits, new at each start.
+    pub run_id: String,
+    pub started: Instant,
+    /// The port that clients are told of.
+    pub port: u16,
+    pub workers: usize,
+    /// Whether `DEBUG SET-ACTIVE-EXPIRE` has left active expiry on.
+    pub expires_actively: AtomicBool,
+    /// Set once the node is to stop; whoever waits for it is woken.
+    stopping: AtomicBool,
+    stop: Box<dyn Fn() + Send + Sync>,
+    /// Connections in `MONITOR`.
+    pub monitors: AtomicU32,
+}
+
+/// What a node starts its shared part with.
+pub struct Parts {
+    pub store: Store,
+    pub live: Arc<Live>,
+    pub port: u16,
+    pub workers: usize,
+    /// Called once when the node is to stop.
+    pub stop: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Shared {
+    pub fn new(parts: Parts) -> Shared {
+        Shared {
+            store: parts.store,
+            live: parts.live,
+            tuning: Tuning::default(),
+            clients: Clients::default(),
+            stats: Stats::new(parts.workers),
+            slowlog: SlowLog::default(),
+            latency: Latency::default(),
+            barrier: Barrier::new(parts.workers),
+            run_id: random_id(),
+            started: Instant::now(),
+            port: parts.port,
+            workers: parts.workers,
+            expires_actively: AtomicBool::new(true),
+            stopping: AtomicBool::new(false),
+            stop: parts.stop,
+            monitors: AtomicU32::new(0),
+        }
+    }
+
+    /// Asks the node to stop: what is in flight is finished first.
+    pub fn stop(&self) {
+        if !self.stopping.swap(true, Relaxed) {
+            (self.stop)();
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// 40 hexadecimal digits that no other node has.
+fn random_id() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    let mut id = String::new();
+    while id.len() < 40 {
+        let mut hasher = std::hash::RandomState::new().build_hasher();
+        hasher.write_u64(now_ms());
+        id.push_str(&format!("{:016x}", hasher.finish()));
+    }
+    id.truncate(40);
+    id
+}
+
+/// Lets one command run while no other does.
+///
+/// Each worker holds its own gate, which nobody contends for, while it runs a batch. Who needs everything gives up its
+/// own and takes them all.
+pub struct Barrier {
+    gates: Box<[Gate]>,
+    /// Taken before the gates, so that two who need everything do not wait for each other's gate.
+    all: Mutex<()>,
+}
+
+/// A gate, alone on its cache lines.
+#[repr(align(128))]
+#[derive(Default)]
+struct Gate(Mutex<()>);
+
+/// A worker's hold of its gate.
+pub struct Pass<'a> {
+    barrier: &'a Barrier,
+    worker: usize,
+    held: Option<parking_lot::MutexGuard<'a, ()>>,
+}
+
+impl Barrier {
+    fn new(workers: usize) -> Barrier {
+        Barrier { gates: (0..workers.max(1)).map(|_| Gate::default()).collect(), all: Mutex::new(()) }
+    }
+
+    /// Enters a worker's gate for a batch.
+    #[inline]
+    pub fn enter(&self, worker: usize) -> Pass<'_> {
+        Pass { barrier: self, worker, held: Some(self.gates[worker].0.lock()) }
+    }
+
+    /// Runs something while no worker runs a batch. The caller must not hold a gate.
+    pub fn alone<R>(&self, run: impl FnOnce() -> R) -> R {
+        let _all = self.all.lock();
+        let _gates: Vec<_> = self.gates.iter().map(|gate| gate.0.lock()).collect();
+        run()
+    }
+}
+
+impl Pass<'_> {
+    /// Runs something while no other worker runs a batch.
+    pub fn alone<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        self.held = None;
+        let result = self.barrier.alone(run);
+        self.held = Some(self.barrier.gates[self.worker].0.lock());
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn two_who_need_everything_take_turns() {
+        let barrier = Barrier::new(4);
+        let inside = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let (barrier, inside) = (&barrier, &inside);
+                scope.spawn(move || {
+                    for _ in 0..500 {
+                        let mut pass = barrier.enter(worker);
+                        pass.alone(|| {
+                            assert_eq!(inside.fetch_add(1, Relaxed), 0);
+                            inside.fetch_sub(1, Relaxed);
+                        });
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn ids_are_forty_hexadecimal_digits() {
+        let id = random_id();
+        assert!(id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(id, random_id());
+    }
+}

@@ -1,0 +1,116 @@
+//! Settings that the path of every request looks at, as plain numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// No command takes as long.
+const NEVER: u64 = u64::MAX;
+
+/// Copies of live settings; whoever changes the settings calls [`Tuning::set`].
+pub struct Tuning {
+    slow_nanos: AtomicU64,
+    slowlog_micros: AtomicU64,
+    slowlog_len_max: AtomicU64,
+    latency_threshold_ms: AtomicU64,
+    pubsub_output_max: AtomicU64,
+    output_max: AtomicU64,
+    input_max: AtomicU64,
+    bulk_len_max: AtomicU64,
+}
+
+/// The values of a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Values {
+    /// Microseconds from which a command is slow; negative turns the log off.
+    pub slowlog_micros: i64,
+    pub slowlog_len_max: u64,
+    /// 0 turns the monitor off.
+    pub latency_threshold_ms: u64,
+    /// Bytes that may wait for a connection in `MONITOR` or a subscriber; 0 for no limit.
+    pub pubsub_output_max: u64,
+    /// Bytes of replies that may wait for any other connection; 0 for no limit.
+    pub output_max: u64,
+    /// Bytes of an unfinished request.
+    pub input_max: u64,
+    /// Bytes of one argument.
+    pub bulk_len_max: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        let tuning = Tuning {
+            slow_nanos: AtomicU64::new(0),
+            slowlog_micros: AtomicU64::new(0),
+            slowlog_len_max: AtomicU64::new(0),
+            latency_threshold_ms: AtomicU64::new(0),
+            pubsub_output_max: AtomicU64::new(0),
+            output_max: AtomicU64::new(0),
+            input_max: AtomicU64::new(0),
+            bulk_len_max: AtomicU64::new(0),
+        };
+        tuning.set(Values {
+            slowlog_micros: 10_000,
+            slowlog_len_max: 128,
+            latency_threshold_ms: 0,
+            pubsub_output_max: 32 << 20,
+            output_max: 1 << 30,
+            input_max: 1 << 30,
+            bulk_len_max: 512 << 20,
+        });
+        tuning
+    }
+}
+
+impl Tuning {
+    pub fn set(&self, values: Values) {
+        let slowlog_micros = u64::try_from(values.slowlog_micros).unwrap_or(NEVER);
+        let latency_micros = match values.latency_threshold_ms {
+            0 => NEVER,
+            ms => ms.saturating_mul(1000),
+        };
+        let unlimited = |limit: u64| if limit == 0 { u64::MAX } else { limit };
+        self.slow_nanos.store(slowlog_micros.min(latency_micros).saturating_mul(1000), Relaxed);
+        self.slowlog_micros.store(slowlog_micros, Relaxed);
+        self.slowlog_len_max.store(values.slowlog_len_max, Relaxed);
+        self.latency_threshold_ms.store(values.latency_threshold_ms, Relaxed);
+        self.pubsub_output_max.store(unlimited(values.pubsub_output_max), Relaxed);
+        self.output_max.store(unlimited(values.output_max), Relaxed);
+        self.input_max.store(values.input_max, Relaxed);
+        self.bulk_len_max.store(values.bulk_len_max, Relaxed);
+    }
+
+    /// Nanoseconds from which somebody wants to know of a command.
+    #[inline]
+    pub fn slow_nanos(&self) -> u64 {
+        self.slow_nanos.load(Relaxed)
+    }
+
+    /// Whether the slow log wants a command of so many microseconds.
+    pub fn is_slow(&self, micros: u64) -> bool {
+        micros >= self.slowlog_micros.load(Relaxed)
+    }
+
+    pub fn slowlog_len_max(&self) -> usize {
+        self.slowlog_len_max.load(Relaxed) as usize
+    }
+
+    pub fn latency_threshold_ms(&self) -> u64 {
+        self.latency_threshold_ms.load(Relaxed)
+    }
+
+    pub fn pubsub_output_max(&self) -> u64 {
+        self.pubsub_output_max.load(Relaxed)
+    }
+
+    pub fn output_max(&self) -> u64 {
+        self.output_max.load(Relaxed)
+    }
+
+    pub fn input_max(&self) -> usize {
+        self.input_max.load(Relaxed) as usize
+    }
+
+    /// The longest string, `proto-max-bulk-len`.
+    pub fn bulk_len_max(&self) -> usize {
+        self.bulk_len_max.load(Relaxed) as usize
+    }
+}
