@@ -25,6 +25,8 @@ pub struct Ready {
     pub token: usize,
     /// There is something to read, the end of the stream and errors included.
     pub readable: bool,
+    /// The other side has closed, so reading goes on until its end is met: no further event will tell of it.
+    pub ended: bool,
     /// There is room to write.
     pub writable: bool,
 }
@@ -75,6 +77,7 @@ impl Epoll {
         Ready {
             token: token as usize,
             readable: any(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
+            ended: any(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
             writable: any(libc::EPOLLOUT),
         }
     }

@@ -39,7 +39,7 @@ pub fn run(worker: &mut Worker, bound: Bound, replies: &AtomicU64) -> Result<Out
             if !ready.readable {
                 continue;
             }
-            let arrived = connection.receive(&mut worker.buffer, &mut watch.tally)?;
+            let arrived = connection.receive(ready.ended, &mut worker.buffer, &mut watch.tally)?;
             let now = watch.look();
             watch.latencies.record(now - sent_at[ready.token], arrived as u64);
             arrived_in_turn += arrived as u64;

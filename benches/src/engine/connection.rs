@@ -77,8 +77,8 @@ impl Connection {
     /// Reads what is there and returns how many replies it completed.
     ///
     /// A read that does not fill the buffer has emptied the socket (epoll(7) says so for streams), which saves the read
-    /// that would find nothing.
-    pub fn receive(&mut self, buffer: &mut [u8], tally: &mut Tally) -> Result<usize, Error> {
+    /// that would find nothing; unless the stream has `ended`, as then that read finds the end.
+    pub fn receive(&mut self, ended: bool, buffer: &mut [u8], tally: &mut Tally) -> Result<usize, Error> {
         let before = tally.replies;
         loop {
             let count = match self.socket.read(buffer) {
@@ -93,7 +93,7 @@ impl Connection {
                 Err(error) => return Err(Error::io("cannot read replies")(error)),
             };
             self.scanner.feed(&buffer[..count], tally)?;
-            if count < buffer.len() {
+            if count < buffer.len() && !ended {
                 break;
             }
         }

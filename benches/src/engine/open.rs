@@ -86,7 +86,7 @@ pub fn run(worker: &mut Worker, bound: Bound, schedule: Schedule, replies: &Atom
             if !ready.readable {
                 continue;
             }
-            let arrived = connection.receive(&mut worker.buffer, &mut watch.tally)?;
+            let arrived = connection.receive(ready.ended, &mut worker.buffer, &mut watch.tally)?;
             let now = watch.look();
             for _ in 0..arrived {
                 watch
