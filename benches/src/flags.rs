@@ -61,6 +61,7 @@ fn command() -> Command {
 fn load_command() -> Command {
     Command::new("load")
         .about("Puts load on a running server and prints throughput, latency and CPU time")
+        .disable_help_flag(true)
         .args(server_args())
         .args(key_args())
         .args([
@@ -101,6 +102,7 @@ fn load_command() -> Command {
 fn fill_command() -> Command {
     Command::new("fill")
         .about("Stores every key of the key space once and prints the memory of a key")
+        .disable_help_flag(true)
         .args(server_args())
         .args(key_args())
         .args([

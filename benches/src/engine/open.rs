@@ -3,7 +3,7 @@
 //! A closed loop stops asking while the server stalls and so misses most of the latency of the stall ("coordinated
 //! omission"). Here a stall delays the requests that are due meanwhile, and the delay is part of their latency.
 
-use std::{collections::VecDeque, sync::atomic::AtomicU64};
+use std::{collections::VecDeque, sync::atomic::AtomicU64, time::Duration};
 
 use super::{Bound, Outcome, Watch, Worker};
 use crate::error::Error;
@@ -35,14 +35,17 @@ impl Schedule {
         }
     }
 
-    /// After this time nothing more is sent, even if a request is owed: a server that cannot keep up would never be done.
+    /// After this time nothing more is sent: a server that cannot keep up would never be done.
     fn end(&self, bound: Bound) -> u64 {
         match bound {
             Bound::Requests(_) => u64::MAX,
-            Bound::Time(time) => time.as_nanos() as u64,
+            Bound::Time(time) => (time + GRACE).as_nanos() as u64,
         }
     }
 }
+
+/// How long requests that were due in time may still be sent: a stall near the end of a run is to be measured as well.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A wait shorter than a millisecond is spent asking epoll without sleeping: a sleep would be longer than asked, and the
 /// overrun would be taken for the server's latency.
@@ -159,7 +162,6 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn requests_are_due_evenly_and_threads_interleave() {
