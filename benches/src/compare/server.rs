@@ -167,8 +167,11 @@ impl Running {
         let folder = Folder::new().map_err(Error::io("cannot create a temporary folder"))?;
         let log = folder.0.join("output.log");
         let port = free_port().map_err(Error::io("cannot find a free port"))?;
-        let child = spawn(contestant, cores, port, &folder.0, &log)
-            .map_err(Error::io(format!("cannot start {name} ({})", contestant.command[0])))?;
+        let place = cores.map_or(String::new(), |cores| format!(" on core {cores:?}"));
+        let child = spawn(contestant, cores, port, &folder.0, &log).map_err(Error::io(format!(
+            "cannot start {name} ({}){place}",
+            contestant.command[0]
+        )))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut running = Self {
             child,
