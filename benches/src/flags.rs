@@ -1,0 +1,507 @@
+//! The command line: what each verb can be told, and its defaults. The one module that names `clap`.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, builder::RangedU64ValueParser, value_parser};
+
+use crate::{
+    compare::{self, Contestant},
+    engine::{Bound, Pace, Plan},
+    error::Error,
+    fill,
+    keys::Choice,
+    load,
+    reply::Protocol,
+    workload::{Operation, Workload},
+};
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Verb {
+    Load(load::Options),
+    Fill(fill::Options),
+    Compare(Box<compare::Options>),
+}
+
+/// Reads the command line; prints help or a complaint and ends the process if that is all there is to do.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for flags that do not go together, [`Error::Io`] if the host's name has no address.
+pub fn read() -> Result<Verb, Error> {
+    verb(&command().get_matches())
+}
+
+fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
+    match matches.subcommand() {
+        Some(("load", matches)) => Ok(Verb::Load(load_options(matches)?)),
+        Some(("fill", matches)) => Ok(Verb::Fill(fill_options(matches)?)),
+        Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
+        None => Err(Error::Usage(
+            "say load, fill or compare; --help explains them".to_owned(),
+        )),
+    }
+}
+
+fn command() -> Command {
+    Command::new("larder-benches")
+        .about("A load generator for cache servers, and a comparison of servers under its loads.")
+        .after_help("benches/README.md explains the columns.")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([load_command(), fill_command(), compare_command()])
+}
+
+fn load_command() -> Command {
+    Command::new("load")
+        .about("Puts load on a running server and prints throughput, latency and CPU time")
+        .disable_help_flag(true)
+        .args(server_args())
+        .args(key_args())
+        .args([
+            choice("op", ["get", "set", "mix", "incr", "mset", "mget"])
+                .default_value("get")
+                .help("The command to send"),
+            number("per-command")
+                .default_value("10")
+                .help("Keys of one MSET or MGET"),
+            real("set-share")
+                .default_value("0.1")
+                .help("The share of SET in a mix, 0 to 1"),
+            real("zipf")
+                .value_name("THETA")
+                .help("Keys by Zipf's law with this skew instead of evenly"),
+            connections("50"),
+            pipeline("1"),
+            number("requests")
+                .short('n')
+                .conflicts_with("seconds")
+                .help("Stop after this many requests"),
+            real("seconds").help("Stop after this time [default: 5]"),
+            real("warmup")
+                .default_value("0")
+                .value_name("SECONDS")
+                .help("The same load before the measurement"),
+            real("rate")
+                .help("Open loop: requests a second over all connections, latency counted from when each is due"),
+            number("threads")
+                .default_value("1")
+                .help("Generator threads, which share the connections"),
+            cores("cores").help("The cores of the generator's threads, as 1 or 1,2"),
+            seed(),
+            json(),
+        ])
+}
+
+fn fill_command() -> Command {
+    Command::new("fill")
+        .about("Stores every key of the key space once and prints the memory of a key")
+        .disable_help_flag(true)
+        .args(server_args())
+        .args(key_args())
+        .args([
+            connections("8"),
+            pipeline("100"),
+            cores("cores").help("The core of the generator"),
+            seed(),
+            json(),
+        ])
+}
+
+fn compare_command() -> Command {
+    Command::new("compare")
+        .about("Starts Larder, Redis and memcached one after the other and compares them under the same loads")
+        .args([
+            Arg::new("larder")
+                .long("larder")
+                .value_name("PATH")
+                .value_parser(value_parser!(PathBuf))
+                .help("Larder's binary [default: the workspace's target/release/larder]"),
+            choice("servers", compare::BUILT_IN)
+                .value_delimiter(',')
+                .default_value("larder,redis,memcached")
+                .help("Which of the known servers take part"),
+            Arg::new("server")
+                .long("server")
+                .value_name("NAME=COMMAND")
+                .action(ArgAction::Append)
+                .value_parser(Contestant::parse)
+                .help("One more server: NAME=COMMAND LINE with {port} and perhaps {dir}; memcache:NAME=... if it speaks that"),
+            flag("two-workers").help("Larder with one worker against Larder with two, all cores free for all"),
+            number("workers").default_value("1").help("Larder's workers"),
+            number("rounds").help("Rounds, in each of which every server runs [default: 5]"),
+            real("seconds").help("The length of each measurement [default: 2]"),
+            real("warmup").value_name("SECONDS").help("The same load before each measurement [default: 0.5]"),
+            flag("quick").help("2 rounds of 1 second: to see that it works, not to quote"),
+            Arg::new("scenario")
+                .long("scenario")
+                .value_name("PART-OF-NAME")
+                .action(ArgAction::Append)
+                .value_delimiter(',')
+                .help("Only the scenarios with this in their name; may be repeated"),
+            core("server-core").default_value("0").help("The core of the servers, or `any`"),
+            cores("client-cores").alias("client-core").help("The cores of the generator, or `any` [default: 1]"),
+            number("client-threads").default_value("1").help("Generator threads"),
+            real("rate").help("Requests a second at equal load [default: half of what the slowest server can take]"),
+            keys(),
+            key_length(),
+            value_length(),
+            seed(),
+            json(),
+        ])
+}
+
+fn server_args() -> [Arg; 4] {
+    [
+        Arg::new("host")
+            .long("host")
+            .short('h')
+            .default_value("127.0.0.1")
+            .help("The server's name or address"),
+        Arg::new("port")
+            .long("port")
+            .short('p')
+            .default_value("6379")
+            .value_parser(value_parser!(u16))
+            .help("Its port"),
+        choice("protocol", ["resp", "memcache"])
+            .default_value("resp")
+            .help("What it speaks"),
+        Arg::new("pid")
+            .long("pid")
+            .value_parser(value_parser!(u32))
+            .help("Its process, to tell its CPU time and memory"),
+    ]
+}
+
+fn key_args() -> [Arg; 5] {
+    [
+        keys(),
+        key_length(),
+        value_length(),
+        Arg::new("ttl")
+            .long("ttl")
+            .value_name("SECONDS")
+            .value_parser(value_parser!(u32).range(1..))
+            .help("A time to live for each SET"),
+        // `-h` is the host, as in redis-cli.
+        Arg::new("help").long("help").action(ArgAction::Help).help("Print this"),
+    ]
+}
+
+fn keys() -> Arg {
+    number("keys").default_value("1000000").help("Keys in the key space")
+}
+
+fn key_length() -> Arg {
+    number("key-length")
+        .default_value("16")
+        .value_name("BYTES")
+        .help("Bytes of a key: a letter and its padded number")
+}
+
+fn value_length() -> Arg {
+    number("value-length")
+        .default_value("64")
+        .value_name("BYTES")
+        .help("Bytes of a value")
+}
+
+fn connections(default: &'static str) -> Arg {
+    number("connections")
+        .short('c')
+        .default_value(default)
+        .help("Connections")
+}
+
+fn pipeline(default: &'static str) -> Arg {
+    number("pipeline")
+        .short('P')
+        .default_value(default)
+        .help("Requests under way on each connection")
+}
+
+fn seed() -> Arg {
+    number("seed").default_value("1").help("Where the random choices start")
+}
+
+fn json() -> Arg {
+    flag("json").help("Print JSON instead of a table")
+}
+
+fn flag(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
+}
+
+fn number(name: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("N")
+        .value_parser(RangedU64ValueParser::<u64>::new())
+}
+
+fn real(name: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("X").value_parser(not_negative)
+}
+
+fn choice<const N: usize>(name: &'static str, values: [&'static str; N]) -> Arg {
+    Arg::new(name).long(name).value_parser(values)
+}
+
+fn cores(name: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("CORES")
+        .value_delimiter(',')
+        .value_parser(core_or_any)
+}
+
+fn core(name: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("CORE").value_parser(core_or_any)
+}
+
+/// The longest time that a flag can ask for.
+const SECONDS_MAX: f64 = 1e9;
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=SECONDS_MAX).contains(&number) => Ok(number),
+        _ => Err(format!("it has to be a number from 0 to {SECONDS_MAX:e}")),
+    }
+}
+
+/// A core's number, or none for `any`.
+fn core_or_any(text: &str) -> Result<Option<usize>, String> {
+    match text {
+        "any" => Ok(None),
+        _ => text
+            .parse()
+            .map(Some)
+            .map_err(|_| "it has to be the number of a core, from 0 on, or `any`".to_owned()),
+    }
+}
+
+fn load_options(matches: &ArgMatches) -> Result<load::Options, Error> {
+    let workload = Workload {
+        choice: key_choice(matches),
+        ..workload(matches, operation(matches))
+    };
+    let pace = matches
+        .get_one("rate")
+        .map_or(Pace::Closed, |&rate| Pace::Open { rate });
+    let bound = match matches.get_one("requests") {
+        Some(&count) => Bound::Requests(count),
+        None => Bound::Time(seconds(matches, "seconds", 5.0)),
+    };
+    let plan = Plan {
+        pace,
+        threads: size(matches, "threads"),
+        ..plan(matches, workload)?
+    };
+    Ok(load::Options {
+        plan,
+        bound,
+        warmup: seconds(matches, "warmup", 0.0),
+        pid: matches.get_one("pid").copied(),
+        json: matches.get_flag("json"),
+    })
+}
+
+fn fill_options(matches: &ArgMatches) -> Result<fill::Options, Error> {
+    let plan = plan(matches, workload(matches, Operation::Set))?;
+    Ok(fill::Options {
+        plan,
+        pid: matches.get_one("pid").copied(),
+        json: matches.get_flag("json"),
+    })
+}
+
+fn compare_options(matches: &ArgMatches) -> Result<compare::Options, Error> {
+    let quick = matches.get_flag("quick");
+    let base = Workload {
+        key_count: count(matches, "keys"),
+        key_length: size(matches, "key-length"),
+        value_length: size(matches, "value-length"),
+        ..Workload::standard(Operation::Get)
+    };
+    base.check()?;
+    let rounds = matches
+        .get_one("rounds")
+        .map_or(if quick { 2 } else { 5 }, |&rounds: &u64| rounds as usize);
+    if rounds == 0 {
+        return Err(Error::Usage("--rounds is 0; give at least 1".to_owned()));
+    }
+    // On a machine with one core, server and generator have to share it.
+    let other_core = usize::from(thread::available_parallelism().is_ok_and(|cores| cores.get() > 1));
+    Ok(compare::Options {
+        larder: matches.get_one("larder").cloned(),
+        servers: many(matches, "servers"),
+        extra: many(matches, "server"),
+        two_workers: matches.get_flag("two-workers"),
+        workers: size(matches, "workers"),
+        rounds,
+        time: seconds(matches, "seconds", if quick { 1.0 } else { 2.0 }),
+        warmup: seconds(matches, "warmup", if quick { 0.2 } else { 0.5 }),
+        scenarios: many(matches, "scenario"),
+        server_core: matches.get_one::<Option<usize>>("server-core").copied().flatten(),
+        client_cores: core_list(matches, "client-cores").unwrap_or(vec![other_core]),
+        client_threads: size(matches, "client-threads"),
+        base,
+        rate: matches.get_one("rate").copied(),
+        seed: count(matches, "seed"),
+        json: matches.get_flag("json"),
+    })
+}
+
+fn operation(matches: &ArgMatches) -> Operation {
+    let keys = size(matches, "per-command");
+    match text(matches, "op") {
+        "set" => Operation::Set,
+        "incr" => Operation::Incr,
+        "mset" => Operation::Mset { keys },
+        "mget" => Operation::Mget { keys },
+        "mix" => Operation::Mix {
+            set_share: matches.get_one("set-share").copied().unwrap_or_default(),
+        },
+        _ => Operation::Get,
+    }
+}
+
+fn key_choice(matches: &ArgMatches) -> Choice {
+    matches
+        .get_one("zipf")
+        .map_or(Choice::Uniform, |&theta| Choice::Zipf { theta })
+}
+
+fn workload(matches: &ArgMatches, operation: Operation) -> Workload {
+    let protocol = if text(matches, "protocol") == "memcache" {
+        Protocol::Memcache
+    } else {
+        Protocol::Resp
+    };
+    Workload {
+        protocol,
+        key_count: count(matches, "keys"),
+        key_length: size(matches, "key-length"),
+        value_length: size(matches, "value-length"),
+        ttl: matches.get_one("ttl").copied(),
+        ..Workload::standard(operation)
+    }
+}
+
+fn plan(matches: &ArgMatches, workload: Workload) -> Result<Plan, Error> {
+    Ok(Plan {
+        address: address(matches)?,
+        workload,
+        connections: size(matches, "connections"),
+        depth: size(matches, "pipeline"),
+        pace: Pace::Closed,
+        threads: 1,
+        cores: core_list(matches, "cores").unwrap_or_default(),
+        seed: count(matches, "seed"),
+    })
+}
+
+fn address(matches: &ArgMatches) -> Result<SocketAddr, Error> {
+    let (host, port) = (
+        text(matches, "host"),
+        matches.get_one("port").copied().unwrap_or_default(),
+    );
+    let mut addresses = (host, port)
+        .to_socket_addrs()
+        .map_err(Error::io(format!("cannot find the host {host}")))?;
+    addresses
+        .next()
+        .ok_or_else(|| Error::Usage(format!("the host {host} has no address")))
+}
+
+/// The cores of a list; one `any` among them leaves the placement to the system.
+fn core_list(matches: &ArgMatches, name: &str) -> Option<Vec<usize>> {
+    let listed = matches.get_many::<Option<usize>>(name)?;
+    Some(listed.copied().collect::<Option<Vec<_>>>().unwrap_or_default())
+}
+
+fn many<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Vec<T> {
+    matches
+        .get_many(name)
+        .map(|values| values.cloned().collect())
+        .unwrap_or_default()
+}
+
+fn text<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
+    matches.get_one::<String>(name).map_or("", String::as_str)
+}
+
+/// A number of a flag that has a default.
+fn count(matches: &ArgMatches, name: &str) -> u64 {
+    matches.get_one(name).copied().unwrap_or_default()
+}
+
+fn size(matches: &ArgMatches, name: &str) -> usize {
+    count(matches, name) as usize
+}
+
+fn seconds(matches: &ArgMatches, name: &str, default: f64) -> Duration {
+    Duration::from_secs_f64(matches.get_one(name).copied().unwrap_or(default))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Verb {
+        verb(&command().get_matches_from(line.split(' '))).unwrap()
+    }
+
+    #[test]
+    fn the_flags_are_consistent_and_their_defaults_valid() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn load_reads_its_flags() {
+        let Verb::Load(options) =
+            parsed("x load -p 7000 --op mget --per-command 7 --zipf 0.9 -P 4 -c 6 --rate 10 -n 99 --cores 1,2")
+        else {
+            panic!("the verb is load");
+        };
+        assert_eq!(options.plan.address.port(), 7000);
+        assert_eq!(options.plan.workload.operation, Operation::Mget { keys: 7 });
+        assert_eq!(options.plan.workload.choice, Choice::Zipf { theta: 0.9 });
+        assert_eq!((options.plan.depth, options.plan.connections), (4, 6));
+        assert_eq!(options.plan.pace, Pace::Open { rate: 10.0 });
+        assert_eq!(options.bound, Bound::Requests(99));
+        assert_eq!(options.plan.cores, [1, 2]);
+    }
+
+    #[test]
+    fn compare_has_the_documented_defaults() {
+        let Verb::Compare(options) = parsed("x compare") else {
+            panic!("the verb is compare")
+        };
+        assert_eq!(options.servers, compare::BUILT_IN);
+        assert_eq!((options.rounds, options.time), (5, Duration::from_secs(2)));
+        assert_eq!((options.server_core, options.workers), (Some(0), 1));
+        let Verb::Compare(quick) = parsed("x compare --quick --servers redis --server-core any --client-core any")
+        else {
+            panic!("the verb is compare");
+        };
+        assert_eq!((quick.rounds, quick.time), (2, Duration::from_secs(1)));
+        assert_eq!((quick.server_core, quick.client_cores), (None, vec![]));
+        assert_eq!(quick.servers, ["redis"]);
+    }
+
+    #[test]
+    fn counters_have_keys_of_their_own() {
+        let Verb::Load(options) = parsed("x load --op incr") else {
+            panic!("the verb is load")
+        };
+        assert_eq!(options.plan.workload.prefix, b'c');
+    }
+}
