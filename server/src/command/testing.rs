@@ -87,5 +87,5 @@ fn a_line_is_answered() {
     desk.check("SET k v", "+OK");
     desk.check("GET k", "$1 v");
     desk.check("GET", "-ERR wrong number of arguments for 'get' command");
-    desk.check("NOPE a", "-ERR unknown command 'NOPE', with args beginning with: 'a' ");
+    desk.check("NOPE a", "-ERR unknown command 'NOPE', with args beginning with: 'a'");
 }
