@@ -134,10 +134,7 @@ fn read_trace(path: &str, copies: u32, meta_kv: bool) -> Trace {
     };
     let mut keys = HashMap::new();
     let mut lines = Vec::new();
-    for line in BufReader::new(source)
-        .lines()
-        .map(|line| line.expect("the trace is text"))
-    {
+    for line in text.lines().map(|line| line.expect("the trace is text")) {
         let mut words = line.split_ascii_whitespace();
         let Some(key) = words.next().filter(|key| !key.starts_with('#')) else {
             continue;
