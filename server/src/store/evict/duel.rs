@@ -1,12 +1,13 @@
 //! What one use of a record counts for, found by letting two answers compete.
 //!
-//! How much a key that was asked for once deserves to stay depends on the load: where keys come back it should count fully,
-//! in a scan hardly at all. Two [`Shadow`]s see the same sample of the keys and run with 1.0 and 0.1; the real stripes follow the one
-//! whose hit ratio is ahead by more than 0.2 points, and use 0.5 when neither is. (A share of the real stripes under each answer
-//! would be cheaper, but where hot keys happen to lie decides such a comparison.)
+//! How much a key that was asked for once deserves to stay depends on the load: where keys come back it should count
+//! fully, in a scan hardly at all. Two [`Shadow`]s see the same sample of the keys and run with 1.0 and 0.1; the
+//! real stripes follow the one whose hit ratio is ahead by more than 0.2 points, and use 0.5 when neither is. (A
+//! share of the real stripes under each answer would be cheaper, but where hot keys happen to lie decides such a
+//! comparison.)
 //!
-//! There is one duel in a node, behind a lock that a caller takes for sampled keys alone: it copies [`Duel::mask`] to where it can be
-//! read without the lock, and tests it with [`sampled`].
+//! There is one duel in a node, behind a lock that a caller takes for sampled keys alone: it copies [`Duel::mask`]
+//! to where it can be read without the lock, and tests it with [`sampled`].
 
 use super::shadow::Shadow;
 
@@ -64,7 +65,8 @@ impl Duel {
         self.shadows.iter_mut().for_each(|shadow| shadow.set_capacity(part));
     }
 
-    /// The mask of the sample, for [`sampled`]. It changes when the node grows: copy it anew after [`Duel::read`] and [`Duel::write`].
+    /// The mask of the sample, for [`sampled`]. It changes when the node grows: copy it anew after [`Duel::read`]
+    /// and [`Duel::write`].
     pub fn mask(&self) -> u64 {
         (1 << self.shift) - 1
     }
@@ -164,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_scan_beside_a_working_set_makes_single_uses_count_little() {
-        // A working set that is asked for too seldom to outlast the scan between two of its uses, unless a single use counts little.
+        // A working set that is asked for too seldom to outlast the scan between two of its uses, unless a single
+        // use counts little.
         let mut duel = Duel::new(16 * 100_000);
         let mut scan = 1_000_000;
         for i in 0..400_000u64 {

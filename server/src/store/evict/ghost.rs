@@ -1,13 +1,14 @@
 //! What a stripe evicted lately: 16 bits of each key's hash and its `f`, four bytes a key.
 //!
-//! A record whose key is remembered resumes its `f` instead of beginning at one. The ghost is a FIFO of `0.9` of the stripe's
-//! bytes, kept as a table of sets: an entry is stamped with a clock that counts the bytes remembered, and is forgotten when the
-//! clock is `capacity` past its stamp. A set is one cache line.
+//! A record whose key is remembered resumes its `f` instead of beginning at one. The ghost is a FIFO of `0.9` of the
+//! stripe's bytes, kept as a table of sets: an entry is stamped with a clock that counts the bytes remembered, and
+//! is forgotten when the clock is `capacity` past its stamp. A set is one cache line.
 //!
 //! ```text
 //! ffffffffffffffff uuuu tttttttttttt      fingerprint, f (0: free), stamp
 //! ```
-//! Stamps are 12 bits and wrap. A cursor clears forgotten entries, one round each [`ROUND`] ticks, so none is left to be taken for young.
+//! Stamps are 12 bits and wrap. A cursor clears forgotten entries, one round each [`ROUND`] ticks, so none is left
+//! to be taken for young.
 
 /// Entries of a set.
 const WAYS: usize = 16;
@@ -15,7 +16,8 @@ const WAYS: usize = 16;
 const STAMP: u32 = 0xfff;
 /// Ticks the capacity is divided into when a table is made.
 const TICKS: u64 = 2048;
-/// The most ticks an entry may count as remembered. Above it the capacity has outgrown the table's tick, and a new table is made.
+/// The most ticks an entry may count as remembered. Above it the capacity has outgrown the table's tick, and a new
+/// table is made.
 const TICKS_MAX: u64 = 3072;
 /// Ticks in which the cursor goes round once.
 const ROUND: u64 = 256;
@@ -73,11 +75,12 @@ impl Ghost {
         }
     }
 
-    /// Sets how much is remembered: keys of `capacity` bytes of records together, of which about `expected` are expected.
+    /// Sets how much is remembered: keys of `capacity` bytes of records together, of which about `expected` are
+    /// expected.
     ///
-    /// 0.9 of the stripe's bytes and records is what the policy asks for. Cheap; call it before [`Ghost::remember`]. When the table no
-    /// longer fits, a new one takes its place and the old one answers until what it holds is forgotten (which is after at most one and a
-    /// half times the capacity it was made for).
+    /// 0.9 of the stripe's bytes and records is what the policy asks for. Cheap; call it before [`Ghost::remember`].
+    /// When the table no longer fits, a new one takes its place and the old one answers until what it holds is
+    /// forgotten (which is after at most one and a half times the capacity it was made for).
     pub fn resize(&mut self, capacity: u64, expected: usize) {
         self.capacity = capacity;
         self.expected = expected;
@@ -142,7 +145,8 @@ impl Ghost {
 
 /// The part of a hash that chooses the set, and the fingerprint.
 fn place(hash: u64) -> (u32, u32) {
-    // Slots, samples and tables use parts of the hash as they come; after this product each bit here depends on all below it.
+    // Slots, samples and tables use parts of the hash as they come; after this product each bit here depends on all
+    // below it.
     let mixed = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed >> 32) as u32, (mixed >> 16) as u32 & 0xffff)
 }
@@ -176,14 +180,14 @@ impl Table {
     fn remember(&mut self, (place, print): (u32, u32), f: u8, bytes: u32, capacity: u64) {
         let counted = self.count(bytes);
         self.advance(counted, capacity);
-        let (now, life) = (self.now, self.life(capacity));
+        let now = self.now;
         let index = self.index(place);
         let set = &mut self.sets[index].0;
         let same = set.iter().position(|&entry| entry >> 16 == print && uses(entry) > 0);
-        // A free place has the age of what was forgotten long ago, so one search finds the free, the forgotten and the oldest.
+        // A free place has the age of what was forgotten long ago, so one search finds the free, the forgotten and
+        // the oldest.
         let age = |entry: u32| if uses(entry) == 0 { u64::MAX } else { age(entry, now) };
         let way = same.unwrap_or_else(|| (0..WAYS).max_by_key(|&way| age(set[way])).unwrap_or(0));
-        debug_assert!(life <= TICKS_MAX);
         self.held += usize::from(uses(set[way]) == 0);
         set[way] = print << 16 | u32::from(f.clamp(1, 15)) << 12 | now as u32 & STAMP;
     }

@@ -1,14 +1,16 @@
 //! A FIFO of queue entries with the age each was stamped with, two bytes an entry.
 //!
-//! Entries go in at the back with rising ages, and come out at the front. A lane that is short lives in one chunk that slides
-//! and grows; a longer one is a row of full chunks. Ages are written only when they differ enough to matter.
+//! Entries go in at the back with rising ages, and come out at the front. A lane that is short lives in one chunk
+//! that slides and grows; a longer one is a row of full chunks. Ages are written only when they differ enough to
+//! matter.
 
 use std::collections::VecDeque;
 
 use super::Partial;
 use super::chunk::{Chunk, Code, HEAD, SIZES, words_of};
 
-/// Beyond this many slacks above its chunk's age a step is no longer exact to a quarter of the slack, and a chunk is begun.
+/// Beyond this many slacks above its chunk's age a step is no longer exact to a quarter of the slack, and a chunk is
+/// begun.
 const SLACKS_MAX: f64 = (1 << 20) as f64;
 const SIZE_MAX: usize = SIZES[SIZES.len() - 1];
 /// How a chunk begins that is not its lane's first: the lane is long, so it will fill.
@@ -73,9 +75,11 @@ impl Lane {
         self.first.size() * size_of::<u16>() + rest
     }
 
-    /// Makes room for one entry and returns the number of the chunk that [`Lane::put`], given the same, will write it to.
+    /// Makes room for one entry and returns the number of the chunk that [`Lane::put`], given the same, will write
+    /// it to.
     ///
-    /// `age` must not be below that of earlier entries; the entry may be read with an age up to `slack` lower. `numbers` is the number last given to a chunk, and is advanced when one is begun. A place may stay unused.
+    /// `age` must not be below that of earlier entries; the entry may be read with an age up to `slack` lower.
+    /// `numbers` is the number last given to a chunk, and is advanced when one is begun. A place may stay unused.
     pub fn place(&mut self, entry: Partial, age: f64, slack: f64, numbers: &mut u8) -> u8 {
         let far = self.back().is_some_and(|back| age - back.base() > slack * SLACKS_MAX);
         let words = words_of(entry) + if self.is_off(age, slack) { 2 } else { 0 };
@@ -180,7 +184,8 @@ impl Lane {
 
     /// Whether the last chunk has, or could be given, room for `words` more.
     fn make_room(&mut self, words: usize) -> bool {
-        // What the front has read is free, if the front stands in the last chunk; moving the rest pays if that is a quarter.
+        // What the front has read is free, if the front stands in the last chunk; moving the rest pays if that is a
+        // quarter.
         let free = if self.rest.is_none() {
             usize::from(self.read) - HEAD
         } else {

@@ -1,17 +1,19 @@
 //! The FIFO queues of one stripe, the age they share, and the sweep that keeps stale entries few.
 //!
 //! Entries do not know their records' places and records do not know their entries', so a deletion costs the queues
-//! nothing: the entry becomes stale and is dropped when it reaches the tail. Where nothing reaches a tail (below the limit
-//! nothing is evicted) the **sweep** bounds the stale ones. It runs over one queue at a time, a few entries per call: entries
-//! leave the queue's tail, and those that are alive go, in order and with their age, to a second lane, `kept`, which counts as the
-//! older part of the queue. When the queue proper is empty, `kept` becomes the queue. So the order stands at any moment, an
-//! eviction may come between any two steps, and what is swept is as dense as new.
+//! nothing: the entry becomes stale and is dropped when it reaches the tail. Where nothing reaches a tail (below the
+//! limit nothing is evicted) the **sweep** bounds the stale ones. It runs over one queue at a time, a few entries
+//! per call: entries leave the queue's tail, and those that are alive go, in order and with their age, to a second
+//! lane, `kept`, which counts as the older part of the queue. When the queue proper is empty, `kept` becomes the
+//! queue. So the order stands at any moment, an eviction may come between any two steps, and what is swept is as
+//! dense as new.
 //!
 //! ```text
 //!   evict <- [kept, older] <- sweep <- [queue, newer] <- push
 //! ```
-//! A sweep starts when stale entries exceed half of the live ones, and takes the queue with the largest stale share. That share is
-//! a third or more, so a step over four entries drops more than the one entry that a push or a removal can add.
+//! A sweep starts when stale entries exceed half of the live ones, and takes the queue with the largest stale share.
+//! That share is a third or more, so a step over four entries drops more than the one entry that a push or a removal
+//! can add.
 
 use super::lane::{Front, Lane};
 use super::{Mark, Name, Partial, Seen, queue_of, weight};
@@ -122,9 +124,10 @@ impl Queues {
 
     /// Takes the record that is worth least out of its queue.
     ///
-    /// The caller then does what the [`Fate`](super::Fate) of [`Candidate::seen`] says; a record that must stay for another reason
-    /// is pushed again. `first` is what a record with one use counts, see [`super::duel`]. `look` finds the record whose slot, hash and
-    /// mark are the given ones, or returns `None`, and the entry is dropped as stale. `None` is returned when no record is queued.
+    /// The caller then does what the [`Fate`](super::Fate) of [`Candidate::seen`] says; a record that must stay for
+    /// another reason is pushed again. `first` is what a record with one use counts, see [`super::duel`]. `look`
+    /// finds the record whose slot, hash and mark are the given ones, or returns `None`, and the entry is dropped as
+    /// stale. `None` is returned when no record is queued.
     ///
     /// Costs a look or two when few entries are stale. Each stale entry costs one more, once.
     pub fn lowest(&mut self, first: f32, mut look: impl FnMut(Partial, Mark) -> Option<Seen>) -> Option<Candidate> {
@@ -162,8 +165,8 @@ impl Queues {
 
     /// Raises the age of queues that hold nothing to that of the node's other stripes.
     ///
-    /// The ages of stripes are compared to find the one to evict from, and one that begins (again) at a low age would be emptied
-    /// until it has caught up.
+    /// The ages of stripes are compared to find the one to evict from, and one that begins (again) at a low age
+    /// would be emptied until it has caught up.
     pub fn catch_up(&mut self, age: f64) {
         if self.is_empty() {
             self.age = self.age.max(age);
@@ -172,9 +175,9 @@ impl Queues {
 
     /// The value below which nothing is kept: that of the most valuable record evicted so far.
     ///
-    /// It never falls and is never rebased, for it is compared between stripes. That needs no care: it rises by about the worth of a
-    /// record each time the whole stripe is replaced, so an f64 is exact enough for 10^12 replacements, and entries store f32 steps
-    /// above an f64.
+    /// It never falls and is never rebased, for it is compared between stripes. That needs no care: it rises by
+    /// about the worth of a record each time the whole stripe is replaced, so an f64 is exact enough for 10^12
+    /// replacements, and entries store f32 steps above an f64.
     pub fn age(&self) -> f64 {
         self.age
     }
@@ -191,10 +194,11 @@ impl Queues {
         }
     }
 
-    /// Does a little cleaning if stale entries are many; call it after each push and each removal, and as often as you like.
+    /// Does a little cleaning if stale entries are many; call it after each push and each removal, and as often as
+    /// you like.
     ///
-    /// `remark(partial, old, new)` finds the record named with the mark `old`, gives it the mark `new` and returns true, or
-    /// returns false if there is none. It is called at most [`SWEEP_STEPS`] times.
+    /// `remark(partial, old, new)` finds the record named with the mark `old`, gives it the mark `new` and returns
+    /// true, or returns false if there is none. It is called at most [`SWEEP_STEPS`] times.
     pub fn sweep(&mut self, mut remark: impl FnMut(Partial, Mark, Mark) -> bool) {
         if self.sweep.is_none() && !self.start_sweep() {
             return;
@@ -328,8 +332,8 @@ impl Queues {
         stays
     }
 
-    /// Takes the least that a record of the queue can be worth as the value of a tail that was not looked at, which often spares
-    /// the look. A queue without entries goes.
+    /// Takes the least that a record of the queue can be worth as the value of a tail that was not looked at, which
+    /// often spares the look. A queue without entries goes.
     fn note_front(&mut self, row: usize) {
         match self.front(row) {
             Some(front) => self.lows[row] = front.age + least_worth(self.ids[row], self.first),
@@ -564,8 +568,8 @@ mod tests {
                 .collect()
         }
 
-        /// Takes the lowest and holds it against the twin: it is its queue's oldest, and nothing is worth less, but for what a
-        /// stamp may be off.
+        /// Takes the lowest and holds it against the twin: it is its queue's oldest, and nothing is worth less, but
+        /// for what a stamp may be off.
         fn check_lowest(&mut self, seed: u64) -> Option<(u64, Candidate)> {
             let tails = self.tails();
             let least = tails
@@ -577,7 +581,8 @@ mod tests {
             let (id, candidate) = found?;
             assert_eq!(tails[&candidate.mark.queue], id, "seed {seed}");
             let exact = self.records[&id].worth(self.first);
-            // A stamp may be old by a 16th of what the record was worth when it was queued, when `first` may have been 1.
+            // A stamp may be old by a 16th of what the record was worth when it was queued, when `first` may have
+            // been 1.
             let slack = worth(candidate.seen.bytes, candidate.seen.f, 1.0) / 15.0;
             assert!(
                 candidate.value <= exact + 1e-12 && candidate.value >= exact - slack,
@@ -629,8 +634,8 @@ mod tests {
         (40 + random.below(most) as u32, 1 + random.below(uses) as u8)
     }
 
-    /// Random pushes, hits, removals and evictions, held against the twin. A name is used once: a record that was removed and is
-    /// pushed again at once may be met at its old place, if that is in the same chunk.
+    /// Random pushes, hits, removals and evictions, held against the twin. A name is used once: a record that was
+    /// removed and is pushed again at once may be met at its old place, if that is in the same chunk.
     fn run(seed: u64, steps: u64, recent: u64, removals: u64, evictions: u64) {
         let mut random = Random(seed);
         let mut ids = 0;

@@ -5,10 +5,10 @@
 //! ```text
 //! LARDER_TRACE=scarab-recs.txt.gz cargo test --release -p larder --lib evict::replay -- --ignored --nocapture
 //! ```
-//! A trace is text, gzipped or not, a request a line: `key [value_bytes]`. Each request is a GET, a miss is followed by a SET.
-//! `LARDER_COPIES` interleaves so many copies with distinct keys (1), `LARDER_SHARES` are the limits in percent of all key and value
-//! bytes (10), `LARDER_OVERHEAD` is what a record costs beside 16 bytes of key and its value (20). Where the trace has no sizes, or with
-//! `LARDER_META_KV=1`, they are drawn from [`META_KV`].
+//! A trace is text, gzipped or not, a request a line: `key [value_bytes]`. Each request is a GET, a miss is followed
+//! by a SET. `LARDER_COPIES` interleaves so many copies with distinct keys (1), `LARDER_SHARES` are the limits in
+//! percent of all key and value bytes (10), `LARDER_OVERHEAD` is what a record costs beside 16 bytes of key and its
+//! value (20). Where the trace has no sizes, or with `LARDER_META_KV=1`, they are drawn from [`META_KV`].
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -20,8 +20,8 @@ use super::ghost::Ghost;
 use super::queues::Queues;
 use super::{Fate, Mark, Name, Partial, Seen, USES_MAX, queue_of, uses};
 
-/// Value sizes of a large key-value cache as (ten-thousandths of the keys, bytes), linear between the points; from the distribution
-/// `kvcache_reg` that comes with CacheLib's cachebench, cut at 64 KiB.
+/// Value sizes of a large key-value cache as (ten-thousandths of the keys, bytes), linear between the points; from
+/// the distribution `kvcache_reg` that comes with CacheLib's cachebench, cut at 64 KiB.
 const META_KV: [(u32, u32); 22] = [
     (0, 31),
     (300, 102),

@@ -1,7 +1,8 @@
 //! A cache without values: what the policy would hold of some keys, had it so many bytes for them.
 //!
-//! A record is eight bytes in an open-addressed table. It runs on the same [`Queues`] and [`Ghost`] as a stripe does. Keys are
-//! told apart by the top 24 bits of their hash, so among 60,000 records one key in 280 is mistaken for another.
+//! A record is eight bytes in an open-addressed table. It runs on the same [`Queues`] and [`Ghost`] as a stripe
+//! does. Keys are told apart by the top 24 bits of their hash, so among 60,000 records one key in 280 is mistaken
+//! for another.
 
 use super::ghost::Ghost;
 use super::queues::Queues;
