@@ -7,8 +7,7 @@
 //! tree, and with S3-FIFO's ghost (Yang et al., SOSP'23):
 //!
 //! * [`queues`]: the FIFO queues of a stripe. A hit touches none of them: it adds one to the record's `p`, and the
-//! hits are
-//!   counted when the record reaches the tail of its queue ([`Seen::fate`]).
+//!   hits are counted when the record reaches the tail of its queue ([`Seen::fate`]).
 //! * [`ghost`]: what was evicted lately, so that a record that comes back resumes its `f`.
 //! * [`duel`]: what a single use is worth, `w(1)`, found by running two small shadow caches.
 //!
