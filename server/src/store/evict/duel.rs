@@ -1,12 +1,13 @@
 //! What one use of a record counts for, found by letting two answers compete.
 //!
-//! How much a key that was asked for once deserves to stay depends on the load: where keys come back it should count fully,
-//! in a scan hardly at all. Two [`Shadow`]s see the same sample of the keys and run with 1.0 and 0.1; the real stripes follow the one
-//! whose hit ratio is ahead by more than 0.2 points, and use 0.5 when neither is. (A share of the real stripes under each answer
-//! would be cheaper, but where hot keys happen to lie decides such a comparison.)
+//! How much a key that was asked for once deserves to stay depends on the load: where keys come back it should count
+//! fully, in a scan hardly at all. Two [`Shadow`]s see the same sample of the keys and run with 1.0 and 0.1; the
+//! real stripes follow the one whose hit ratio is ahead by more than 0.2 points, and use 0.5 when neither is. (A
+//! share of the real stripes under each answer would be cheaper, but where hot keys happen to lie decides such a
+//! comparison.)
 //!
-//! There is one duel in a node, behind a lock that a caller takes for sampled keys alone: it copies [`Duel::mask`] to where it can be
-//! read without the lock, and tests it with [`sampled`].
+//! There is one duel in a node, behind a lock that a caller takes for sampled keys alone: it copies [`Duel::mask`]
+//! to where it can be read without the lock, and tests it with [`sampled`].
 
 use super::shadow::Shadow;
 
@@ -18,9 +19,9 @@ const FIRST_BETWEEN: f32 = 0.5;
 const LEAD: f64 = 0.002;
 /// Requests the hit ratios are averaged over.
 const MEMORY: f64 = 5_000.0;
-/// At least one key in 2 to the power of this is sampled,
+/// The largest sample is one key in two to this,
 const SHIFT_MIN: u32 = 4;
-/// and at most one in 2 to the power of this, at which the sample is meant for 2^32 keys.
+/// and the smallest is one in two to this, enough for 2^31 keys.
 const SHIFT_MAX: u32 = 16;
 /// When a shadow holds more records, half of the sample is given up.
 const RECORDS_MAX: usize = 60_000;
@@ -44,25 +45,28 @@ pub fn sampled(mask: u64, hash: u64) -> bool {
 impl Duel {
     /// A duel for a node that may hold `capacity` bytes of records.
     pub fn new(capacity: u64) -> Duel {
-        Duel { capacity, shift: SHIFT_MIN, shadows: shadows(capacity >> SHIFT_MIN), ratios: [0.0; 2] }
+        Duel {
+            capacity,
+            shift: SHIFT_MIN,
+            shadows: shadows(capacity >> SHIFT_MIN),
+            ratios: [0.0; 2],
+        }
     }
 
     /// Follows the node's limit.
     pub fn set_capacity(&mut self, capacity: u64) {
-        if capacity == self.capacity {
-            return;
-        }
+        // A smaller node may be better served by a larger share of its keys: begin again and find out.
+        let larger_sample = capacity < self.capacity / 2 && self.shift > SHIFT_MIN;
         self.capacity = capacity;
-        let part = capacity >> self.shift;
-        // So much less that a larger sample would do better, or more bytes than a sample ever began with: begin again.
-        let small = self.shift > SHIFT_MIN && self.shadows.iter().all(|shadow| (shadow.len() as u64) < RECORDS_MAX as u64 / 16);
-        match small {
-            true => self.sample(SHIFT_MIN),
-            false => self.shadows.iter_mut().for_each(|shadow| shadow.set_capacity(part)),
+        if larger_sample {
+            self.sample(SHIFT_MIN);
         }
+        let part = capacity >> self.shift;
+        self.shadows.iter_mut().for_each(|shadow| shadow.set_capacity(part));
     }
 
-    /// The mask of the sample, for [`sampled`]. It changes when the node grows: copy it anew after [`Duel::read`] and [`Duel::write`].
+    /// The mask of the sample, for [`sampled`]. It changes when the node grows: copy it anew after [`Duel::read`]
+    /// and [`Duel::write`].
     pub fn mask(&self) -> u64 {
         (1 << self.shift) - 1
     }
@@ -162,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_scan_beside_a_working_set_makes_single_uses_count_little() {
-        // A working set that is asked for too seldom to outlast the scan between two of its uses, unless a single use counts little.
+        // A working set that is asked for too seldom to outlast the scan between two of its uses, unless a single
+        // use counts little.
         let mut duel = Duel::new(16 * 100_000);
         let mut scan = 1_000_000;
         for i in 0..400_000u64 {
@@ -214,6 +219,10 @@ mod tests {
         (0..2_000).for_each(|i| ask(&mut duel, i));
         duel.set_capacity(16 * 10_000);
         ask(&mut duel, 5_000);
-        assert!(duel.shadows.iter().all(|shadow| shadow.len() <= 100), "{}", duel.shadows[0].len());
+        assert!(
+            duel.shadows.iter().all(|shadow| shadow.len() <= 100),
+            "{}",
+            duel.shadows[0].len()
+        );
     }
 }

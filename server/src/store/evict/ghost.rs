@@ -1,13 +1,14 @@
 //! What a stripe evicted lately: 16 bits of each key's hash and its `f`, four bytes a key.
 //!
-//! A record whose key is remembered resumes its `f` instead of beginning at one. The ghost is a FIFO of `0.9` of the stripe's
-//! bytes, kept as a table of sets: an entry is stamped with a clock that counts the bytes remembered, and is forgotten when the
-//! clock is `capacity` past its stamp. A set is one cache line.
+//! A record whose key is remembered resumes its `f` instead of beginning at one. The ghost is a FIFO of `0.9` of the
+//! stripe's bytes, kept as a table of sets: an entry is stamped with a clock that counts the bytes remembered, and
+//! is forgotten when the clock is `capacity` past its stamp. A set is one cache line.
 //!
 //! ```text
 //! ffffffffffffffff uuuu tttttttttttt      fingerprint, f (0: free), stamp
 //! ```
-//! Stamps are 12 bits and wrap. A cursor clears forgotten entries, one round each [`ROUND`] ticks, so none is left to be taken for young.
+//! Stamps are 12 bits and wrap. A cursor clears forgotten entries, one round each [`ROUND`] ticks, so none is left
+//! to be taken for young.
 
 /// Entries of a set.
 const WAYS: usize = 16;
@@ -15,7 +16,8 @@ const WAYS: usize = 16;
 const STAMP: u32 = 0xfff;
 /// Ticks the capacity is divided into when a table is made.
 const TICKS: u64 = 2048;
-/// The most ticks an entry may count as remembered. Above it the capacity has outgrown the table's tick, and a new table is made.
+/// The most ticks an entry may count as remembered. Above it the capacity has outgrown the table's tick, and a new
+/// table is made.
 const TICKS_MAX: u64 = 3072;
 /// Ticks in which the cursor goes round once.
 const ROUND: u64 = 256;
@@ -65,14 +67,20 @@ impl Default for Ghost {
 impl Ghost {
     /// A ghost that remembers nothing until [`Ghost::resize`].
     pub const fn new() -> Ghost {
-        Ghost { capacity: 0, expected: 0, table: None, older: None }
+        Ghost {
+            capacity: 0,
+            expected: 0,
+            table: None,
+            older: None,
+        }
     }
 
-    /// Sets how much is remembered: keys of `capacity` bytes of records together, of which about `expected` are expected.
+    /// Sets how much is remembered: keys of `capacity` bytes of records together, of which about `expected` are
+    /// expected.
     ///
-    /// 0.9 of the stripe's bytes and records is what the policy asks for. Cheap; call it before [`Ghost::remember`]. When the table no
-    /// longer fits, a new one takes its place and the old one answers until what it holds is forgotten (which is after at most one and a
-    /// half times the capacity it was made for).
+    /// 0.9 of the stripe's bytes and records is what the policy asks for. Cheap; call it before [`Ghost::remember`].
+    /// When the table no longer fits, a new one takes its place and the old one answers until what it holds is
+    /// forgotten (which is after at most one and a half times the capacity it was made for).
     pub fn resize(&mut self, capacity: u64, expected: usize) {
         self.capacity = capacity;
         self.expected = expected;
@@ -89,7 +97,9 @@ impl Ghost {
         if self.capacity == 0 {
             return;
         }
-        let table = self.table.get_or_insert_with(|| Box::new(Table::new(self.capacity, self.expected)));
+        let table = self
+            .table
+            .get_or_insert_with(|| Box::new(Table::new(self.capacity, self.expected)));
         table.remember(place(hash), f, bytes, self.capacity);
         if let Some(older) = &mut self.older {
             older.advance(u64::from(bytes), self.capacity);
@@ -123,7 +133,9 @@ impl Ghost {
 
     /// Heap bytes held, exactly; `size_of::<Ghost>()` comes on top.
     pub fn bytes_used(&self) -> usize {
-        self.tables().map(|table| size_of::<Table>() + size_of_val(&*table.sets)).sum()
+        self.tables()
+            .map(|table| size_of::<Table>() + size_of_val(&*table.sets))
+            .sum()
     }
 
     fn tables(&self) -> impl Iterator<Item = &Table> {
@@ -133,7 +145,8 @@ impl Ghost {
 
 /// The part of a hash that chooses the set, and the fingerprint.
 fn place(hash: u64) -> (u32, u32) {
-    // Slots, samples and tables use parts of the hash as they come; after this product each bit here depends on all below it.
+    // Slots, samples and tables use parts of the hash as they come; after this product each bit here depends on all
+    // below it.
     let mixed = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     ((mixed >> 32) as u32, (mixed >> 16) as u32 & 0xffff)
 }
@@ -159,20 +172,22 @@ impl Table {
 
     fn fits(&self, capacity: u64, expected: usize) -> bool {
         let wanted = sets_for(expected);
-        capacity / self.tick < TICKS_MAX && wanted <= self.sets.len() + self.sets.len() / 2 + 1 && wanted * 3 >= self.sets.len()
+        capacity / self.tick < TICKS_MAX
+            && wanted <= self.sets.len() + self.sets.len() / 2 + 1
+            && wanted * 3 >= self.sets.len()
     }
 
     fn remember(&mut self, (place, print): (u32, u32), f: u8, bytes: u32, capacity: u64) {
         let counted = self.count(bytes);
         self.advance(counted, capacity);
-        let (now, life) = (self.now, self.life(capacity));
+        let now = self.now;
         let index = self.index(place);
         let set = &mut self.sets[index].0;
         let same = set.iter().position(|&entry| entry >> 16 == print && uses(entry) > 0);
-        // A free place has the age of what was forgotten long ago, so one search finds the free, the forgotten and the oldest.
+        // A free place has the age of what was forgotten long ago, so one search finds the free, the forgotten and
+        // the oldest.
         let age = |entry: u32| if uses(entry) == 0 { u64::MAX } else { age(entry, now) };
         let way = same.unwrap_or_else(|| (0..WAYS).max_by_key(|&way| age(set[way])).unwrap_or(0));
-        debug_assert!(life <= TICKS_MAX);
         self.held += usize::from(uses(set[way]) == 0);
         set[way] = print << 16 | u32::from(f.clamp(1, 15)) << 12 | now as u32 & STAMP;
     }
@@ -180,7 +195,10 @@ impl Table {
     fn recall(&mut self, (place, print): (u32, u32), capacity: u64) -> Option<u8> {
         let (now, life) = (self.now, self.life(capacity));
         let index = self.index(place);
-        let entry = self.sets[index].0.iter_mut().find(|entry| **entry >> 16 == print && uses(**entry) > 0)?;
+        let entry = self.sets[index]
+            .0
+            .iter_mut()
+            .find(|entry| **entry >> 16 == print && uses(**entry) > 0)?;
         let found = std::mem::take(entry);
         self.held -= 1;
         if age(found, now) > life {
@@ -256,7 +274,9 @@ mod tests {
     use super::*;
 
     fn hash(i: u64) -> u64 {
-        i.wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+        i.wrapping_mul(0xd6e8_feb8_6659_fd93)
+            .rotate_left(32)
+            .wrapping_mul(0xd6e8_feb8_6659_fd93)
     }
 
     fn ghost(records: usize, bytes: u64) -> Ghost {
@@ -271,7 +291,10 @@ mod tests {
         assert_eq!((ghost.bytes_used(), ghost.recall(hash(1))), (0, None));
         ghost.remember(hash(1), 7, 50);
         ghost.remember(hash(2), 15, 50);
-        assert_eq!([1, 2, 2, 1, 3].map(|i| ghost.recall(hash(i))), [Some(7), Some(15), None, None, None]);
+        assert_eq!(
+            [1, 2, 2, 1, 3].map(|i| ghost.recall(hash(i))),
+            [Some(7), Some(15), None, None, None]
+        );
         assert!(ghost.is_empty());
     }
 
@@ -281,12 +304,20 @@ mod tests {
             let mut ghost = ghost(records as usize, 100);
             let last = records * 10;
             (0..last).for_each(|i| ghost.remember(hash(i), 3, 100));
-            assert!(ghost.bytes_used() as f64 <= records as f64 * 5.2 + 200.0, "{}", ghost.bytes_used());
+            assert!(
+                ghost.bytes_used() as f64 <= records as f64 * 5.2 + 200.0,
+                "{}",
+                ghost.bytes_used()
+            );
             assert!(ghost.len() as u64 <= records * 5 / 4 + 16, "{} {records}", ghost.len());
             let (mut young, mut old) = (0, 0);
             for i in (0..last).rev() {
                 let found = u64::from(ghost.recall(hash(i)).is_some());
-                if last - i <= records { young += found } else { old += found }
+                if last - i <= records {
+                    young += found
+                } else {
+                    old += found
+                }
             }
             assert!(young * 100 >= records * 90, "{young} of {records}");
             assert!(old * 100 <= records * 2 + 100, "{old} too old of {records}");
@@ -303,7 +334,11 @@ mod tests {
             }
         }
         // Each second one was taken out, so the FIFO reaches twice as far back.
-        let reach = (0..10_000).rev().filter(|i| i % 2 == 1).take_while(|&i| ghost.recall(hash(i)).is_some()).count();
+        let reach = (0..10_000)
+            .rev()
+            .filter(|i| i % 2 == 1)
+            .take_while(|&i| ghost.recall(hash(i)).is_some())
+            .count();
         let left = (0..10_000).filter(|&i| ghost.recall(hash(i)).is_some()).count();
         assert!((850..=1_100).contains(&(reach + left)), "{reach} {left}");
     }

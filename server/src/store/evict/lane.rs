@@ -1,31 +1,41 @@
 //! A FIFO of queue entries with the age each was stamped with, two bytes an entry.
 //!
-//! Entries go in at the back with rising ages, and come out at the front. A lane that is short lives in one chunk that slides
-//! and grows; a longer one is a row of full chunks. Ages are written only when they differ enough to matter.
+//! Entries go in at the back with rising ages, and come out at the front. A lane that is short lives in one chunk
+//! that slides and grows; a longer one is a row of full chunks. Ages are written only when they differ enough to
+//! matter.
 
 use std::collections::VecDeque;
 
 use super::Partial;
 use super::chunk::{Chunk, Code, HEAD, SIZES, words_of};
 
-/// Beyond this many slacks above its chunk's age a step is no longer exact to a quarter of the slack, and a chunk is begun.
+/// Beyond this many slacks above its chunk's age a step is no longer exact to a quarter of the slack, and a chunk is
+/// begun.
 const SLACKS_MAX: f64 = (1 << 20) as f64;
 const SIZE_MAX: usize = SIZES[SIZES.len() - 1];
 /// How a chunk begins that is not its lane's first: the lane is long, so it will fill.
-const SIZE_LATER: usize = SIZES[2];
+const SIZE_LATER: usize = 64;
 
 /// See the head of this file.
 pub struct Lane {
-    chunks: VecDeque<Chunk>,
+    /// The chunk the front entry is in. Of no size if there are no entries.
+    first: Chunk,
+    /// The chunks behind it. Most lanes are short and most stripes have a dozen, so what a long one needs is elsewhere.
+    rest: Option<Box<Rest>>,
     /// The age of the entry at the front.
     front_age: f64,
     /// The age the last entry at the back is read as.
     back_age: f64,
     entries: u32,
-    /// Words of all chunks.
-    words: u32,
     /// Where in the first chunk the front entry's code is.
     read: u16,
+}
+
+#[derive(Default)]
+struct Rest {
+    chunks: VecDeque<Chunk>,
+    /// Words of all of them.
+    words: usize,
 }
 
 /// The front of a lane.
@@ -42,7 +52,14 @@ pub struct Front {
 impl Lane {
     /// An empty lane, without memory of its own.
     pub fn new() -> Lane {
-        Lane { chunks: VecDeque::new(), front_age: 0.0, back_age: 0.0, entries: 0, words: 0, read: HEAD as u16 }
+        Lane {
+            first: Chunk::none(),
+            rest: None,
+            front_age: 0.0,
+            back_age: 0.0,
+            entries: 0,
+            read: HEAD as u16,
+        }
     }
 
     /// Entries held, stale ones included.
@@ -52,31 +69,35 @@ impl Lane {
 
     /// Heap bytes held.
     pub fn bytes(&self) -> usize {
-        self.words as usize * size_of::<u16>() + self.chunks.capacity() * size_of::<Chunk>()
+        let rest = self.rest.as_ref().map_or(0, |rest| {
+            size_of::<Rest>() + rest.words * size_of::<u16>() + rest.chunks.capacity() * size_of::<Chunk>()
+        });
+        self.first.size() * size_of::<u16>() + rest
     }
 
-    /// Makes room for one entry and returns the number of the chunk that [`Lane::put`], given the same, will write it to.
+    /// Makes room for one entry and returns the number of the chunk that [`Lane::put`], given the same, will write
+    /// it to.
     ///
-    /// `age` must not be below that of earlier entries; the entry may be read with an age up to `slack` lower. `numbers` is the number last given to a chunk, and is advanced when one is begun. A place may stay unused.
+    /// `age` must not be below that of earlier entries; the entry may be read with an age up to `slack` lower.
+    /// `numbers` is the number last given to a chunk, and is advanced when one is begun. A place may stay unused.
     pub fn place(&mut self, entry: Partial, age: f64, slack: f64, numbers: &mut u8) -> u8 {
-        let far = self.chunks.back().is_some_and(|back| age - back.base() > slack * SLACKS_MAX);
+        let far = self.back().is_some_and(|back| age - back.base() > slack * SLACKS_MAX);
         let words = words_of(entry) + if self.is_off(age, slack) { 2 } else { 0 };
         if far || !self.make_room(words) {
             self.drop_unused();
             *numbers = numbers.wrapping_add(1);
             self.begin_chunk(*numbers, age);
         }
-        self.chunks.back().map_or(0, Chunk::number)
+        self.back().map_or(0, Chunk::number)
     }
 
     /// Appends the entry that [`Lane::place`] made room for.
     pub fn put(&mut self, entry: Partial, age: f64, slack: f64) {
         let off = self.is_off(age, slack);
-        let back = self.chunks.back_mut().expect("a place was made");
-        if off {
-            self.back_age = back.put_age(age);
-        }
+        let back = self.back_mut();
+        let stamped = off.then(|| back.put_age(age));
         back.put(entry);
+        self.back_age = stamped.unwrap_or(self.back_age);
         self.entries += 1;
         if self.entries == 1 {
             self.settle();
@@ -90,18 +111,36 @@ impl Lane {
 
     /// Drops a chunk that was begun for a place nobody used.
     fn drop_unused(&mut self) {
-        if let Some(unused) = self.chunks.pop_back_if(|back| back.len() == HEAD) {
-            self.words -= unused.size() as u32;
+        if let Some(rest) = &mut self.rest {
+            if let Some(unused) = rest.chunks.pop_back_if(|back| back.len() == HEAD) {
+                rest.words -= unused.size();
+            }
+        } else if self.entries == 0 {
+            self.first = Chunk::none();
         }
+    }
+
+    fn back(&self) -> Option<&Chunk> {
+        let last = self.rest.as_ref().and_then(|rest| rest.chunks.back());
+        last.or_else(|| (self.first.size() > 0).then_some(&self.first))
+    }
+
+    fn back_mut(&mut self) -> &mut Chunk {
+        let last = self.rest.as_mut().and_then(|rest| rest.chunks.back_mut());
+        last.unwrap_or(&mut self.first)
     }
 
     /// The oldest entry.
     pub fn front(&self) -> Option<Front> {
-        let first = self.chunks.front().filter(|_| self.entries > 0)?;
-        match first.code(usize::from(self.read)) {
-            Some((Code::Entry(partial), _)) => {
-                Some(Front { partial, chunk: first.number(), age: self.front_age })
-            }
+        if self.entries == 0 {
+            return None;
+        }
+        match self.first.code(usize::from(self.read)) {
+            Some((Code::Entry(partial), _)) => Some(Front {
+                partial,
+                chunk: self.first.number(),
+                age: self.front_age,
+            }),
             _ => unreachable!("the front is always settled on an entry"),
         }
     }
@@ -116,63 +155,83 @@ impl Lane {
 
     /// Moves the front onto the next entry, past age codes and finished chunks.
     fn settle(&mut self) {
-        while let Some(first) = self.chunks.front() {
-            match first.code(usize::from(self.read)) {
+        while self.first.size() > 0 {
+            match self.first.code(usize::from(self.read)) {
                 Some((Code::Entry(_), _)) => return,
                 Some((Code::Age(step), next)) => {
-                    self.front_age = first.base() + step;
+                    self.front_age = self.first.base() + step;
                     self.read = next as u16;
                 }
-                None => self.drop_chunk(),
+                None => self.next_chunk(),
             }
         }
-        self.chunks = VecDeque::new();
     }
 
-    fn drop_chunk(&mut self) {
-        let dropped = self.chunks.pop_front().map_or(0, |chunk| chunk.size());
-        self.words -= dropped as u32;
+    /// Drops the first chunk; the one behind it takes its place.
+    fn next_chunk(&mut self) {
         self.read = HEAD as u16;
-        if let Some(first) = self.chunks.front() {
+        self.first = Chunk::none();
+        let Some(rest) = &mut self.rest else { return };
+        if let Some(first) = rest.chunks.pop_front() {
+            rest.words -= first.size();
             self.front_age = first.base();
+            self.first = first;
+        }
+        if rest.chunks.is_empty() {
+            self.rest = None;
         }
     }
 
     /// Whether the last chunk has, or could be given, room for `words` more.
     fn make_room(&mut self, words: usize) -> bool {
-        let alone = self.chunks.len() == 1;
-        let Some(back) = self.chunks.back_mut() else { return false };
+        // What the front has read is free, if the front stands in the last chunk; moving the rest pays if that is a
+        // quarter.
+        let free = if self.rest.is_none() {
+            usize::from(self.read) - HEAD
+        } else {
+            0
+        };
+        let back = self.back_mut();
+        let size = back.size();
+        if size == 0 {
+            return false;
+        }
         if back.room() >= words {
             return true;
         }
-        // What the front has read is free, if the front stands in this chunk; moving the rest pays if that is a quarter.
-        let read = usize::from(self.read);
-        if alone && (read - HEAD) * 4 >= back.size() {
-            back.slide(read);
+        if free * 4 >= size {
+            back.slide(HEAD + free);
             self.read = HEAD as u16;
         }
+        let back = self.back_mut();
         let needed = back.len() + words;
-        if back.size() < needed {
-            let Some(&size) = SIZES.iter().find(|&&size| size >= needed) else { return false };
-            self.words += (size - back.size()) as u32;
-            back.resize(size);
+        if size < needed {
+            let Some(&larger) = SIZES.iter().find(|&&larger| larger >= needed) else {
+                return false;
+            };
+            back.resize(larger);
+            if let Some(rest) = &mut self.rest {
+                rest.words += larger - size;
+            }
         }
         true
     }
 
     fn begin_chunk(&mut self, number: u8, age: f64) {
-        if self.chunks.is_empty() {
+        self.back_age = age;
+        if self.first.size() == 0 {
+            self.first = Chunk::new(number, age, SIZES[0]);
             self.front_age = age;
             self.read = HEAD as u16;
+            return;
         }
-        let size = if self.chunks.is_empty() { SIZES[0] } else { SIZE_LATER };
-        if self.chunks.len() == self.chunks.capacity() {
+        let rest = self.rest.get_or_insert_default();
+        if rest.chunks.len() == rest.chunks.capacity() {
             // By a quarter, not by doubling: beside chunks of 256 bytes their pointers would show.
-            self.chunks.reserve_exact(1 + self.chunks.len() / 4);
+            rest.chunks.reserve_exact(1 + rest.chunks.len() / 4);
         }
-        self.chunks.push_back(Chunk::new(number, age, size));
-        self.words += size as u32;
-        self.back_age = age;
+        rest.chunks.push_back(Chunk::new(number, age, SIZE_LATER));
+        rest.words += SIZE_LATER;
     }
 }
 
@@ -184,10 +243,18 @@ mod tests {
     use super::*;
 
     fn entry(i: u32) -> Partial {
-        if i % 3 == 0 {
-            Partial { slot: (i % 64) as u8, prefix: i & 0xff_ffff, bits: Partial::WIDE }
+        if i.is_multiple_of(3) {
+            Partial {
+                slot: (i % 64) as u8,
+                prefix: i & 0xff_ffff,
+                bits: Partial::WIDE,
+            }
         } else {
-            Partial { slot: (i % 64) as u8, prefix: i & 0x1ff, bits: Partial::NARROW }
+            Partial {
+                slot: (i % 64) as u8,
+                prefix: i & 0x1ff,
+                bits: Partial::NARROW,
+            }
         }
     }
 
@@ -226,12 +293,12 @@ mod tests {
             lane.put(narrow, 1.0, 1.0);
         };
         put(&mut lane);
-        assert!(lane.bytes() <= 48, "{}", lane.bytes());
+        assert!(lane.bytes() <= 32, "{}", lane.bytes());
         for _ in 0..100_000 {
             put(&mut lane);
             lane.pop();
         }
-        assert!(lane.bytes() <= 48, "{}", lane.bytes());
+        assert!(lane.bytes() <= 32, "{}", lane.bytes());
         for _ in 1..100_000 {
             put(&mut lane);
         }

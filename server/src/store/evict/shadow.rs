@@ -1,7 +1,8 @@
 //! A cache without values: what the policy would hold of some keys, had it so many bytes for them.
 //!
-//! A record is eight bytes in an open-addressed table. It runs on the same [`Queues`] and [`Ghost`] as a stripe does. Keys are
-//! told apart by the top 24 bits of their hash, so among 60,000 records one key in 280 is mistaken for another.
+//! A record is eight bytes in an open-addressed table. It runs on the same [`Queues`] and [`Ghost`] as a stripe
+//! does. Keys are told apart by the top 24 bits of their hash, so among 60,000 records one key in 280 is mistaken
+//! for another.
 
 use super::ghost::Ghost;
 use super::queues::Queues;
@@ -60,7 +61,10 @@ impl Record {
     }
 
     fn mark(self) -> Mark {
-        Mark { queue: (self.0 >> 9) as u8 & 127, chunk: (self.0 >> 16) as u8 }
+        Mark {
+            queue: (self.0 >> 9) as u8 & 127,
+            chunk: (self.0 >> 16) as u8,
+        }
     }
 
     fn set_p(&mut self, p: u8) {
@@ -152,9 +156,16 @@ impl Shadow {
             let look = |partial, mark| {
                 let at = find_marked(places, partial, mark)?;
                 let record = places[at];
-                Some(Seen { bytes: record.bytes(), f: record.f(), p: record.p(), handle: at as u64 })
+                Some(Seen {
+                    bytes: record.bytes(),
+                    f: record.f(),
+                    p: record.p(),
+                    handle: at as u64,
+                })
             };
-            let Some(lowest) = self.queues.lowest(self.first, look) else { return };
+            let Some(lowest) = self.queues.lowest(self.first, look) else {
+                return;
+            };
             let record = self.take(lowest.seen.handle as usize);
             match lowest.seen.fate() {
                 Fate::Requeue { f } => self.insert(Record::new(u64::from(record.hash()) << 40, record.bytes(), f)),
@@ -162,7 +173,8 @@ impl Shadow {
                     self.queues.evicted(lowest.value);
                     let (capacity, records) = (self.capacity as f64 * GHOST, (self.len + 1) as f64 * GHOST);
                     self.ghost.resize(capacity as u64, records as usize);
-                    self.ghost.remember(u64::from(record.hash()), record.f(), record.bytes());
+                    self.ghost
+                        .remember(u64::from(record.hash()), record.f(), record.bytes());
                 }
             }
         }
@@ -258,7 +270,11 @@ fn find_marked(places: &[Record], partial: Partial, mark: Mark) -> Option<usize>
 }
 
 fn name(hash: u32) -> Name {
-    Name { slot: (hash >> (HASH - 6)) as u8, hash: hash << (32 - HASH + 6), wide: false }
+    Name {
+        slot: (hash >> (HASH - 6)) as u8,
+        hash: hash << (32 - HASH + 6),
+        wide: false,
+    }
 }
 
 fn home(hash: u32, size: usize) -> usize {
@@ -291,11 +307,17 @@ mod tests {
         let mut record = Record::new(u64::MAX, 100, 15);
         record.set_mark(Mark { queue: 124, chunk: 255 });
         record.set_p(9);
-        assert_eq!((record.hash(), record.bytes(), record.f(), record.p()), (0xff_ffff, 100, 15, 9));
+        assert_eq!(
+            (record.hash(), record.bytes(), record.f(), record.p()),
+            (0xff_ffff, 100, 15, 9)
+        );
         assert_eq!(record.mark(), Mark { queue: 124, chunk: 255 });
         record.set_mark(Mark { queue: 0, chunk: 1 });
         record.set_p(0);
-        assert_eq!((record.hash(), record.bytes(), record.f(), record.p()), (0xff_ffff, 100, 15, 0));
+        assert_eq!(
+            (record.hash(), record.bytes(), record.f(), record.p()),
+            (0xff_ffff, 100, 15, 0)
+        );
     }
 
     #[test]
@@ -307,7 +329,10 @@ mod tests {
         }
         assert!(shadow.len() > 900, "{}", shadow.len());
         assert_eq!(shadow.queues.len(), shadow.len());
-        assert_eq!(shadow.places.iter().filter(|&&record| record != Record::FREE).count(), shadow.len());
+        assert_eq!(
+            shadow.places.iter().filter(|&&record| record != Record::FREE).count(),
+            shadow.len()
+        );
         shadow.write(hash(1), 200_000);
         assert!(!shadow.read(hash(1)));
     }
@@ -344,6 +369,10 @@ mod tests {
             assert_eq!(shadow.len(), twin.len(), "step {i}");
         }
         assert_eq!(shadow.used, twin.values().sum::<u64>());
-        assert!(shadow.queues.entries() < twin.len() * 2 + 100, "{}", shadow.queues.entries());
+        assert!(
+            shadow.queues.entries() < twin.len() * 2 + 100,
+            "{}",
+            shadow.queues.entries()
+        );
     }
 }
