@@ -7,6 +7,7 @@ use crate::words::split;
 use larder_client::connection::{Connection, Error, Options};
 use larder_client::resp::{Limits, Reply};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -51,6 +52,15 @@ impl Client {
         let seen = self.text(command);
         if !matches(pattern, &seen) {
             self.fail(command, pattern, &seen);
+        }
+    }
+
+    /// Expects a whole number within a range, for what depends on the time that has passed.
+    #[track_caller]
+    pub fn check_range(&mut self, command: &str, expected: RangeInclusive<i64>) {
+        let seen = self.int(command);
+        if !expected.contains(&seen) {
+            self.fail(command, &format!("{expected:?}"), &seen.to_string());
         }
     }
 

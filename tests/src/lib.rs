@@ -18,6 +18,7 @@ mod node;
 mod pattern;
 mod process;
 mod render;
+pub mod texts;
 mod wait;
 mod words;
 
