@@ -187,7 +187,7 @@ impl Client {
     }
 
     /// The address of this end, as `CLIENT LIST` shows it.
-    pub fn address(&self) -> String {
+    pub fn own_address(&self) -> String {
         self.connection
             .local_addr()
             .expect("an open socket has an address")
