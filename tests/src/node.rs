@@ -6,7 +6,7 @@ use crate::wait::wait_until;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 
 /// A server of its own for a test, on a free port and in an empty folder. Dropping it kills the server.
 ///
@@ -95,6 +95,18 @@ impl Node {
     /// The server's process id.
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Asks the server to leave, as a service manager does: SIGTERM.
+    pub fn terminate(&self) {
+        let sent = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.process_id().to_string())
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "`kill` cannot reach the server"
+        );
     }
 
     /// Waits until the server has left by itself, and returns how.
