@@ -72,7 +72,7 @@ int main(int argc, char **argv) {
     check(c, REDIS_REPLY_STATUS, "OK", "CLIENT SETNAME me");
     check(c, REDIS_REPLY_STRING, "me", "CLIENT GETNAME");
     check(c, REDIS_REPLY_STATUS, "OK", "QUIT");
-    require(redisCommand(c, "PING") == NULL && c->err == REDIS_ERR_EOF, "QUIT has to close");
+    require(redisCommand(c, "PING") == NULL && c->err != 0, "QUIT has to close");
     require(redisReconnect(c) == REDIS_OK, "no connection after QUIT");
     check(c, REDIS_REPLY_STRING, "v", "GET k");
     redisFree(c);

@@ -4,7 +4,9 @@ import os
 import sys
 
 import redis
+from redis.backoff import NoBackoff
 from redis.connection import Connection
+from redis.retry import Retry
 
 PORT = int(sys.argv[1])
 PARSER = sys.argv[2]
@@ -23,7 +25,7 @@ def parser(protocol):
 def connect(protocol, **options):
     pool = redis.ConnectionPool(
         connection_class=Connection, host="127.0.0.1", port=PORT, protocol=protocol, parser_class=parser(protocol),
-        socket_timeout=20, **options,
+        socket_timeout=20, retry=Retry(NoBackoff(), 1), **options,
     )
     return redis.Redis(connection_pool=pool)
 
