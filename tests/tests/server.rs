@@ -915,6 +915,18 @@ fn larder_tells_its_own_version() {
 }
 
 #[test]
+fn larder_has_an_eviction_policy_of_its_own() {
+    let Some(mut node) = Node::larder() else { return };
+    node.check(
+        "CONFIG GET maxmemory-policy",
+        r#"["maxmemory-policy", "allkeys-larder"]"#,
+    );
+    node.check("CONFIG SET maxmemory-policy noeviction", "OK");
+    node.check("CONFIG SET maxmemory-policy allkeys-larder", "OK");
+    assert_eq!(node.info("maxmemory_policy").as_deref(), Some("allkeys-larder"));
+}
+
+#[test]
 fn sigterm_ends_the_server_cleanly() {
     let mut node = Node::start();
     node.check("SET k v", "OK");
