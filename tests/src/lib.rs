@@ -1,1 +1,30 @@
 //! What the tests of running nodes share: starting a server, talking to it, and checking replies.
+//!
+//! ```no_run
+//! use larder_tests::Node;
+//!
+//! let mut node = Node::start();
+//! node.check("SET greeting hello EX 100", "OK");
+//! node.check("GET greeting", "hello");
+//! node.check("TTL greeting", "100");
+//! ```
+//!
+//! `cargo test` starts the server of this workspace. With `LARDER_TEST_SERVER=/usr/bin/redis-server` in the environment the
+//! same tests run against that server, which is how the tests themselves are checked against the reference. What only
+//! Larder has, or what the reference has since a later version, is left out then: see [`Node::larder`] and [`Node::since`].
+
+mod client;
+mod node;
+mod pattern;
+mod process;
+mod render;
+pub mod texts;
+mod wait;
+mod words;
+
+pub use client::Client;
+pub use node::Node;
+pub use pattern::matches;
+pub use render::render;
+pub use wait::{poll, wait_until};
+pub use words::split;
