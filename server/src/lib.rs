@@ -4,6 +4,7 @@ pub mod base;
 pub mod command;
 pub mod config;
 pub mod net;
+pub mod node;
 pub mod observe;
 pub mod persist;
 pub mod store;

@@ -131,7 +131,8 @@ impl Client {
         }
     }
 
-    fn wake(&self) {
+    /// Lets the connection's worker look at it anew.
+    pub fn wake(&self) {
         if let Some(waker) = &*self.waker.lock() {
             waker.wake_by_ref();
         }
@@ -186,6 +187,13 @@ impl Clients {
     /// All connections, oldest first.
     pub fn all(&self) -> Vec<Arc<Client>> {
         self.all.lock().values().cloned().collect()
+    }
+
+    /// The worker, of so many, that serves the fewest connections.
+    pub fn quietest_worker(&self, workers: usize) -> usize {
+        let mut served = vec![0; workers];
+        self.all.lock().values().for_each(|client| served[client.worker] += 1);
+        (0..workers).min_by_key(|&worker| served[worker]).unwrap_or(0)
     }
 
     /// Holds commands back. A pause in force is lengthened, never shortened, and never made milder.

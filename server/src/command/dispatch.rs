@@ -72,10 +72,13 @@ impl Batch {
         self.requests.len() >= BATCH_MAX
     }
 
-    /// Adds a request whose words lie in the buffer that [`Batch::run`] will be given, and which ends at `end`.
-    pub fn add(&mut self, spans: &[Span], end: usize) {
+    /// Adds a request that begins at `start` of the buffer that [`Batch::run`] will be given, and ends at `end`.
+    ///
+    /// The places of its words are counted from its beginning.
+    pub fn add(&mut self, spans: &[Span], start: usize, end: usize) {
         let from = self.spans.len() as u32;
-        self.spans.extend_from_slice(spans);
+        let start = start as u32;
+        self.spans.extend(spans.iter().map(|span| Span { start: start + span.start, len: span.len }));
         let words = (from, self.spans.len() as u32);
         self.requests.push(Request { words, places: (0, 0), found: Err(Fault::Internal), end });
     }

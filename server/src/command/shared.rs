@@ -1,6 +1,7 @@
 //! What all workers of a node share, as handlers see it.
 
 use super::clients::Clients;
+use super::session::Session;
 use super::stats::Stats;
 use super::tuning::Tuning;
 use crate::config::Live;
@@ -10,6 +11,9 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// How often [`Shared::tick`] is called.
+pub const TICKS_PER_SECOND: u64 = 20;
 
 pub struct Shared {
     pub store: Store,
@@ -33,6 +37,8 @@ pub struct Shared {
     /// Set once the node is to stop; whoever waits for it is woken.
     stopping: AtomicBool,
     stop: Box<dyn Fn() + Send + Sync>,
+    apply: Box<dyn Fn(&Shared) + Send + Sync>,
+    admission: Mutex<Admission>,
     /// Connections in `MONITOR`.
     pub monitors: AtomicU32,
 }
@@ -45,6 +51,19 @@ pub struct Parts {
     pub workers: usize,
     /// Called once when the node is to stop.
     pub stop: Box<dyn Fn() + Send + Sync>,
+    /// Brings the settings to where they are used; called at the start and after they have changed.
+    pub apply: Box<dyn Fn(&Shared) + Send + Sync>,
+}
+
+/// Who may connect.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    pub clients_max: usize,
+    /// Whether only the machine's own processes may, because nobody needs a password.
+    pub is_protected: bool,
+    pub needs_password: bool,
+    /// Seconds of silence after which a peer is asked whether it is alive; 0 for never.
+    pub keepalive_s: u64,
 }
 
 impl Shared {
@@ -65,7 +84,58 @@ impl Shared {
             expires_actively: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             stop: parts.stop,
+            apply: parts.apply,
+            admission: Mutex::new(Admission {
+                clients_max: 10_000,
+                is_protected: true,
+                needs_password: false,
+                keepalive_s: 300,
+            }),
             monitors: AtomicU32::new(0),
+        }
+    }
+
+    /// Brings changed settings to where they are used.
+    pub fn settings_changed(&self) {
+        (self.apply)(self);
+    }
+
+    pub fn admission(&self) -> Admission {
+        *self.admission.lock()
+    }
+
+    pub fn set_admission(&self, admission: Admission) {
+        *self.admission.lock() = admission;
+    }
+
+    /// Takes a connection that has ended out of the books.
+    pub fn leave(&self, session: Session) {
+        if session.client.monitor.swap(false, Relaxed) {
+            self.monitors.fetch_sub(1, Relaxed);
+        }
+        self.clients.remove(session.client.id);
+    }
+
+    /// What one worker does for the node, `TICKS_PER_SECOND` times a second.
+    pub fn tick(&self, now_ms: u64, count: u64) {
+        self.stats.memory_peak.fetch_max(self.store.used_bytes(), Relaxed);
+        if count.is_multiple_of(TICKS_PER_SECOND) {
+            self.stats.tick(now_ms);
+            self.end_idle(now_ms);
+        }
+    }
+
+    /// Ends connections that have sent nothing for longer than `timeout` allows. Monitors are meant to be silent.
+    fn end_idle(&self, now_ms: u64) {
+        let timeout_ms = self.tuning.timeout_ms();
+        if timeout_ms == 0 {
+            return;
+        }
+        for client in self.clients.all() {
+            let silent_ms = now_ms.saturating_sub(client.active_ms.load(Relaxed));
+            if silent_ms > timeout_ms && !client.monitor.load(Relaxed) {
+                client.kill();
+            }
         }
     }
 

@@ -28,7 +28,7 @@ impl Desk {
     pub fn with(options: Options) -> Desk {
         let store = Store::with_hasher(options, KeyHasher::seeded(1));
         let live = Arc::new(crate::config::Live::default());
-        let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()) };
+        let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), apply: Box::new(|_| ()) };
         Desk::on(Arc::new(Shared::new(parts)))
     }
 
@@ -55,7 +55,7 @@ impl Desk {
             buffer.extend_from_slice(word);
         }
         let mut batch = Batch::default();
-        batch.add(&spans, buffer.len());
+        batch.add(&spans, 0, buffer.len());
         let node = self.node.clone();
         let mut pass = node.barrier.enter(0);
         self.ended = batch.run(&buffer, &node, &mut self.session, &mut self.reply, &mut pass);

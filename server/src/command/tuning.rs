@@ -15,6 +15,7 @@ pub struct Tuning {
     output_max: AtomicU64,
     input_max: AtomicU64,
     bulk_len_max: AtomicU64,
+    timeout_ms: AtomicU64,
 }
 
 /// The values of a moment.
@@ -33,6 +34,8 @@ pub struct Values {
     pub input_max: u64,
     /// Bytes of one argument.
     pub bulk_len_max: u64,
+    /// Silence after which a connection is ended; 0 for never.
+    pub timeout_ms: u64,
 }
 
 impl Default for Tuning {
@@ -46,6 +49,7 @@ impl Default for Tuning {
             output_max: AtomicU64::new(0),
             input_max: AtomicU64::new(0),
             bulk_len_max: AtomicU64::new(0),
+            timeout_ms: AtomicU64::new(0),
         };
         tuning.set(Values {
             slowlog_micros: 10_000,
@@ -55,6 +59,7 @@ impl Default for Tuning {
             output_max: 1 << 30,
             input_max: 1 << 30,
             bulk_len_max: 512 << 20,
+            timeout_ms: 0,
         });
         tuning
     }
@@ -76,6 +81,7 @@ impl Tuning {
         self.output_max.store(unlimited(values.output_max), Relaxed);
         self.input_max.store(values.input_max, Relaxed);
         self.bulk_len_max.store(values.bulk_len_max, Relaxed);
+        self.timeout_ms.store(values.timeout_ms, Relaxed);
     }
 
     /// Nanoseconds from which somebody wants to know of a command.
@@ -112,5 +118,9 @@ impl Tuning {
     /// The longest string, `proto-max-bulk-len`.
     pub fn bulk_len_max(&self) -> usize {
         self.bulk_len_max.load(Relaxed) as usize
+    }
+
+    pub fn timeout_ms(&self) -> u64 {
+        self.timeout_ms.load(Relaxed)
     }
 }

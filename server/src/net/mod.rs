@@ -1,1 +1,6 @@
-//! The room `net`.
+//! Sockets: accepting connections, and moving bytes between them and their sessions.
+
+pub mod connection;
+pub mod listen;
+pub mod parser;
+pub mod worker;

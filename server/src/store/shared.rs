@@ -208,6 +208,15 @@ impl Store {
         self.with_stripe(number, |stripe| stripe.expire(moment, keys_max))
     }
 
+    /// Moves a stripe's records together if holes make up much of it, so that memory goes back to the system.
+    pub fn tighten(&self, number: usize) {
+        self.with_stripe(number, |stripe| {
+            if stripe.arena.is_loose() {
+                stripe.tighten();
+            }
+        });
+    }
+
     // --- live settings
 
     /// The memory limit in bytes, 0 for none.

@@ -1,0 +1,284 @@
+//! A connection without its socket: bytes in, bytes and wishes out.
+//!
+//! Whoever owns the socket hands over what was read, sends what stands in [`Connection::output`], and asks what the
+//! connection wants next. No handler knows of sockets, so another driver can take tokio's place.
+
+use super::parser::{Limits, Malformed, Parsed, Parser};
+use crate::base::quote;
+use crate::command::dispatch::{Batch, Ended};
+use crate::command::shared::{Pass, Shared};
+use crate::command::words::Span;
+use crate::command::{Reply, Session, Wait};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Bytes of replies after which the driver gets a chance to send before more requests are run.
+const OUTPUT_PAUSE: usize = 256 * 1024;
+
+/// Capacity that the worker's buffers for lines typed by hand may keep.
+const KEPT_CAPACITY: usize = 16 * 1024;
+
+/// What a worker lends to the connection it serves at the moment, so that idle ones hold nothing.
+#[derive(Default)]
+pub struct Bench {
+    batch: Batch,
+    output: Vec<u8>,
+    inline: quote::Words,
+}
+
+/// What a connection wants of its driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// More bytes.
+    Read,
+    /// To be run again, once the driver has tried to send.
+    Run,
+    /// To be run again at this time, in milliseconds since 1970.
+    Wait { until_ms: u64 },
+    /// To be closed once its output is sent.
+    Close,
+}
+
+pub struct Connection {
+    pub session: Session,
+    parser: Parser,
+    reply: Reply,
+    /// Bytes of the output that are sent already.
+    sent: usize,
+    /// Received and not dealt with.
+    input: Vec<u8>,
+    wish: Wish,
+}
+
+impl Connection {
+    pub fn new(session: Session) -> Connection {
+        Connection {
+            session,
+            parser: Parser::default(),
+            reply: Reply::default(),
+            sent: 0,
+            input: Vec::new(),
+            wish: Wish::Read,
+        }
+    }
+
+    pub fn wish(&self) -> Wish {
+        self.wish
+    }
+
+    /// What is to be sent now.
+    pub fn output(&self) -> &[u8] {
+        &self.reply.out[self.sent..]
+    }
+
+    /// Notes that the first bytes of the output have been sent.
+    pub fn sent(&mut self, bytes: usize, bench: &mut Bench) {
+        self.sent += bytes;
+        if self.sent == self.reply.out.len() {
+            self.sent = 0;
+            self.reply.out.clear();
+            // A quiet connection gives its buffer to the worker's next.
+            if bench.output.capacity() == 0 && self.reply.out.capacity() <= OUTPUT_PAUSE * 2 {
+                bench.output = std::mem::take(&mut self.reply.out);
+            } else {
+                self.reply.out = Vec::new();
+            }
+        } else if self.sent > self.reply.out.len() / 2 {
+            self.reply.out.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// Adds bytes to the output that answer no request.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.reply.out.extend_from_slice(bytes);
+    }
+
+    /// Bytes received and not dealt with.
+    pub fn input_len(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Takes bytes that were read, and runs what is whole.
+    pub fn receive(&mut self, bytes: &[u8], node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) {
+        if self.input.is_empty() && self.wish == Wish::Read {
+            let used = self.run_all(bytes, node, bench, pass);
+            self.input.extend_from_slice(&bytes[used..]);
+        } else {
+            self.input.extend_from_slice(bytes);
+            if self.wish == Wish::Read {
+                self.run(node, bench, pass);
+            }
+        }
+        if self.input.len() > node.tuning.input_max() {
+            tracing::warn!(client = self.session.client.id, "closed: its unfinished request is over client-query-buffer-limit");
+            node.stats.killed_for_input.fetch_add(1, Relaxed);
+            self.wish = Wish::Close;
+        }
+    }
+
+    /// Goes on with what was received earlier.
+    pub fn run(&mut self, node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) {
+        self.wish = Wish::Read;
+        let mut input = std::mem::take(&mut self.input);
+        let used = self.run_all(&input, node, bench, pass);
+        // A buffer that is empty goes: most connections are idle most of the time.
+        if used < input.len() {
+            input.drain(..used);
+            self.input = input;
+        }
+    }
+
+    /// Runs whole requests, in batches. Returns how many bytes were used.
+    fn run_all(&mut self, input: &[u8], node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) -> usize {
+        if self.reply.out.capacity() == 0 {
+            std::mem::swap(&mut self.reply.out, &mut bench.output);
+        }
+        let mut start = 0;
+        loop {
+            let (next, fault) = self.run_batch(input, start, node, bench, pass);
+            if let Some(fault) = fault {
+                self.refuse(&fault, node);
+                return next;
+            }
+            let stuck = next == start;
+            start = next;
+            if self.wish != Wish::Read || stuck {
+                return start;
+            }
+            if self.output().len() >= OUTPUT_PAUSE {
+                self.wish = Wish::Run;
+                return start;
+            }
+        }
+    }
+
+    /// Parses up to a batch of requests and runs them. Returns where the next begins, and what ended the parsing.
+    fn run_batch(
+        &mut self,
+        input: &[u8],
+        from: usize,
+        node: &Shared,
+        bench: &mut Bench,
+        pass: &mut Pass<'_>,
+    ) -> (usize, Option<Malformed>) {
+        bench.batch.clear();
+        let mut start = from;
+        let mut fault = None;
+        let mut line = None;
+        // Before login each request may change what the next may be.
+        let alone = !self.session.authenticated;
+        let limits = Limits { bulk_len_max: node.tuning.bulk_len_max(), logged_in: !alone };
+        while !bench.batch.is_full() && !(alone && !bench.batch.is_empty()) {
+            match self.parser.parse(input, start, limits) {
+                Ok(Parsed::Request { end }) => {
+                    bench.batch.add(self.parser.words(), start, end);
+                    self.next_request(&mut start, end);
+                }
+                Ok(Parsed::Nothing { end }) => self.next_request(&mut start, end),
+                Ok(Parsed::Line { from, to, end }) => {
+                    // What precedes the line is run first.
+                    if bench.batch.is_empty() {
+                        line = Some((from, to, end));
+                    }
+                    break;
+                }
+                Ok(Parsed::Incomplete { .. }) => break,
+                Err(malformed) => {
+                    fault = Some(malformed);
+                    break;
+                }
+            }
+        }
+        if !bench.batch.is_empty() {
+            let ended = bench.batch.run(input, node, &mut self.session, &mut self.reply, pass);
+            match self.end_of_batch(ended, from) {
+                Some(resume) => return (resume, None),
+                None if self.wish == Wish::Close => return (start, None),
+                None => {}
+            }
+        }
+        match line {
+            Some((from, to, end)) => self.run_line(input, (from, to, end), node, bench, pass),
+            None => (start, fault),
+        }
+    }
+
+    fn next_request(&mut self, start: &mut usize, end: usize) {
+        self.parser.begin();
+        *start = end;
+    }
+
+    /// Notes how a batch ended. Returns where to begin again if requests wait.
+    fn end_of_batch(&mut self, ended: Ended, from: usize) -> Option<usize> {
+        match ended {
+            Ended::Done => None,
+            Ended::Close => {
+                self.wish = Wish::Close;
+                None
+            }
+            Ended::Wait { from: resume, wait: Wait::Until(until_ms) } => {
+                self.wish = Wish::Wait { until_ms };
+                self.parser.begin();
+                Some(resume.max(from))
+            }
+        }
+    }
+
+    /// Runs a line typed by hand: its words are taken out of their quotes first.
+    fn run_line(
+        &mut self,
+        input: &[u8],
+        (from, to, end): (usize, usize, usize),
+        node: &Shared,
+        bench: &mut Bench,
+        pass: &mut Pass<'_>,
+    ) -> (usize, Option<Malformed>) {
+        let Bench { batch, inline, .. } = bench;
+        if inline.split(&input[from..to]).is_err() {
+            return (end, Some(Malformed::because("unbalanced quotes in request")));
+        }
+        self.parser.begin();
+        let mut buffer = Vec::new();
+        let mut spans = Vec::new();
+        for word in inline.iter() {
+            spans.push(Span { start: buffer.len() as u32, len: word.len() as u32 });
+            buffer.extend_from_slice(word);
+        }
+        inline.shrink_to(KEPT_CAPACITY);
+        if spans.is_empty() {
+            return (end, None);
+        }
+        batch.clear();
+        batch.add(&spans, 0, buffer.len());
+        let ended = batch.run(&buffer, node, &mut self.session, &mut self.reply, pass);
+        match self.end_of_batch(ended, 0) {
+            // The line itself waits: it is parsed again.
+            Some(_) => (from, None),
+            None => (end, None),
+        }
+    }
+
+    fn refuse(&mut self, fault: &Malformed, node: &Shared) {
+        self.reply.out.push(b'-');
+        self.reply.out.extend_from_slice(fault.wire());
+        self.reply.out.extend_from_slice(b"\r\n");
+        node.stats.error("ERR".into());
+        tracing::debug!(
+            client = self.session.client.id,
+            "closed: {}",
+            String::from_utf8_lossy(fault.wire())
+        );
+        self.wish = Wish::Close;
+    }
+
+    /// Writes what other connections may see.
+    pub fn publish(&self, now_ms: u64) {
+        let client = &self.session.client;
+        client.active_ms.store(now_ms, Relaxed);
+        client.protocol.store(self.reply.protocol(), Relaxed);
+        client.input_bytes.store(self.input.len() as u64, Relaxed);
+        client.output_bytes.store(self.output().len() as u64, Relaxed);
+        let capacity = self.input.capacity() + self.reply.out.capacity();
+        client.buffer_bytes.store(capacity as u64, Relaxed);
+    }
+}

@@ -1,0 +1,212 @@
+//! A node put together: the store, the workers, and the sockets they are fed from.
+
+use crate::command::clients::Client;
+use crate::command::shared::{Parts, Shared, now_ms};
+use crate::config::Live;
+use crate::net::listen::{self, CannotListen};
+use crate::net::worker::{self, Accepted};
+use crate::store;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+/// How long connections may take to finish when the node stops.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// What a node is started with.
+pub struct Options {
+    pub addresses: Vec<SocketAddr>,
+    pub backlog: u32,
+    pub workers: usize,
+    pub store: store::Options,
+    pub live: Arc<Live>,
+    /// Called at the start and after settings have changed, to bring them to where they are used.
+    pub apply: Box<dyn Fn(&Shared) + Send + Sync>,
+}
+
+/// A running node. Dropping it stops it.
+pub struct Node {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    stop: Arc<Notify>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Opens the sockets and starts the workers.
+    ///
+    /// # Errors
+    ///
+    /// [`CannotListen`] if an address is taken or may not be used; nothing runs then.
+    pub fn start(options: Options) -> Result<Node, CannotListen> {
+        let listeners = options
+            .addresses
+            .iter()
+            .map(|&address| listen::listen(address, options.backlog))
+            .collect::<Result<Vec<_>, _>>()?;
+        let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let stop = Arc::new(Notify::new());
+        let stopper = stop.clone();
+        let shared = Arc::new(Shared::new(Parts {
+            store: store::Store::new(options.store),
+            live: options.live,
+            port: addresses.first().map_or(0, SocketAddr::port),
+            workers: options.workers,
+            stop: Box::new(move || stopper.notify_one()),
+            apply: options.apply,
+        }));
+        shared.settings_changed();
+        let mut threads = Vec::new();
+        let mut senders = Vec::new();
+        for number in 0..options.workers {
+            let (sender, receiver) = unbounded_channel();
+            senders.push(sender);
+            let node = shared.clone();
+            threads.push(spawn(&format!("larder-{number}"), move || {
+                if let Err(error) = worker::run(number, node.clone(), receiver) {
+                    tracing::error!(%error, "a worker could not start");
+                    node.stop();
+                }
+            }));
+        }
+        let (node, stopped) = (shared.clone(), stop.clone());
+        threads.push(spawn("larder-accept", move || accept_all(&node, listeners, senders, &stopped)));
+        Ok(Node { shared, addresses, stop, threads })
+    }
+
+    /// The addresses it listens on, with the ports it was given for 0.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Asks the node to stop: connections finish what was read and send what is owed.
+    pub fn stop(&self) {
+        self.shared.stop();
+        self.stop.notify_one();
+    }
+
+    /// Waits until the node has stopped, by [`Node::stop`], `SHUTDOWN` or a broken worker.
+    pub fn wait(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
+        self.join();
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    std::thread::Builder::new().name(name.into()).spawn(run).expect("a thread can be started when the node starts")
+}
+
+/// Accepts connections on all sockets until the node stops, then sees the connections off.
+fn accept_all(node: &Arc<Shared>, listeners: Vec<TcpListener>, workers: Vec<UnboundedSender<Accepted>>, stop: &Notify) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .expect("a runtime can be built when the node starts");
+    runtime.block_on(async {
+        let accepting = async {
+            let mut tasks = tokio::task::JoinSet::new();
+            for listener in listeners {
+                let (node, workers) = (node.clone(), workers.clone());
+                tasks.spawn(accept(node, listener, workers));
+            }
+            while tasks.join_next().await.is_some() {}
+            // Without a socket the node still runs, until it is told to stop.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = stop.notified() => {}
+        }
+        drop(workers);
+        node.clients.all().iter().for_each(|client| client.wake());
+        let deadline = tokio::time::Instant::now() + STOP_MAX;
+        while !node.clients.is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        node.clients.all().iter().for_each(|client| client.kill());
+    });
+}
+
+async fn accept(node: Arc<Shared>, listener: TcpListener, workers: Vec<UnboundedSender<Accepted>>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "a socket cannot be accepted from"),
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if let Ok(stream) = stream.into_std() {
+                    admit(&node, stream, peer, &workers);
+                }
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: waiting lets some connections end.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Gives a connection to the worker with the fewest, or tells it why not.
+fn admit(node: &Shared, mut stream: std::net::TcpStream, peer: SocketAddr, workers: &[UnboundedSender<Accepted>]) {
+    let Ok(local) = stream.local_addr() else { return };
+    let rules = node.admission();
+    let refusal = if node.clients.len() >= rules.clients_max {
+        node.stats.connections_rejected.fetch_add(1, Relaxed);
+        Some(listen::TOO_MANY)
+    } else if rules.is_protected && !listen::is_local(peer.ip()) {
+        Some(listen::DENIED)
+    } else {
+        None
+    };
+    if let Some(text) = refusal {
+        // The socket's buffer is empty, so this never waits; a peer that is gone does not need it.
+        let _ = stream.write_all(text);
+        return;
+    }
+    if listen::set_up(&stream, rules.keepalive_s).is_err() {
+        return;
+    }
+    node.stats.connections.fetch_add(1, Relaxed);
+    let number = node.clients.quietest_worker(workers.len());
+    let client = Arc::new(Client::new(node.clients.next_id(), peer, local, descriptor(&stream), number, now_ms()));
+    node.clients.add(client.clone());
+    let id = client.id;
+    if workers[number].send(Accepted { stream, client, authenticated: !rules.needs_password }).is_err() {
+        node.clients.remove(id);
+    }
+}
+
+#[cfg(unix)]
+fn descriptor(stream: &std::net::TcpStream) -> i32 {
+    std::os::fd::AsRawFd::as_raw_fd(stream)
+}
+
+#[cfg(not(unix))]
+fn descriptor(_: &std::net::TcpStream) -> i32 {
+    -1
+}
