@@ -7,6 +7,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     // TEMP until config
+    if std::env::args().any(|a| a == "--version") { println!("Larder server v=0.1.0"); return; }
     let args: Vec<String> = std::env::args().collect();
     let get = |n: &str, d: &str| args.iter().position(|a| a == n).map_or(d.to_string(), |i| args[i + 1].clone());
     let port: u16 = get("--port", "6379").parse().unwrap();
