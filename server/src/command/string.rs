@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::New;
 
-pub const COMMANDS: &[Command] = &[GET, SET];
+pub const COMMANDS: &[Command] = &[GET, SET, PING];
 
 const STRING: Command = Command { group: Group::String, ..COMMAND };
 
@@ -42,5 +42,10 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let value = args.word()?;
     cx.store.set(key, New::Set(value), None);
     cx.reply.ok();
+    REPLIED
+}
+const PING: Command = Command { name: "PING", run: ping, summary: "x.", args: &[], flags: Flags::FAST, ..STRING };
+fn ping(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    cx.reply.simple("PONG");
     REPLIED
 }

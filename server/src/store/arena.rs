@@ -6,7 +6,7 @@
 //! segment goes back to the pool.
 
 use super::header::Header;
-use super::pages::{Pool, SEGMENT_BYTES, Segment};
+use super::pages::{PAGE_BYTES, Pool, SEGMENT_BYTES, Segment};
 use super::record;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -75,9 +75,13 @@ impl Arena {
         }
     }
 
-    /// Bytes taken from the pool and the allocator, used or not.
+    /// Bytes taken from the pool and the allocator, used or not. Pages of the fresh segment that nobody has written to
+    /// are not resident and not counted.
     pub fn footprint(&self) -> usize {
-        self.footprint
+        match self.fresh {
+            Some((_, next)) => self.footprint - (SEGMENT_BYTES - touched(next)),
+            None => self.footprint,
+        }
     }
 
     /// Bytes of live blocks.
@@ -85,9 +89,21 @@ impl Arena {
         self.live_units * UNIT
     }
 
-    /// Bytes that [`Arena::grow`] would add for a block of `units`.
-    pub fn growth_for(units: usize) -> usize {
-        if units > UNITS_MAX_SHARED { units * UNIT } else { SEGMENT_BYTES }
+    /// Bytes by which the footprint would grow for a block of `units`: 0 if a hole takes it.
+    pub fn growth_for(&self, units: usize) -> usize {
+        if units > UNITS_MAX_SHARED {
+            return units * UNIT;
+        }
+        let exact = self.bins[bin_of(units)];
+        let from = bin_above(units + UNITS_MIN);
+        if exact != NIL && self.header(exact).hole_units() == units || from < BINS && self.filled >> from != 0 {
+            return 0;
+        }
+        match self.fresh {
+            Some((_, next)) if fits(SEGMENT_UNITS - next, units) => touched(next + units) - touched(next),
+            Some((_, next)) => SEGMENT_BYTES - touched(next) + touched(units),
+            None => touched(units),
+        }
     }
 
     /// The address of a block. It stays right until the block is freed or moved.
@@ -133,20 +149,6 @@ impl Arena {
         self.alloc(units).unwrap_or_else(|| self.grow(units))
     }
 
-    /// Whether [`Arena::alloc`] would find a block of `units`.
-    pub fn has_room(&self, units: usize) -> bool {
-        if units > UNITS_MAX_SHARED {
-            return false;
-        }
-        let exact = self.bins[bin_of(units)];
-        let from = bin_above(units + UNITS_MIN);
-        let left = self.fresh.map_or(0, |(_, next)| SEGMENT_UNITS - next);
-        exact != NIL && self.header(exact).hole_units() == units
-            || from < BINS && self.filled >> from != 0
-            || left == units
-            || left > units + 1
-    }
-
     /// Frees a block of `units`, joining it with free neighbours.
     pub fn free(&mut self, block: Ref, units: usize) {
         let number = block >> SEGMENT_SHIFT;
@@ -178,7 +180,7 @@ impl Arena {
         let Some(number) = self.emptiest() else { return false };
         let used = self.slots[number as usize].live as usize;
         // Holes elsewhere must offer twice the need, else fragments would defeat the move half way.
-        let free = self.footprint / UNIT - self.live_units;
+        let free = self.footprint() / UNIT - self.live_units;
         if free < SEGMENT_UNITS - used + used * 2 {
             return false;
         }
@@ -211,8 +213,8 @@ impl Arena {
 
     /// Whether holes make up so much of the arena that a segment's worth could be given back.
     pub fn is_loose(&self) -> bool {
-        let free = self.footprint / UNIT - self.live_units;
-        free > SEGMENT_UNITS * 3 && free * UNIT > self.footprint / 6
+        let free = self.footprint() / UNIT - self.live_units;
+        free > SEGMENT_UNITS * 3 && free * UNIT > self.footprint() / 6
     }
 
     /// Frees everything at once.
@@ -362,8 +364,7 @@ impl Arena {
     fn alloc_fresh(&mut self, units: usize) -> Option<Ref> {
         let (number, next) = self.fresh?;
         let left = SEGMENT_UNITS - next;
-        // One unit left over could be neither block nor hole.
-        if left < units || left == units + 1 {
+        if !fits(left, units) {
             return None;
         }
         self.fresh = if left == units { None } else { Some((number, next + units)) };
@@ -497,6 +498,16 @@ impl Drop for Arena {
     }
 }
 
+/// Whether a block can be cut from so many units: one unit left over could be neither block nor hole.
+fn fits(left: usize, units: usize) -> bool {
+    left == units || left > units + 1
+}
+
+/// Bytes of the pages that the first `units` of a segment lie in.
+fn touched(units: usize) -> usize {
+    (units * UNIT).next_multiple_of(PAGE_BYTES)
+}
+
 fn offset(block: Ref) -> usize {
     block as usize & (SEGMENT_UNITS - 1)
 }
@@ -566,7 +577,7 @@ mod tests {
         for &block in &blocks {
             fill(&mut arena, block, 11, 1);
         }
-        assert_eq!((arena.footprint(), arena.live_bytes()), (SEGMENT_BYTES, 50 * 88));
+        assert_eq!((arena.footprint(), arena.live_bytes()), (2 * PAGE_BYTES, 50 * 88));
         for &block in blocks.iter().step_by(2).chain(blocks.iter().skip(1).step_by(2)) {
             arena.free(block, 11);
         }

@@ -4,6 +4,7 @@ pub mod arena;
 pub mod evict;
 pub mod hash;
 pub mod header;
+pub mod lines;
 pub mod lock;
 pub mod pages;
 pub mod policy;

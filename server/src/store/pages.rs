@@ -9,6 +9,9 @@ use std::ptr::NonNull;
 /// Bytes in a segment. Small, so that 256 stripes can share a budget of a few MiB without waste.
 pub const SEGMENT_BYTES: usize = 16 * 1024;
 
+/// Bytes of a page: what becomes resident at a time. Larger on some systems, where less is counted than is resident.
+pub const PAGE_BYTES: usize = 4096;
+
 /// Bytes the pool asks of the system at a time: one huge page.
 const SLAB_BYTES: usize = 2 * 1024 * 1024;
 

@@ -4,6 +4,7 @@ use super::arena::{Arena, Ref};
 use super::evict::{self, Mark, Name, Partial, Seen, ghost::Ghost, queues::Queues};
 use super::hash::{KeyHasher, Place, SLOTS_PER_STRIPE};
 use super::header::{CLOCK_STEP_MS, Header, Policy, Shape};
+use super::lines::Lines;
 use super::pages::Pool;
 use super::policy::{Eviction, Family, lfu, lru};
 use super::record::{self, New, Placed, Value};
@@ -57,7 +58,8 @@ pub struct Stripe {
     wheel: Wheel,
     pub(super) queues: Queues,
     pub(super) ghost: Ghost,
-    table_bytes: isize,
+    lines: Lines,
+    db_bytes: usize,
     heap_bytes: usize,
     /// Bytes last told to the node.
     pub(super) told_bytes: i64,
@@ -133,6 +135,7 @@ impl<'a> Entry<'a> {
 
 impl Stripe {
     pub fn new(hasher: KeyHasher, pool: Arc<Pool>, family: Family) -> Stripe {
+        let lines_pool = pool.clone();
         Stripe {
             hasher,
             dbs: Default::default(),
@@ -140,7 +143,8 @@ impl Stripe {
             wheel: Wheel::default(),
             queues: Queues::default(),
             ghost: Ghost::default(),
-            table_bytes: 0,
+            lines: Lines::new(lines_pool),
+            db_bytes: 0,
             heap_bytes: 0,
             told_bytes: 0,
             family,
@@ -156,7 +160,7 @@ impl Stripe {
 
     /// Bytes of tables, queues, ghost and wheel.
     pub fn index_bytes(&self) -> usize {
-        self.table_bytes as usize + self.wheel.bytes() + self.queues.bytes_used() + self.ghost.bytes_used()
+        self.db_bytes + self.lines.footprint() + self.wheel.bytes() + self.queues.bytes_used() + self.ghost.bytes_used()
     }
 
     /// Bytes of keys and values, with their headers.
@@ -265,7 +269,7 @@ impl Stripe {
         {
             return placed.heap_bytes();
         }
-        placed.heap_bytes() + if self.arena.has_room(units) { 0 } else { Arena::growth_for(units) }
+        placed.heap_bytes() + self.arena.growth_for(units)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one record's parts, passed on between two private functions")]
@@ -321,11 +325,11 @@ impl Stripe {
         record::write(at, header, expiry, key.bytes, placed);
         let (arena, hasher) = (&self.arena, &self.hasher);
         let keyspace = self.dbs[db].get_or_insert_with(|| {
-            self.table_bytes += size_of::<Db>() as isize;
+            self.db_bytes += size_of::<Db>();
             Box::new(Db::new())
         });
         let hash_of = |found: Ref| hasher.hash(record::key(arena.at(found)));
-        self.table_bytes += keyspace.tables[key.place.local()].insert(key.place.hash, block, &hash_of);
+        keyspace.tables[key.place.local()].insert(key.place.hash, block, &mut self.lines, &hash_of);
         keyspace.filled |= 1 << key.place.local();
         keyspace.keys += 1;
         keyspace.expiring += usize::from(expiry.is_some());
@@ -348,7 +352,7 @@ impl Stripe {
         let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
         let hash_of = |found: Ref| hasher.hash(record::key(arena.at(found)));
         let table = &mut keyspace.tables[place.local()];
-        self.table_bytes += table.remove(at, place.hash, &hash_of);
+        table.remove(at, place.hash, &mut self.lines, &hash_of);
         if table.is_empty() {
             keyspace.filled &= !(1 << place.local());
         }
@@ -478,7 +482,8 @@ impl Stripe {
             self.queues.clear();
             self.ghost.clear();
             self.dbs = Default::default();
-            self.table_bytes = 0;
+            self.db_bytes = 0;
+            self.lines.clear();
             return;
         }
         let mut all = Vec::with_capacity(keys);
@@ -562,7 +567,7 @@ impl Stripe {
         }
         self.wheel.start(moment.ms);
         let wide = self.is_wide(db, place);
-        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new);
+        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new, &mut self.lines);
     }
 
     fn is_wide(&self, db: usize, place: Place) -> bool {
@@ -571,7 +576,7 @@ impl Stripe {
 
     /// Deletes keys whose time has come, at most about `keys_max` of them. Returns whether more are due.
     pub fn expire(&mut self, moment: Moment, keys_max: usize) -> bool {
-        self.wheel.advance(moment.ms);
+        self.wheel.advance(moment.ms, &mut self.lines);
         let mut left = keys_max;
         let mut found = Vec::new();
         while left > 0 {
@@ -622,7 +627,7 @@ impl Stripe {
         let at = self.arena.at(found);
         let place = self.hasher.place(record::key(at));
         let wide = self.is_wide(record::header(at).db() as usize, place);
-        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, expiry);
+        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, expiry, &mut self.lines);
     }
 
     // --- the policy's queues

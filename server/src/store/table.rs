@@ -9,11 +9,9 @@
 //! bits 44..60 are the tag, and the low bits choose the leaf.
 
 use super::arena::Ref;
+use super::lines::{LINE_BYTES, Lines, RUN_MAX, Run};
 use super::tags;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
-
-const LINE_BYTES: isize = size_of::<Line>() as isize;
 
 /// Keys in a line.
 const WAYS: usize = 10;
@@ -21,7 +19,8 @@ const WAYS: usize = 10;
 /// Lines in a leaf, beyond which it splits.
 const LINES_MAX: u32 = 128;
 
-/// The most low bits that choose a leaf; leaves of a larger table grow beyond [`LINES_MAX`].
+/// The most low bits that choose a leaf. Leaves of a table that has used them up grow to [`RUN_MAX`] lines, so a slot
+/// holds 150 million keys.
 const DEPTH_MAX: u8 = 16;
 
 #[repr(C, align(64))]
@@ -86,9 +85,12 @@ struct Tree {
 
 struct Leaf {
     lines: NonNull<Line>,
-    count: u32,
-    keys: u32,
+    run: Run,
+    count: u16,
+    keys: u16,
 }
+
+const _: () = assert!(RUN_MAX as usize * WAYS <= u16::MAX as usize && size_of::<Line>() == LINE_BYTES);
 
 // SAFETY: a leaf owns its lines.
 unsafe impl Send for Leaf {}
@@ -110,15 +112,6 @@ impl Table {
     /// Whether nine bits of a hash no longer name a line.
     pub fn is_wide(&self) -> bool {
         matches!(self.root, Root::Tree(_))
-    }
-
-    /// Bytes of lines. The directory of a table with many leaves is less than a thousandth of them.
-    pub fn bytes(&self) -> usize {
-        match &self.root {
-            Root::Empty => 0,
-            Root::Leaf(leaf) => leaf.bytes(),
-            Root::Tree(tree) => tree.leaves.iter().map(|(leaf, _)| leaf.bytes()).sum(),
-        }
     }
 
     /// Finds the key of this hash for which `is_it` answers yes.
@@ -156,46 +149,45 @@ impl Table {
     }
 
     /// Adds a key that is not there. `hash_of` tells the hash of keys that must move to make room.
-    ///
-    /// Returns by how many bytes the table has grown.
-    pub fn insert(&mut self, hash: u64, new: Ref, hash_of: &dyn Fn(Ref) -> u64) -> isize {
-        let mut grown = 0;
+    pub fn insert(&mut self, hash: u64, new: Ref, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
         if let Root::Empty = self.root {
-            self.root = Root::Leaf(Leaf::new(1));
-            grown += LINE_BYTES;
+            self.root = Root::Leaf(Leaf::new(1, lines));
         }
         loop {
             let (number, leaf) = self.leaf_of(hash).expect("the root has a leaf");
-            if leaf.keys < capacity(leaf.count) {
-                self.leaf_mut(number).insert(hash, new);
-                return grown;
+            if u32::from(leaf.keys) < capacity(leaf.lines()) {
+                return self.leaf_mut(number).insert(hash, new);
             }
-            let next = larger(leaf.count);
+            let next = larger(leaf.lines());
             if next <= LINES_MAX || self.depth_of(number) >= DEPTH_MAX {
-                grown += self.leaf_mut(number).resize(next, hash_of);
+                self.leaf_mut(number).resize(next, lines, hash_of);
             } else {
-                grown += self.split(number, hash_of);
+                self.split(number, lines, hash_of);
             }
         }
     }
 
-    /// Takes a key that was found out. Returns by how many bytes the table has grown, mostly none or fewer.
-    pub fn remove(&mut self, at: At, hash: u64, hash_of: &dyn Fn(Ref) -> u64) -> isize {
+    /// Takes a key that was found out.
+    pub fn remove(&mut self, at: At, hash: u64, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
         let leaf = self.leaf_mut(at.leaf);
         leaf.remove(at.line, at.way, hash);
-        if leaf.keys > 0 {
-            if leaf.count == 1 || leaf.keys >= capacity(leaf.count) / 3 {
-                return 0;
+        let keys = u32::from(leaf.keys);
+        if keys > 0 {
+            if leaf.count > 1 && keys < capacity(leaf.lines()) / 3 {
+                leaf.resize(fitting(keys + keys / 8), lines, hash_of);
             }
-            let fitting = fitting(leaf.keys + leaf.keys / 8);
-            return leaf.resize(fitting, hash_of);
+        } else if self.is_empty() {
+            self.clear(lines);
         }
-        if self.is_empty() {
-            let freed = self.bytes() as isize;
-            self.root = Root::Empty;
-            return -freed;
+    }
+
+    /// Gives the lines back; the records are the caller's.
+    pub fn clear(&mut self, lines: &mut Lines) {
+        match std::mem::take(&mut self.root) {
+            Root::Empty => {}
+            Root::Leaf(leaf) => leaf.give(lines),
+            Root::Tree(tree) => tree.leaves.into_iter().for_each(|(leaf, _)| leaf.give(lines)),
         }
-        0
     }
 
     /// Every reference.
@@ -258,9 +250,9 @@ impl Table {
         let top = (from.0 & ((1 << SCAN_LINE_BITS) - 1)) << (64 - SCAN_LINE_BITS);
         let home = leaf.home(top);
         leaf.each_homed(home, hash_of, &mut each);
-        if home + 1 < leaf.count {
+        if home + 1 < leaf.lines() {
             // The first position whose home is the next line.
-            let next = ((home as u64 + 1) << SCAN_LINE_BITS).div_ceil(leaf.count as u64);
+            let next = ((home as u64 + 1) << SCAN_LINE_BITS).div_ceil(u64::from(leaf.count));
             return Some(ScanAt(from.0 >> SCAN_LINE_BITS << SCAN_LINE_BITS | next));
         }
         let width = 1u64 << (16 - depth);
@@ -307,8 +299,7 @@ impl Table {
     }
 
     /// Divides a leaf's keys by the next low bit of their hashes.
-    fn split(&mut self, number: u32, hash_of: &dyn Fn(Ref) -> u64) -> isize {
-        let before = self.leaf_mut(number).bytes() as isize;
+    fn split(&mut self, number: u32, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
         if let Root::Leaf(_) = self.root {
             let Root::Leaf(leaf) = std::mem::take(&mut self.root) else { unreachable!() };
             self.root = Root::Tree(Box::new(Tree { depth: 0, directory: vec![0], leaves: vec![(leaf, 0)] }));
@@ -320,18 +311,18 @@ impl Table {
             tree.depth += 1;
         }
         let full = &tree.leaves[number as usize].0;
-        let half = fitting(full.keys / 2 + full.keys / 16);
-        let (mut zero, mut one) = (Leaf::new(half), Leaf::new(half));
+        let half = fitting(u32::from(full.keys) / 2 + u32::from(full.keys) / 16);
+        let (mut zero, mut one) = (Leaf::new(half, lines), Leaf::new(half, lines));
         full.each(&mut |found| {
             let hash = hash_of(found);
             let side = if hash >> depth & 1 == 0 { &mut zero } else { &mut one };
-            if side.keys >= capacity(side.count) {
-                side.resize(larger(side.count), hash_of);
+            if u32::from(side.keys) >= capacity(side.lines()) {
+                side.resize(larger(side.lines()), lines, hash_of);
             }
             side.insert(hash, found);
         });
-        let grown = (zero.bytes() + one.bytes()) as isize - before;
-        tree.leaves[number as usize] = (zero, depth + 1);
+        let (old, _) = std::mem::replace(&mut tree.leaves[number as usize], (zero, depth + 1));
+        old.give(lines);
         let sibling = tree.leaves.len() as u32;
         tree.leaves.push((one, depth + 1));
         for (index, entry) in tree.directory.iter_mut().enumerate() {
@@ -339,32 +330,36 @@ impl Table {
                 *entry = sibling;
             }
         }
-        grown
     }
 }
 
 impl Leaf {
-    fn new(count: u32) -> Leaf {
-        let layout = lines_layout(count);
-        // SAFETY: the layout is not of size zero, and all-zero bytes are empty lines.
-        let lines = unsafe { alloc_zeroed(layout) };
-        let Some(lines) = NonNull::new(lines.cast()) else { handle_alloc_error(layout) };
-        Leaf { lines, count, keys: 0 }
+    fn new(count: u32, lines: &mut Lines) -> Leaf {
+        assert!(count <= RUN_MAX, "a slot holds at most 150 million keys");
+        let run = lines.take(count);
+        let first = lines.at(run);
+        // SAFETY: the run has so many lines, and all-zero bytes are empty ones.
+        unsafe { first.as_ptr().write_bytes(0, count as usize * LINE_BYTES) };
+        Leaf { lines: first.cast(), run, count: count as u16, keys: 0 }
     }
 
-    fn bytes(&self) -> usize {
-        self.count as usize * size_of::<Line>()
+    fn give(self, lines: &mut Lines) {
+        lines.give(self.run, self.lines());
+    }
+
+    fn lines(&self) -> u32 {
+        u32::from(self.count)
     }
 
     /// The line a hash belongs to.
     #[inline]
     fn home(&self, hash: u64) -> u32 {
-        ((hash >> 32) * self.count as u64 >> 32) as u32
+        ((hash >> 32) * u64::from(self.count) >> 32) as u32
     }
 
     #[inline]
     fn line_ptr(&self, index: u32) -> *mut Line {
-        debug_assert!(index < self.count);
+        debug_assert!(index < self.lines());
         // SAFETY: indices are below `count`, the number of lines allocated.
         unsafe { self.lines.as_ptr().add(index as usize) }
     }
@@ -381,7 +376,7 @@ impl Leaf {
     }
 
     fn after(&self, index: u32) -> u32 {
-        if index + 1 == self.count { 0 } else { index + 1 }
+        if index + 1 == self.lines() { 0 } else { index + 1 }
     }
 
     #[inline]
@@ -438,16 +433,14 @@ impl Leaf {
         self.keys -= 1;
     }
 
-    fn resize(&mut self, count: u32, hash_of: &dyn Fn(Ref) -> u64) -> isize {
-        let grown = (count as isize - self.count as isize) * LINE_BYTES;
-        let mut resized = Leaf::new(count);
+    fn resize(&mut self, count: u32, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
+        let mut resized = Leaf::new(count, lines);
         self.each(&mut |found| resized.insert(hash_of(found), found));
-        *self = resized;
-        grown
+        std::mem::replace(self, resized).give(lines);
     }
 
     fn each(&self, each: &mut dyn FnMut(Ref)) {
-        for index in 0..self.count {
+        for index in 0..self.lines() {
             let line = self.line(index);
             for way in 0..WAYS {
                 if line.tags[way] != 0 {
@@ -474,7 +467,7 @@ impl Leaf {
             }
             visited += 1;
             beyond |= index == last;
-            if beyond && line.overflow == 0 || visited == self.count {
+            if beyond && line.overflow == 0 || visited == self.lines() {
                 return;
             }
             index = self.after(index);
@@ -499,30 +492,19 @@ impl Leaf {
     }
 }
 
-impl Drop for Leaf {
-    fn drop(&mut self) {
-        // SAFETY: `new` made the lines with this layout.
-        unsafe { dealloc(self.lines.as_ptr().cast(), lines_layout(self.count)) };
-    }
-}
-
-fn lines_layout(count: u32) -> Layout {
-    Layout::array::<Line>(count as usize).expect("a leaf's lines fit the address space")
-}
-
 /// Never zero, which marks an empty place.
 #[inline]
 fn tag_of(hash: u64) -> u16 {
     ((hash >> 44) as u16).max(1)
 }
 
-/// Keys that a leaf of so many lines may hold: 12 in 13 places.
+/// Keys that a leaf of so many lines may hold: 15 in 16 places.
 fn capacity(lines: u32) -> u32 {
     let places = lines * WAYS as u32;
-    places - places.div_ceil(13)
+    places - places.div_ceil(16)
 }
 
-/// The next larger number of lines. The steps are those of the allocator's size classes, so nothing is rounded up.
+/// The next larger number of lines: by one, then by an eighth to a quarter.
 fn larger(lines: u32) -> u32 {
     if lines < 8 { lines + 1 } else { lines + (1 << (lines.ilog2() - 2)) }
 }
@@ -563,11 +545,10 @@ mod tests {
         table.find(hash(key), |found| found == key).map(|(at, _)| at)
     }
 
-    fn filled(keys: std::ops::Range<Ref>) -> Table {
-        let mut table = Table::default();
-        let grown: isize = keys.map(|key| table.insert(hash(key), key, &hash)).sum();
-        assert_eq!(grown, table.bytes() as isize);
-        table
+    fn filled(keys: std::ops::Range<Ref>) -> (Table, Lines) {
+        let (mut table, mut lines) = (Table::default(), Lines::new(Default::default()));
+        keys.for_each(|key| table.insert(hash(key), key, &mut lines, &hash));
+        (table, lines)
     }
 
     #[test]
@@ -579,7 +560,7 @@ mod tests {
     #[test]
     fn keys_are_found_in_tables_of_any_size() {
         for size in [0, 1, 9, 10, 11, 100, 1_200, 5_000, 40_000] {
-            let table = filled(0..size);
+            let (table, _lines) = filled(0..size);
             assert_eq!(table.len(), size as usize);
             assert!((0..size).all(|key| find(&table, key).is_some()), "{size}");
             assert!((size..size + 1_000).all(|key| find(&table, key).is_none()), "{size}");
@@ -589,7 +570,7 @@ mod tests {
     #[test]
     fn a_key_costs_about_eight_bytes() {
         for size in [61, 67, 122, 610, 20_000] {
-            let bytes = filled(0..size).bytes() as f64 / size as f64;
+            let bytes = filled(0..size).1.used_bytes() as f64 / size as f64;
             assert!(bytes < 9.7, "{size} keys: {bytes:.1} bytes each");
         }
     }
@@ -597,7 +578,7 @@ mod tests {
     #[test]
     fn names_lead_back_to_their_keys() {
         for size in [5, 300, 30_000] {
-            let table = filled(0..size);
+            let (table, _lines) = filled(0..size);
             let bits = if table.is_wide() { 24 } else { 9 };
             for key in 0..size {
                 let mut seen = 0;
@@ -629,7 +610,8 @@ mod tests {
     #[test]
     fn a_scan_of_a_table_at_rest_sees_each_key_once() {
         for size in [0, 3, 90, 1_500, 20_000] {
-            let mut seen = scan_all(&filled(0..size));
+            let (table, _lines) = filled(0..size);
+            let mut seen = scan_all(&table);
             seen.sort_unstable();
             assert_eq!(seen, (0..size).collect::<Vec<_>>());
         }
@@ -637,7 +619,7 @@ mod tests {
 
     #[test]
     fn a_scan_sees_what_stays_while_the_table_grows_and_shrinks() {
-        let mut table = filled(0..500);
+        let (mut table, mut lines) = filled(0..500);
         let mut seen = BTreeSet::new();
         let mut at = Some(ScanAt(0));
         let mut next = 500;
@@ -648,12 +630,12 @@ mod tests {
             });
             for _ in 0..200 {
                 if grow {
-                    table.insert(hash(next), next, &hash);
+                    table.insert(hash(next), next, &mut lines, &hash);
                     next += 1;
                 } else if next > 500 {
                     next -= 1;
                     let at = find(&table, next).expect("still there");
-                    table.remove(at, hash(next), &hash);
+                    table.remove(at, hash(next), &mut lines, &hash);
                 }
             }
             grow = if next > 30_000 { false } else { grow || next <= 500 };
@@ -666,26 +648,28 @@ mod tests {
         #[test]
         fn a_table_behaves_as_a_set(steps in prop::collection::vec((any::<bool>(), 0u32..2_000), 0..if cfg!(miri) { 200 } else { 6_000 })) {
             let mut table = Table::default();
-            let mut bytes = 0;
+            let mut lines = Lines::new(Default::default());
             let mut twin = BTreeSet::new();
             for (add, key) in steps {
                 match (add, find(&table, key)) {
                     (true, None) => {
                         prop_assert!(twin.insert(key));
-                        bytes += table.insert(hash(key), key, &hash);
+                        table.insert(hash(key), key, &mut lines, &hash);
                     }
                     (false, Some(at)) => {
                         prop_assert!(twin.remove(&key));
-                        bytes += table.remove(at, hash(key), &hash);
+                        table.remove(at, hash(key), &mut lines, &hash);
                     }
                     (_, found) => prop_assert_eq!(found.is_some(), twin.contains(&key)),
                 }
                 prop_assert_eq!(table.len(), twin.len());
-                prop_assert_eq!(table.bytes() as isize, bytes);
             }
             let mut all = Vec::new();
             table.each(|key| all.push(key));
             all.sort_unstable();
+            if all.is_empty() {
+                prop_assert_eq!(lines.used_bytes(), 0);
+            }
             prop_assert_eq!(all, twin.into_iter().collect::<Vec<_>>());
         }
     }

@@ -5,6 +5,7 @@
 //! when a key is deleted or gets another expiry: when the bucket is due, the name leads to the records that may be
 //! meant, and their own expiry decides.
 
+use super::lines::{LINE_BYTES, Lines, Run};
 use std::collections::VecDeque;
 
 /// The length of the shortest bucket. Keys are gone from memory this long after their time, at the latest.
@@ -17,7 +18,7 @@ const BUCKETS: u64 = 64;
 const LEVELS: usize = 5;
 
 /// A bucket is freed of doubles whenever it has grown to twice what was left the last time, from this length on.
-const SORT_FROM: usize = 1024;
+const SORT_FROM: u32 = 1024;
 
 /// Names a record by hash: see [`super::table::name_of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,38 +35,52 @@ pub struct Wheel {
     /// The tick that is processed next, since 1970.
     now: u64,
     levels: [Option<Box<[Bucket; BUCKETS as usize]>>; LEVELS],
-    /// Buckets to be worked off, with the time range their records expire in.
-    due: VecDeque<Due>,
-    names: usize,
+    /// Buckets to be worked off.
+    due: VecDeque<Work>,
+    /// Codes in buckets.
+    codes: usize,
     bytes: usize,
 }
 
-#[derive(Default)]
+/// Codes in a list of lines. A narrow name is one code, a wide one two: see [`encode`].
+#[derive(Clone, Copy)]
 struct Bucket {
-    narrow: Vec<u16>,
-    wide: Vec<u32>,
-    /// Names left when doubles were last removed.
-    sorted: usize,
+    head: Run,
+    codes: u32,
+    /// Codes left when doubles were last removed.
+    sorted: u32,
 }
 
-struct Due {
-    bucket: Bucket,
-    /// Ticks that the bucket covers.
-    from: u64,
-    to: u64,
+const NONE: Run = Run::MAX;
+
+impl Default for Bucket {
+    fn default() -> Bucket {
+        Bucket { head: NONE, codes: 0, sorted: 0 }
+    }
 }
+
+/// Codes in a line, after the link to the next and their count.
+const CODES: usize = (LINE_BYTES - 8) / 2;
+
+/// A line of a bucket.
+#[repr(C)]
+struct Chunk {
+    next: Run,
+    len: u32,
+    codes: [u16; CODES],
+}
+
+const _: () = assert!(size_of::<Chunk>() <= LINE_BYTES);
 
 /// A bucket's worth of work: names, each once, whose records expire in `from_ms..to_ms`.
 pub struct Work {
-    bucket: Bucket,
+    names: Vec<u32>,
     pub from_ms: u64,
     pub to_ms: u64,
-    from: u64,
-    to: u64,
 }
 
 impl Wheel {
-    /// Bytes of buckets and names.
+    /// Bytes beside the lines.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -77,30 +92,33 @@ impl Wheel {
 
     /// Sets an empty wheel to the present, so that what is added is placed as seen from now.
     pub fn start(&mut self, now_ms: u64) {
-        if self.names == 0 && self.due.is_empty() {
+        if self.codes == 0 && self.due.is_empty() {
             self.now = self.now.max(now_ms / TICK_MS);
         }
     }
 
     /// Notes that the named record expires at a time. `slot` and `name` are the record's; see [`Name`].
-    pub fn add(&mut self, slot: u8, name: u32, wide: bool, expiry_ms: u64) {
+    pub fn add(&mut self, slot: u8, name: u32, wide: bool, expiry_ms: u64, lines: &mut Lines) {
         let (level, index) = self.place(expiry_ms / TICK_MS);
-        let level = self.levels[level].get_or_insert_with(|| {
+        let buckets = self.levels[level].get_or_insert_with(|| {
             self.bytes += size_of::<[Bucket; BUCKETS as usize]>();
-            Box::new(std::array::from_fn(|_| Bucket::default()))
+            Box::new([Bucket::default(); BUCKETS as usize])
         });
-        let bucket = &mut level[index];
-        self.bytes -= bucket.bytes();
-        self.names -= bucket.len();
-        bucket.push(slot, name, wide);
-        self.bytes += bucket.bytes();
-        self.names += bucket.len();
+        let bucket = &mut buckets[index];
+        let before = bucket.codes;
+        if bucket.codes >= SORT_FROM && bucket.codes >= bucket.sorted * 2 {
+            let names = bucket.drain(lines);
+            names.into_iter().for_each(|name| bucket.push(name, lines));
+            bucket.sorted = bucket.codes;
+        }
+        bucket.push(encode(slot, name, wide), lines);
+        self.codes = self.codes + bucket.codes as usize - before as usize;
     }
 
     /// Moves time on: buckets whose whole span has passed become due.
-    pub fn advance(&mut self, now_ms: u64) {
+    pub fn advance(&mut self, now_ms: u64, lines: &mut Lines) {
         let target = now_ms / TICK_MS;
-        if self.names == 0 && self.due.is_empty() {
+        if self.codes == 0 {
             self.now = self.now.max(target);
             return;
         }
@@ -108,32 +126,28 @@ impl Wheel {
             if self.levels[0].is_none() && self.now.is_multiple_of(BUCKETS) {
                 // Nothing in the short term: step over the whole of the lowest level.
                 let step = (self.now / BUCKETS + 1) * BUCKETS;
-                self.take_due(1);
+                self.take_due(1, lines);
                 self.now = step.min(target.max(self.now + 1));
                 continue;
             }
-            self.take_due(0);
+            self.take_due(0, lines);
             self.now += 1;
         }
     }
 
     /// The next bucket whose time has come.
     pub fn work(&mut self) -> Option<Work> {
-        let Due { mut bucket, from, to } = self.due.pop_front()?;
-        self.bytes -= bucket.bytes();
-        self.names -= bucket.len();
-        bucket.remove_doubles();
-        Some(Work { bucket, from_ms: from * TICK_MS, to_ms: to * TICK_MS, from, to })
+        let work = self.due.pop_front()?;
+        self.bytes -= work.names.capacity() * 4;
+        Some(work)
     }
 
     /// Puts back work that was not finished.
     pub fn put_back(&mut self, work: Work) {
-        if work.bucket.len() == 0 {
-            return;
+        if !work.names.is_empty() {
+            self.bytes += work.names.capacity() * 4;
+            self.due.push_front(work);
         }
-        self.bytes += work.bucket.bytes();
-        self.names += work.bucket.len();
-        self.due.push_front(Due { bucket: work.bucket, from: work.from, to: work.to });
     }
 
     /// Whether work waits.
@@ -141,6 +155,7 @@ impl Wheel {
         !self.due.is_empty()
     }
 
+    /// Forgets all. The lines are cleared by their owner.
     pub fn clear(&mut self) {
         *self = Wheel { now: self.now, ..Wheel::default() };
     }
@@ -161,7 +176,7 @@ impl Wheel {
     }
 
     /// Takes the bucket of `self.now` in a level, and in each level above whose bucket begins now.
-    fn take_due(&mut self, lowest: usize) {
+    fn take_due(&mut self, lowest: usize, lines: &mut Lines) {
         let mut span = BUCKETS.pow(lowest as u32);
         for level in lowest..LEVELS {
             if level > 0 && !self.now.is_multiple_of(span) {
@@ -169,10 +184,13 @@ impl Wheel {
             }
             let index = (self.now / span % BUCKETS) as usize;
             if let Some(buckets) = &mut self.levels[level]
-                && buckets[index].len() > 0
+                && buckets[index].codes > 0
             {
-                let bucket = std::mem::take(&mut buckets[index]);
-                self.due.push_back(Due { bucket, from: self.now, to: self.now + span });
+                self.codes -= buckets[index].codes as usize;
+                let names = buckets[index].drain(lines);
+                self.bytes += names.capacity() * 4;
+                let (from_ms, to_ms) = (self.now * TICK_MS, (self.now + span) * TICK_MS);
+                self.due.push_back(Work { names, from_ms, to_ms });
             }
             span *= BUCKETS;
         }
@@ -182,56 +200,95 @@ impl Wheel {
 impl Work {
     /// The next name, or `None` when the bucket is done.
     pub fn next(&mut self) -> Option<Name> {
-        if let Some(code) = self.bucket.narrow.pop() {
-            return Some(Name { slot: (code >> 9) as u8, prefix: code as u32 & 0x1FF, bits: 9 });
-        }
-        let code = self.bucket.wide.pop()?;
-        Some(Name { slot: (code >> 24) as u8, prefix: code & 0xFF_FFFF, bits: 24 })
+        self.names.pop().map(decode)
     }
 
     /// The name that follows by `ahead` more, for prefetching.
     pub fn peek(&self, ahead: usize) -> Option<Name> {
-        let narrow = &self.bucket.narrow;
-        let code = *narrow.get(narrow.len().checked_sub(1 + ahead)?)?;
-        Some(Name { slot: (code >> 9) as u8, prefix: code as u32 & 0x1FF, bits: 9 })
+        let index = self.names.len().checked_sub(1 + ahead)?;
+        self.names.get(index).copied().map(decode)
+    }
+}
+
+/// Marks a code that a second one, with the low bits of the hash, follows.
+const WIDE: u16 = 1 << 15;
+
+/// What a narrow name has in place of a second code.
+const NARROW: u32 = 0xFFFF;
+
+/// First code, slot and top nine bits of the hash, in the upper half; the fifteen low bits in the lower half.
+fn encode(slot: u8, name: u32, wide: bool) -> u32 {
+    let first = u32::from(slot) << 9 | name >> 23;
+    if wide { (first | u32::from(WIDE)) << 16 | name >> 8 & 0x7FFF } else { first << 16 | NARROW }
+}
+
+fn decode(code: u32) -> Name {
+    let first = code >> 16;
+    let slot = (first >> 9 & 63) as u8;
+    match code & 0xFFFF {
+        NARROW => Name { slot, prefix: first & 0x1FF, bits: 9 },
+        low => Name { slot, prefix: (first & 0x1FF) << 15 | low, bits: 24 },
     }
 }
 
 impl Bucket {
-    fn len(&self) -> usize {
-        self.narrow.len() + self.wide.len()
-    }
-
-    fn bytes(&self) -> usize {
-        self.narrow.capacity() * 2 + self.wide.capacity() * 4
-    }
-
-    fn push(&mut self, slot: u8, name: u32, wide: bool) {
-        if self.len() >= SORT_FROM && self.len() >= self.sorted * 2 {
-            self.remove_doubles();
-            self.sorted = self.len();
-        }
-        if wide {
-            push_lean(&mut self.wide, (slot as u32) << 24 | name >> 8);
-        } else {
-            push_lean(&mut self.narrow, (slot as u16) << 9 | (name >> 23) as u16);
+    fn push(&mut self, name: u32, lines: &mut Lines) {
+        self.push_code((name >> 16) as u16, lines);
+        if name & 0xFFFF != NARROW {
+            self.push_code(name as u16, lines);
         }
     }
 
-    fn remove_doubles(&mut self) {
-        self.narrow.sort_unstable();
-        self.narrow.dedup();
-        self.wide.sort_unstable();
-        self.wide.dedup();
+    fn push_code(&mut self, code: u16, lines: &mut Lines) {
+        if self.head == NONE || chunk(lines, self.head).len as usize == CODES {
+            let run = lines.take(1);
+            let next = self.head;
+            // SAFETY: the run is ours and large enough; the codes are written before `len` lets them be read.
+            unsafe {
+                let new = lines.at(run).cast::<Chunk>().as_ptr();
+                (&raw mut (*new).next).write(next);
+                (&raw mut (*new).len).write(0);
+                (&raw mut (*new).codes).write([0; CODES]);
+            }
+            self.head = run;
+        }
+        let chunk = chunk(lines, self.head);
+        chunk.codes[chunk.len as usize] = code;
+        chunk.len += 1;
+        self.codes += 1;
+    }
+
+    /// Takes all names, each once, and gives the lines back.
+    fn drain(&mut self, lines: &mut Lines) -> Vec<u32> {
+        let mut chunks = Vec::new();
+        while self.head != NONE {
+            chunks.push(self.head);
+            self.head = chunk(lines, self.head).next;
+        }
+        let mut names = Vec::with_capacity(self.codes as usize);
+        let mut first = None;
+        // The list has the newest chunk first, but the two codes of a wide name may lie in two chunks.
+        for &run in chunks.iter().rev() {
+            let chunk = chunk(lines, run);
+            for &code in &chunk.codes[..chunk.len as usize] {
+                match first.take() {
+                    Some(wide) => names.push(u32::from(wide) << 16 | u32::from(code)),
+                    None if code & WIDE != 0 => first = Some(code),
+                    None => names.push(u32::from(code) << 16 | NARROW),
+                }
+            }
+            lines.give(run, 1);
+        }
+        *self = Bucket::default();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 }
 
-/// Pushes with room for an eighth more instead of twice as much: a name is two bytes and should stay so.
-fn push_lean<T>(list: &mut Vec<T>, item: T) {
-    if list.len() == list.capacity() {
-        list.reserve_exact((list.len() / 8).max(8));
-    }
-    list.push(item);
+fn chunk(lines: &mut Lines, run: Run) -> &mut Chunk {
+    // SAFETY: `push_code` made the chunk, which lives until `drain` gives it back; the borrow of the lines covers it.
+    unsafe { lines.at(run).cast::<Chunk>().as_mut() }
 }
 
 #[cfg(test)]
@@ -240,8 +297,8 @@ mod tests {
     use std::collections::HashMap;
 
     /// Works the wheel as a stripe does: what expires inside the bucket is gone or placed again.
-    fn run(wheel: &mut Wheel, alive: &mut HashMap<(u8, u32), u64>, now_ms: u64, gone: &mut Vec<(u64, u64)>) {
-        wheel.advance(now_ms);
+    fn run(wheel: &mut Wheel, lines: &mut Lines, alive: &mut HashMap<(u8, u32), u64>, now_ms: u64, gone: &mut Vec<(u64, u64)>) {
+        wheel.advance(now_ms, lines);
         while let Some(mut work) = wheel.work() {
             while let Some(name) = work.next() {
                 let key = (name.slot, name.prefix << (32 - name.bits));
@@ -250,7 +307,7 @@ mod tests {
                     alive.remove(&key);
                     gone.push((expiry, now_ms));
                 } else if (work.from_ms..work.to_ms).contains(&expiry) {
-                    wheel.add(key.0, key.1, false, expiry);
+                    wheel.add(key.0, key.1, false, expiry, lines);
                 }
             }
         }
@@ -260,48 +317,70 @@ mod tests {
     fn keys_go_within_two_ticks_of_their_time_whatever_their_ttl() {
         let start = 1_700_000_000_000;
         let ttls = [1, 100, 128, 5_000, 8_191, 8_192, 60_000, 600_000, 3_600_000, 50_000_000];
-        let mut wheel = Wheel::default();
-        wheel.advance(start);
+        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        wheel.start(start);
         let mut alive = HashMap::new();
         for (slot, ttl) in ttls.into_iter().enumerate() {
             let key = (slot as u8, (slot as u32 * 37) << 23);
             alive.insert(key, start + ttl);
-            wheel.add(key.0, key.1, false, start + ttl);
+            wheel.add(key.0, key.1, false, start + ttl, &mut lines);
         }
         let mut gone = Vec::new();
         let mut now = start;
         while !alive.is_empty() && now < start + 60_000_000 {
             now += if now < start + 20_000 { 50 } else { 997 };
-            run(&mut wheel, &mut alive, now, &mut gone);
+            run(&mut wheel, &mut lines, &mut alive, now, &mut gone);
         }
         assert_eq!(gone.len(), ttls.len(), "left: {alive:?}");
         for (expiry, when) in gone {
             assert!(when >= expiry && when - expiry <= 2 * TICK_MS + 997, "due {expiry}, gone {when}");
         }
-        assert_eq!(wheel.names, 0);
+        assert_eq!(wheel.codes, 0);
     }
 
     #[test]
     fn a_key_set_again_and_again_does_not_fill_the_wheel() {
-        let mut wheel = Wheel::default();
-        wheel.advance(1_700_000_000_000);
+        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        wheel.start(1_700_000_000_000);
         for _ in 0..1_000_000 {
-            wheel.add(3, 5 << 23, false, 1_700_003_600_000);
+            wheel.add(3, 5 << 23, false, 1_700_003_600_000, &mut lines);
         }
-        assert!(wheel.bytes() < 30_000, "{} bytes", wheel.bytes());
+        assert!(lines.used_bytes() < 10_000, "{} bytes", lines.used_bytes());
+    }
+
+    #[test]
+    fn names_of_both_widths_come_back_from_one_bucket() {
+        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        wheel.start(0);
+        let mut expected = Vec::new();
+        for number in 0..500u32 {
+            let (slot, wide) = ((number % 64) as u8, number % 3 == 0);
+            let name = number.wrapping_mul(0x9E37_79B9) & !0xFF;
+            wheel.add(slot, name, wide, 100, &mut lines);
+            let bits = if wide { 24 } else { 9 };
+            expected.push((slot, name >> (32 - bits), bits));
+        }
+        wheel.advance(1_000, &mut lines);
+        let mut work = wheel.work().unwrap();
+        let mut seen: Vec<_> = std::iter::from_fn(|| work.next()).map(|n| (n.slot, n.prefix, n.bits)).collect();
+        seen.sort_unstable();
+        expected.sort_unstable();
+        expected.dedup();
+        assert_eq!(seen, expected);
+        assert_eq!(lines.used_bytes(), 0);
     }
 
     #[test]
     fn a_jump_of_the_clock_loses_nothing() {
-        let mut wheel = Wheel::default();
-        wheel.advance(1_700_000_000_000);
+        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        wheel.start(1_700_000_000_000);
         let mut alive = HashMap::from([((1, 0), 1_700_000_100_000), ((2, 1 << 23), 1_900_000_000_000)]);
         for (&(slot, name), &expiry) in &alive {
-            wheel.add(slot, name, false, expiry);
+            wheel.add(slot, name, false, expiry, &mut lines);
         }
         let mut gone = Vec::new();
-        run(&mut wheel, &mut alive, 1_900_000_001_000, &mut gone);
-        run(&mut wheel, &mut alive, 1_900_000_002_000, &mut gone);
+        run(&mut wheel, &mut lines, &mut alive, 1_900_000_001_000, &mut gone);
+        run(&mut wheel, &mut lines, &mut alive, 1_900_000_002_000, &mut gone);
         assert!(alive.is_empty(), "left: {alive:?}");
     }
 }

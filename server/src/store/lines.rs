@@ -1,0 +1,205 @@
+//! Memory for a stripe's indexes: runs of 64-byte lines, for tables and for the wheel.
+//!
+//! Lines come from the pool's segments. A bitmap says which are taken, so freed runs join by themselves, and a table
+//! that grows by a line leaves no hole of a size nobody wants, as it would with an allocator of size classes.
+
+use super::pages::{PAGE_BYTES, Pool, SEGMENT_BYTES, Segment};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Bytes in a line, and its alignment.
+pub const LINE_BYTES: usize = 64;
+
+/// Lines in a segment, the longest run.
+pub const RUN_MAX: u32 = (SEGMENT_BYTES / LINE_BYTES) as u32;
+
+const WORDS: usize = RUN_MAX as usize / 64;
+
+/// A run of lines: segment and line.
+pub type Run = u32;
+
+pub struct Lines {
+    pool: Arc<Pool>,
+    segments: Vec<Option<Part>>,
+    taken: usize,
+    /// Pages of all segments.
+    pages: usize,
+}
+
+struct Part {
+    segment: Segment,
+    /// A bit for each line that is taken.
+    map: [u64; WORDS],
+    /// Pages that have been written to since the segment came.
+    pages: u32,
+}
+
+impl Lines {
+    pub fn new(pool: Arc<Pool>) -> Lines {
+        Lines { pool, segments: Vec::new(), taken: 0, pages: 0 }
+    }
+
+    /// Bytes of lines taken.
+    pub fn used_bytes(&self) -> usize {
+        self.taken * LINE_BYTES
+    }
+
+    /// Bytes of pages that hold them, free lines between them included.
+    pub fn footprint(&self) -> usize {
+        self.pages * PAGE_BYTES
+    }
+
+    /// Takes a run of up to [`RUN_MAX`] lines. Its contents are arbitrary.
+    pub fn take(&mut self, count: u32) -> Run {
+        debug_assert!(count > 0 && count <= RUN_MAX);
+        self.taken += count as usize;
+        for (number, part) in self.segments.iter_mut().enumerate() {
+            if let Some(part) = part
+                && let Some(first) = find_run(&part.map, count)
+            {
+                self.pages += part.mark(first, count, true);
+                return run(number, first);
+            }
+        }
+        let mut part = Part { segment: self.pool.take(), map: [0; WORDS], pages: 0 };
+        self.pages += part.mark(0, count, true);
+        let number = match self.segments.iter().position(Option::is_none) {
+            Some(vacant) => {
+                self.segments[vacant] = Some(part);
+                vacant
+            }
+            None => {
+                self.segments.push(Some(part));
+                self.segments.len() - 1
+            }
+        };
+        run(number, 0)
+    }
+
+    /// Gives a run back.
+    pub fn give(&mut self, run: Run, count: u32) {
+        self.taken -= count as usize;
+        let number = (run / RUN_MAX) as usize;
+        let part = self.segments[number].as_mut().expect("runs lie in segments that are there");
+        part.mark(run % RUN_MAX, count, false);
+        if part.map == [0; WORDS] {
+            let part = self.segments[number].take().expect("just seen");
+            self.pages -= part.pages as usize;
+            self.pool.give(part.segment);
+        }
+    }
+
+    /// The address of a run, right until it is given back.
+    pub fn at(&self, run: Run) -> NonNull<u8> {
+        let part = self.segments[(run / RUN_MAX) as usize].as_ref().expect("runs lie in segments that are there");
+        let offset = (run % RUN_MAX) as usize * LINE_BYTES;
+        // SAFETY: the offset is inside the segment.
+        unsafe { NonNull::new_unchecked(part.segment.base().add(offset)) }
+    }
+
+    /// Gives everything back.
+    pub fn clear(&mut self) {
+        self.segments.drain(..).flatten().for_each(|part| self.pool.give(part.segment));
+        self.segments = Vec::new();
+        (self.taken, self.pages) = (0, 0);
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl Part {
+    /// Marks lines. Returns how many pages they are the first to touch.
+    fn mark(&mut self, first: u32, count: u32, taken: bool) -> usize {
+        for line in first..first + count {
+            let bit = 1 << (line % 64);
+            match taken {
+                true => self.map[line as usize / 64] |= bit,
+                false => self.map[line as usize / 64] &= !bit,
+            }
+        }
+        let lines_in_page = (PAGE_BYTES / LINE_BYTES) as u32;
+        let before = self.pages;
+        self.pages = before.max((first + count).div_ceil(lines_in_page));
+        (self.pages - before) as usize
+    }
+}
+
+fn run(segment: usize, first: u32) -> Run {
+    segment as u32 * RUN_MAX + first
+}
+
+/// The first run of `count` lines that are free.
+fn find_run(map: &[u64; WORDS], count: u32) -> Option<u32> {
+    let mut from = 0;
+    loop {
+        let first = next(map, from, false)?;
+        if first + count > RUN_MAX {
+            return None;
+        }
+        match next(map, first, true) {
+            Some(end) if end - first < count => from = end,
+            _ => return Some(first),
+        }
+    }
+}
+
+/// The first line from `from` on that is taken, or free.
+fn next(map: &[u64; WORDS], from: u32, taken: bool) -> Option<u32> {
+    let mut word = from as usize / 64;
+    let mut skip = from % 64;
+    while word < WORDS {
+        let bits = if taken { map[word] } else { !map[word] };
+        let bits = bits >> skip << skip;
+        if bits != 0 {
+            return Some(word as u32 * 64 + bits.trailing_zeros());
+        }
+        word += 1;
+        skip = 0;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn freed_runs_join() {
+        let mut lines = Lines::new(Arc::default());
+        let runs: Vec<Run> = (0..8).map(|_| lines.take(5)).collect();
+        lines.give(runs[2], 5);
+        lines.give(runs[3], 5);
+        assert_eq!(lines.take(10), runs[2]);
+        assert_eq!(lines.used_bytes(), 40 * LINE_BYTES);
+        assert_eq!(lines.footprint(), PAGE_BYTES);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
+        #[test]
+        fn runs_never_overlap(steps in prop::collection::vec((any::<bool>(), 1u32..130, any::<usize>()), 1..300)) {
+            let mut lines = Lines::new(Arc::default());
+            let mut live: Vec<(Run, u32)> = Vec::new();
+            for (take, count, which) in steps {
+                if take || live.is_empty() {
+                    let run = lines.take(count);
+                    prop_assert!(live.iter().all(|&(other, len)| run + count <= other || other + len <= run));
+                    live.push((run, count));
+                } else {
+                    let (run, count) = live.swap_remove(which % live.len());
+                    lines.give(run, count);
+                }
+                prop_assert_eq!(lines.used_bytes(), live.iter().map(|l| l.1 as usize).sum::<usize>() * LINE_BYTES);
+            }
+            for (run, count) in live {
+                lines.give(run, count);
+            }
+            prop_assert_eq!(lines.footprint(), 0);
+        }
+    }
+}
