@@ -53,13 +53,10 @@ impl Lines {
     pub fn take(&mut self, count: u32) -> Run {
         debug_assert!(count > 0 && count <= RUN_MAX);
         self.taken += count as usize;
-        for (number, part) in self.segments.iter_mut().enumerate() {
-            if let Some(part) = part
-                && let Some(first) = find_run(&part.map, count)
-            {
-                self.pages += part.mark(first, count, true);
-                return run(number, first);
-            }
+        if let Some((number, first)) = self.best_fit(count) {
+            let part = self.segments[number].as_mut().expect("the fit was found in it");
+            self.pages += part.mark(first, count, true);
+            return run(number, first);
         }
         let mut part = Part { segment: self.pool.take(), map: [0; WORDS], pages: 0 };
         self.pages += part.mark(0, count, true);
@@ -74,6 +71,24 @@ impl Lines {
             }
         };
         run(number, 0)
+    }
+
+    /// The smallest gap that holds so many lines; the untouched end of a segment counts as larger than any gap.
+    fn best_fit(&self, count: u32) -> Option<(usize, u32)> {
+        let mut best: Option<(u32, usize, u32)> = None;
+        for (number, part) in self.segments.iter().enumerate() {
+            let Some(part) = part else { continue };
+            for (first, len) in gaps(&part.map) {
+                let size = if first + len == RUN_MAX { RUN_MAX + len } else { len };
+                if len >= count && best.is_none_or(|(least, ..)| size < least) {
+                    best = Some((size, number, first));
+                    if size == count {
+                        return Some((number, first));
+                    }
+                }
+            }
+        }
+        best.map(|(_, number, first)| (number, first))
     }
 
     /// Gives a run back.
@@ -132,19 +147,15 @@ fn run(segment: usize, first: u32) -> Run {
     segment as u32 * RUN_MAX + first
 }
 
-/// The first run of `count` lines that are free.
-fn find_run(map: &[u64; WORDS], count: u32) -> Option<u32> {
+/// The runs of free lines: first line and length.
+fn gaps(map: &[u64; WORDS]) -> impl Iterator<Item = (u32, u32)> + use<'_> {
     let mut from = 0;
-    loop {
+    std::iter::from_fn(move || {
         let first = next(map, from, false)?;
-        if first + count > RUN_MAX {
-            return None;
-        }
-        match next(map, first, true) {
-            Some(end) if end - first < count => from = end,
-            _ => return Some(first),
-        }
-    }
+        let end = next(map, first, true).unwrap_or(RUN_MAX);
+        from = end;
+        Some((first, end - first))
+    })
 }
 
 /// The first line from `from` on that is taken, or free.
