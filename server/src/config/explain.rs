@@ -75,10 +75,8 @@ impl Setting {
     fn value_shown(&self, value: &Value) -> String {
         match value {
             Value::Text(text) if self.secret && !text.is_empty() => "(hidden)".to_owned(),
-            Value::Memory(0) if matches!(self.kind, Kind::MemoryOfMachine { .. } | Kind::MemoryOrPercent) => {
-                "0".to_owned()
-            }
-            Value::Memory(bytes) if memory::shortest(*bytes) == bytes.to_string() && *bytes >= 1 << 20 => {
+            // A share of the machine is no round number.
+            Value::Memory(bytes) if *bytes >= 1 << 20 && !bytes.is_multiple_of(1 << 20) => {
                 format!("{bytes} ({})", memory::rounded(*bytes))
             }
             value => with_unit(self, &value.short_text()),
@@ -296,6 +294,11 @@ fn page_idle_row(out: &mut String, row: &Setting) {
             row.doc
         ),
     );
+}
+
+/// The text with the letters escaped that mean something in Markdown.
+fn markdown(text: &str) -> String {
+    text.replace('*', "\\*").replace('|', "\\|")
 }
 
 /// Writing to a `String` cannot fail.

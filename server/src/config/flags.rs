@@ -4,9 +4,10 @@
 //! a flag may be followed by several words (`--save 900 1`, `--bind A B`, `--save ""`), its name may be in capitals, and
 //! the first word of all may be a configuration file.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::explain::Printed;
@@ -45,15 +46,29 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Asked {
             settings(&matches, &mut reading);
             (verb(&matches), matches.get_one("file").cloned())
         }
-        Err(error) if error.use_stderr() => {
-            let text = error.to_string();
-            let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
-            reading.wrong.push(Wrong::new("command line", text));
+        Err(error) if is_help(&error) => (Verb::Print(Printed::styled(error.render().ansi().to_string())), None),
+        Err(error) => {
+            reading
+                .wrong
+                .push(Wrong::new("command line", first_sentence(&error.to_string())));
             (Verb::Run, None)
         }
-        Err(error) => (Verb::Print(Printed::styled(error.render().ansi().to_string())), None),
     };
     Asked { verb, file, reading }
+}
+
+/// Whether the text is what was asked for, or what helps whoever stopped half-way.
+fn is_help(error: &clap::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    )
+}
+
+/// The mistake itself, without the usage that follows it.
+fn first_sentence(text: &str) -> String {
+    let text = text.split("\n\n").next().unwrap_or(text).trim();
+    text.strip_prefix("error: ").unwrap_or(text).to_owned()
 }
 
 fn verb(matches: &ArgMatches) -> Verb {
@@ -117,12 +132,15 @@ fn joined(args: impl Iterator<Item = OsString>, wrong: &mut Vec<Wrong>) -> Vec<O
         let (name, value) = flag
             .split_once('=')
             .map_or((flag, None), |(name, value)| (name, Some(value)));
-        let mut values = std::iter::from_fn(|| args.next_if(is_value));
+        let values = std::iter::from_fn(|| args.next_if(is_value));
         match (table::find(name), value) {
-            (Some(id), Some(value)) => out.push(format!("--{}={value}", id.row().name).into()),
-            (Some(id), None) if id.row().kind.takes_words() => out.push(many(id, values.collect(), wrong)),
+            (Some(id), Some(value)) => out.push(flag_of(id, value.as_ref())),
             (Some(id), None) => {
-                out.push(one(id, values.next()));
+                let limit = if id.row().kind.takes_words() { usize::MAX } else { 1 };
+                match value_of(id, values.take(limit).collect()) {
+                    Ok(value) => out.push(flag_of(id, &value)),
+                    Err(mistake) => wrong.push(mistake),
+                }
             }
             (None, _) if ["help", "version", "json"].contains(&flag) => out.push(arg),
             (None, _) => {
@@ -138,30 +156,32 @@ fn is_value(arg: &OsString) -> bool {
     !arg.as_encoded_bytes().starts_with(b"--")
 }
 
-fn one(id: Id, value: Option<OsString>) -> OsString {
-    let mut arg = OsString::from(format!("--{}", id.row().name));
-    if let Some(value) = value {
-        arg.push("=");
-        arg.push(value);
-    }
+fn flag_of(id: Id, value: &OsStr) -> OsString {
+    let mut arg = OsString::from(format!("--{}=", id.row().name));
+    arg.push(value);
     arg
 }
 
-/// One word is taken as a line, so that `--save "900 1"` works too; of several, each stays one.
-fn many(id: Id, values: Vec<OsString>, wrong: &mut Vec<Wrong>) -> OsString {
-    let Some(values) = values.iter().map(|value| value.to_str()).collect::<Option<Vec<&str>>>() else {
-        wrong.push(Wrong::new(
-            format_args!("--{}", id.row().name),
-            "its value is not UTF-8",
-        ));
-        return one(id, Some(OsString::new()));
-    };
+/// The words behind a flag as one value. One word is a line of its own, so that `--save "900 1"` works too; of several,
+/// each stays one.
+fn value_of(id: Id, values: Vec<OsString>) -> Result<OsString, Wrong> {
+    let place = format!("--{}", id.row().name);
     match values.as_slice() {
-        [] => one(id, None),
-        [line] => one(id, Some(line.into())),
+        [] => {
+            let remedy = Some(format!("allowed: {}", id.row().allowed()));
+            Err(Wrong {
+                remedy,
+                ..Wrong::new(place, "a value is missing")
+            })
+        }
+        [value] => Ok(value.clone()),
         values => {
-            let quoted: Vec<String> = values.iter().map(|value| words::quote(value)).collect();
-            one(id, Some(quoted.join(" ").into()))
+            let quoted = values.iter().map(|value| value.to_str().map(words::quote));
+            let quoted: Option<Vec<String>> = quoted.collect();
+            Ok(quoted
+                .ok_or_else(|| Wrong::new(place, "its value is not UTF-8"))?
+                .join(" ")
+                .into())
         }
     }
 }
@@ -239,8 +259,6 @@ fn setting(row: &'static Setting) -> Arg {
         .hide(row.effect != Effect::Works)
         .hide_short_help(true)
         .action(ArgAction::Append)
-        .require_equals(true)
-        .allow_hyphen_values(true)
         .global(true)
 }
 
@@ -411,17 +429,45 @@ mod tests {
 
     #[test]
     fn missing_values_are_reported() {
-        for words in [["--port"].as_slice(), &["--port", "--timeout", "1"], &["--bind"]] {
-            let found = wrong(words);
-            assert_eq!(found.len(), 1, "{found:?}");
-            assert!(found[0].contains(words[0]), "{}", found[0]);
-        }
+        let text = "--port: a value is missing; allowed: 1 to 65535";
+        assert_eq!(wrong(&["--port"]), [text]);
+        assert_eq!(wrong(&["--port", "--timeout", "1"]), [text]);
+        assert_eq!(
+            wrong(&["--save"]),
+            ["--save: a value is missing; allowed: pairs of SECONDS CHANGES, or \"\" for none"]
+        );
     }
 
     #[test]
     fn too_many_words_are_reported() {
-        let found = wrong(&["a.conf", "b.conf"]);
-        assert!(found[0].contains("b.conf"), "{found:?}");
+        assert_eq!(
+            wrong(&["a.conf", "b.conf"]),
+            ["command line: unexpected argument 'b.conf' found"]
+        );
+        assert_eq!(wrong(&["-x"]), ["command line: unexpected argument '-x' found"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_are_reported() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = OsString::from_vec(vec![0xff]);
+        for words in [
+            vec!["--dir".into(), odd.clone()],
+            vec!["--bind".into(), odd.clone(), odd],
+        ] {
+            let asked = read(std::iter::once("larder".into()).chain(words));
+            assert!(
+                asked.reading.wrong[0].to_string().contains("UTF-8"),
+                "{:?}",
+                asked.reading.wrong
+            );
+        }
+    }
+
+    #[test]
+    fn half_a_command_prints_help() {
+        assert!(printed(&["config"]).contains("explain"));
     }
 
     #[test]

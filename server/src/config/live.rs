@@ -17,6 +17,9 @@ use super::value::{Events, OutputLimit, OutputLimits, Value};
 /// What a glob matcher looks like: the pattern, then the text.
 pub type Matcher = fn(&[u8], &[u8]) -> bool;
 
+/// A setting, the name by which a client called it, and the text it gave.
+type Pair<'a> = (Id, &'static str, &'a [u8]);
+
 /// A setting that `CONFIG SET` is about to change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -160,8 +163,8 @@ impl Live {
     }
 
     /// Finds the setting of each pair, and refuses those that cannot be changed or stand there twice.
-    fn named_pairs<'a>(&self, words: &[&'a [u8]], local: bool) -> Result<Vec<(Id, &'static str, &'a [u8])>, SetFault> {
-        let mut pairs: Vec<(Id, &'static str, &[u8])> = Vec::with_capacity(words.len() / 2);
+    fn named_pairs<'a>(&self, words: &[&'a [u8]], local: bool) -> Result<Vec<Pair<'a>>, SetFault> {
+        let mut pairs: Vec<Pair<'a>> = Vec::with_capacity(words.len() / 2);
         if !words.len().is_multiple_of(2) {
             return Err(SetFault::Syntax);
         }

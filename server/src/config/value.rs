@@ -48,7 +48,7 @@ impl Value {
             Value::Choices(names) => names.iter().map(|name| (*name).to_owned()).collect(),
             Value::Text(text) => vec![text.clone()],
             Value::Addresses(addresses) => addresses.iter().map(BindAddress::to_string).collect(),
-            Value::OutputLimits(limits) => limits.words(),
+            Value::OutputLimits(limits) => limits.words(|bytes| bytes.to_string()),
             Value::SavePoints(points) => points.iter().flat_map(SavePoint::words).collect(),
             Value::Events(events) => vec![events.to_string()],
             Value::Percentiles(percentiles) => percentiles.iter().map(f64::to_string).collect(),
@@ -64,6 +64,7 @@ impl Value {
     pub fn short_text(&self) -> String {
         match self {
             Value::Memory(bytes) => memory::shortest(*bytes),
+            Value::OutputLimits(limits) => limits.words(memory::shortest).join(" "),
             other => other.text(),
         }
     }
@@ -168,12 +169,12 @@ impl OutputLimits {
         }
     }
 
-    fn words(&self) -> Vec<String> {
+    fn words(&self, amount: fn(u64) -> String) -> Vec<String> {
         let class_words = |(name, limit): (&str, OutputLimit)| {
             [
                 name.to_owned(),
-                limit.hard.to_string(),
-                limit.soft.to_string(),
+                amount(limit.hard),
+                amount(limit.soft),
                 limit.soft_seconds.to_string(),
             ]
         };
