@@ -260,8 +260,8 @@ fn page_row(out: &mut String, row: &Setting) {
         out,
         format_args!(
             "* default: {}\n* allowed: {}\n",
-            row.default_shown(),
-            row.kind.allowed()
+            markdown(&row.default_shown()),
+            markdown(&row.kind.allowed())
         ),
     );
     put(
