@@ -3,9 +3,11 @@
 pub mod base;
 pub mod command;
 pub mod config;
+pub mod launch;
 pub mod net;
 pub mod node;
 pub mod observe;
 pub mod persist;
+pub mod settings;
 pub mod store;
 pub mod types;

@@ -2,10 +2,11 @@
 
 use crate::command::clients::Client;
 use crate::command::shared::{Parts, Shared, now_ms};
-use crate::config::Live;
+use crate::config::{Config, Live, Run};
 use crate::net::listen::{self, CannotListen};
 use crate::net::worker::{self, Accepted};
-use crate::store;
+use crate::settings;
+use crate::store::Store;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -17,17 +18,6 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// How long connections may take to finish when the node stops.
 const STOP_MAX: Duration = Duration::from_secs(10);
-
-/// What a node is started with.
-pub struct Options {
-    pub addresses: Vec<SocketAddr>,
-    pub backlog: u32,
-    pub workers: usize,
-    pub store: store::Options,
-    pub live: Arc<Live>,
-    /// Called at the start and after settings have changed, to bring them to where they are used.
-    pub apply: Box<dyn Fn(&Shared) + Send + Sync>,
-}
 
 /// A running node. Dropping it stops it.
 pub struct Node {
@@ -43,27 +33,30 @@ impl Node {
     /// # Errors
     ///
     /// [`CannotListen`] if an address is taken or may not be used; nothing runs then.
-    pub fn start(options: Options) -> Result<Node, CannotListen> {
-        let listeners = options
-            .addresses
+    pub fn start(run: Run) -> Result<Node, CannotListen> {
+        let Run {
+            config, raw, machine, ..
+        } = run;
+        let listeners = open_all(&config)?;
+        let addresses: Vec<SocketAddr> = listeners
             .iter()
-            .map(|&address| listen::listen(address, options.backlog))
-            .collect::<Result<Vec<_>, _>>()?;
-        let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
         let stop = Arc::new(Notify::new());
         let stopper = stop.clone();
+        let workers = config.workers as usize;
         let shared = Arc::new(Shared::new(Parts {
-            store: store::Store::new(options.store),
-            live: options.live,
+            store: Store::new(settings::store_options(&config)),
+            live: Arc::new(Live::new(&config, raw, machine)),
             port: addresses.first().map_or(0, SocketAddr::port),
-            workers: options.workers,
+            workers,
             stop: Box::new(move || stopper.notify_one()),
-            apply: options.apply,
+            apply: Box::new(settings::apply),
         }));
         shared.settings_changed();
         let mut threads = Vec::new();
         let mut senders = Vec::new();
-        for number in 0..options.workers {
+        for number in 0..workers {
             let (sender, receiver) = unbounded_channel();
             senders.push(sender);
             let node = shared.clone();
@@ -75,8 +68,15 @@ impl Node {
             }));
         }
         let (node, stopped) = (shared.clone(), stop.clone());
-        threads.push(spawn("larder-accept", move || accept_all(&node, listeners, senders, &stopped)));
-        Ok(Node { shared, addresses, stop, threads })
+        threads.push(spawn("larder-accept", move || {
+            accept_all(&node, listeners, senders, &stopped)
+        }));
+        Ok(Node {
+            shared,
+            addresses,
+            stop,
+            threads,
+        })
     }
 
     /// The addresses it listens on, with the ports it was given for 0.
@@ -114,8 +114,24 @@ impl Drop for Node {
     }
 }
 
+/// Opens the configured addresses; an optional one that the machine lacks is left out.
+fn open_all(config: &Config) -> Result<Vec<TcpListener>, CannotListen> {
+    let mut listeners = Vec::new();
+    for address in &config.bind {
+        match listen::listen(SocketAddr::new(address.ip, config.port), config.tcp_backlog) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if address.optional && error.is_absent() => tracing::debug!("{error}; going on without it"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(listeners)
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    std::thread::Builder::new().name(name.into()).spawn(run).expect("a thread can be started when the node starts")
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .expect("a thread can be started when the node starts")
 }
 
 /// Accepts connections on all sockets until the node stops, then sees the connections off.
@@ -193,10 +209,24 @@ fn admit(node: &Shared, mut stream: std::net::TcpStream, peer: SocketAddr, worke
     }
     node.stats.connections.fetch_add(1, Relaxed);
     let number = node.clients.quietest_worker(workers.len());
-    let client = Arc::new(Client::new(node.clients.next_id(), peer, local, descriptor(&stream), number, now_ms()));
+    let client = Arc::new(Client::new(
+        node.clients.next_id(),
+        peer,
+        local,
+        descriptor(&stream),
+        number,
+        now_ms(),
+    ));
     node.clients.add(client.clone());
     let id = client.id;
-    if workers[number].send(Accepted { stream, client, authenticated: !rules.needs_password }).is_err() {
+    if workers[number]
+        .send(Accepted {
+            stream,
+            client,
+            authenticated: !rules.needs_password,
+        })
+        .is_err()
+    {
         node.clients.remove(id);
     }
 }

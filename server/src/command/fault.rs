@@ -7,9 +7,15 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// No command has this name; the arguments are shown for the reader of the log at the other end.
-    UnknownCommand { name: Vec<u8>, args: Vec<u8> },
+    UnknownCommand {
+        name: Vec<u8>,
+        args: Vec<u8>,
+    },
     /// The command has no such sub-command.
-    UnknownSubcommand { name: &'static str, sub: Vec<u8> },
+    UnknownSubcommand {
+        name: &'static str,
+        sub: Vec<u8>,
+    },
     /// Too few or too many words. The name is in lower case, `container|sub` for sub-commands.
     Arity(Cow<'static, str>),
     Syntax,
@@ -70,7 +76,9 @@ impl Fault {
             Fault::Bytes(bytes) => bytes.clone(),
             other => other.to_string().into_bytes(),
         };
-        wire.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
+        wire.iter_mut()
+            .filter(|byte| matches!(byte, b'\r' | b'\n'))
+            .for_each(|byte| *byte = b' ');
         wire
     }
 
@@ -121,8 +129,14 @@ mod tests {
 
     #[test]
     fn what_the_client_sent_cannot_break_the_protocol() {
-        let fault = Fault::UnknownCommand { name: b"fo\r\no".to_vec(), args: b"'a' ".to_vec() };
-        assert_eq!(fault.wire(), b"ERR unknown command 'fo  o', with args beginning with: 'a' ");
+        let fault = Fault::UnknownCommand {
+            name: b"fo\r\no".to_vec(),
+            args: b"'a' ".to_vec(),
+        };
+        assert_eq!(
+            fault.wire(),
+            b"ERR unknown command 'fo  o', with args beginning with: 'a' "
+        );
         assert_eq!(fault.code(), "ERR");
         assert_eq!(Fault::WrongType.code(), "WRONGTYPE");
     }

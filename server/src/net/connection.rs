@@ -110,7 +110,10 @@ impl Connection {
             }
         }
         if self.input.len() > node.tuning.input_max() {
-            tracing::warn!(client = self.session.client.id, "closed: its unfinished request is over client-query-buffer-limit");
+            tracing::warn!(
+                client = self.session.client.id,
+                "closed: its unfinished request is over client-query-buffer-limit"
+            );
             node.stats.killed_for_input.fetch_add(1, Relaxed);
             self.wish = Wish::Close;
         }
@@ -167,7 +170,10 @@ impl Connection {
         let mut line = None;
         // Before login each request may change what the next may be.
         let alone = !self.session.authenticated;
-        let limits = Limits { bulk_len_max: node.tuning.bulk_len_max(), logged_in: !alone };
+        let limits = Limits {
+            bulk_len_max: node.tuning.bulk_len_max(),
+            logged_in: !alone,
+        };
         while !bench.batch.is_full() && !(alone && !bench.batch.is_empty()) {
             match self.parser.parse(input, start, limits) {
                 Ok(Parsed::Request { end }) => {
@@ -216,7 +222,10 @@ impl Connection {
                 self.wish = Wish::Close;
                 None
             }
-            Ended::Wait { from: resume, wait: Wait::Until(until_ms) } => {
+            Ended::Wait {
+                from: resume,
+                wait: Wait::Until(until_ms),
+            } => {
                 self.wish = Wish::Wait { until_ms };
                 self.parser.begin();
                 Some(resume.max(from))
@@ -241,7 +250,10 @@ impl Connection {
         let mut buffer = Vec::new();
         let mut spans = Vec::new();
         for word in inline.iter() {
-            spans.push(Span { start: buffer.len() as u32, len: word.len() as u32 });
+            spans.push(Span {
+                start: buffer.len() as u32,
+                len: word.len() as u32,
+            });
             buffer.extend_from_slice(word);
         }
         inline.shrink_to(KEPT_CAPACITY);

@@ -13,6 +13,14 @@ pub struct CannotListen {
     cause: io::Error,
 }
 
+impl CannotListen {
+    /// Whether the machine has no such address.
+    pub fn is_absent(&self) -> bool {
+        let unsupported = self.cause.raw_os_error() == Some(libc::EAFNOSUPPORT);
+        self.cause.kind() == io::ErrorKind::AddrNotAvailable || unsupported
+    }
+}
+
 impl fmt::Display for CannotListen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address;
@@ -104,7 +112,12 @@ mod tests {
 
     #[test]
     fn only_the_loopback_is_local() {
-        for (peer, local) in [("127.0.0.1", true), ("::1", true), ("::ffff:127.0.0.1", true), ("10.0.0.1", false)] {
+        for (peer, local) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.1", false),
+        ] {
             assert_eq!(is_local(peer.parse().unwrap()), local, "{peer}");
         }
     }

@@ -115,7 +115,9 @@ impl Parser {
 
     /// The number of words, once the header is whole.
     fn header(&mut self, request: &[u8], limits: Limits) -> Result<Option<usize>, Malformed> {
-        let Some(text) = self.header_line(request, "too big mbulk count string")? else { return Ok(None) };
+        let Some(text) = self.header_line(request, "too big mbulk count string")? else {
+            return Ok(None);
+        };
         let words = parse_count(&text[1..], WORDS_MAX).ok_or_else(|| Malformed::new("invalid multibulk length"))?;
         if words > WORDS_MAX_BEFORE_LOGIN && !limits.logged_in {
             return Err(Malformed::new("unauthenticated multibulk length"));
@@ -150,7 +152,10 @@ impl Parser {
         if request.len() < end {
             return Ok(Some(end - request.len()));
         }
-        self.words.push(Span { start: self.at as u32, len: len as u32 });
+        self.words.push(Span {
+            start: self.at as u32,
+            len: len as u32,
+        });
         self.bulk = None;
         self.left -= 1;
         self.at = end;
@@ -192,8 +197,16 @@ impl Parser {
             return Ok(Parsed::Incomplete { missing: 1 });
         };
         self.searched = 0;
-        let to = if end > 0 && request[end - 1] == b'\r' { end - 1 } else { end };
-        Ok(Parsed::Line { from: start, to: start + to, end: start + end + 1 })
+        let to = if end > 0 && request[end - 1] == b'\r' {
+            end - 1
+        } else {
+            end
+        };
+        Ok(Parsed::Line {
+            from: start,
+            to: start + to,
+            end: start + end + 1,
+        })
     }
 }
 
@@ -203,7 +216,10 @@ mod tests {
     use larder_client::resp;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { bulk_len_max: 512 << 20, logged_in: true };
+    const LIMITS: Limits = Limits {
+        bulk_len_max: 512 << 20,
+        logged_in: true,
+    };
 
     /// Feeds bytes cut at the given places, as a connection would, and returns the requests, or the error.
     fn feed(bytes: &[u8], cuts: &[usize], limits: Limits) -> Result<Vec<Vec<Vec<u8>>>, String> {
@@ -251,23 +267,44 @@ mod tests {
     #[test]
     fn malformed_frames_get_their_texts() {
         assert_eq!(fault(b"*x\r\n"), "ERR Protocol error: invalid multibulk length");
-        assert_eq!(fault(b"*2147483648\r\n"), "ERR Protocol error: invalid multibulk length");
+        assert_eq!(
+            fault(b"*2147483648\r\n"),
+            "ERR Protocol error: invalid multibulk length"
+        );
         assert_eq!(fault(b"*1\r\nPING\r\n"), "ERR Protocol error: expected '$', got 'P'");
         assert_eq!(fault(b"*1\r\n$-1\r\n"), "ERR Protocol error: invalid bulk length");
-        assert_eq!(fault(b"*1\r\n$536870913\r\n"), "ERR Protocol error: invalid bulk length");
+        assert_eq!(
+            fault(b"*1\r\n$536870913\r\n"),
+            "ERR Protocol error: invalid bulk length"
+        );
         assert_eq!(fault(b"*1\r\n$abc\r\n"), "ERR Protocol error: invalid bulk length");
         let long = vec![b'1'; LINE_MAX + 2];
-        assert_eq!(fault(&[b"*", &long[..]].concat()), "ERR Protocol error: too big mbulk count string");
-        assert_eq!(fault(&[b"*1\r\n$", &long[..]].concat()), "ERR Protocol error: too big bulk count string");
+        assert_eq!(
+            fault(&[b"*", &long[..]].concat()),
+            "ERR Protocol error: too big mbulk count string"
+        );
+        assert_eq!(
+            fault(&[b"*1\r\n$", &long[..]].concat()),
+            "ERR Protocol error: too big bulk count string"
+        );
         assert_eq!(fault(&long), "ERR Protocol error: too big inline request");
     }
 
     #[test]
     fn less_is_allowed_before_login() {
-        let limits = Limits { logged_in: false, ..LIMITS };
+        let limits = Limits {
+            logged_in: false,
+            ..LIMITS
+        };
         let fault = |bytes: &[u8]| feed(bytes, &[], limits).expect_err("too much before login");
-        assert_eq!(fault(b"*11\r\n"), "ERR Protocol error: unauthenticated multibulk length");
-        assert_eq!(fault(b"*1\r\n$16385\r\n"), "ERR Protocol error: unauthenticated bulk length");
+        assert_eq!(
+            fault(b"*11\r\n"),
+            "ERR Protocol error: unauthenticated multibulk length"
+        );
+        assert_eq!(
+            fault(b"*1\r\n$16385\r\n"),
+            "ERR Protocol error: unauthenticated bulk length"
+        );
     }
 
     #[test]
@@ -279,7 +316,10 @@ mod tests {
     #[test]
     fn lines_may_end_with_one_byte_or_two() {
         let requests = feed(b"PING\r\nECHO x\n", &[2, 5], LIMITS).unwrap();
-        assert_eq!(requests, vec![vec![b"PING".to_vec()], vec![b"ECHO".to_vec(), b"x".to_vec()]]);
+        assert_eq!(
+            requests,
+            vec![vec![b"PING".to_vec()], vec![b"ECHO".to_vec(), b"x".to_vec()]]
+        );
     }
 
     fn requests() -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {

@@ -1,9 +1,9 @@
 //! A worker: one thread, one runtime, and the connections that were given to it for life.
 
 use super::connection::{Bench, Connection, Wish};
+use crate::command::Session;
 use crate::command::clients::Client;
 use crate::command::shared::{Shared, now_ms};
-use crate::command::Session;
 use crate::store::hash::STRIPES;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -59,9 +59,19 @@ struct Lent {
 ///
 /// If the system gives no runtime.
 pub fn run(number: usize, node: Arc<Shared>, mut accepted: UnboundedReceiver<Accepted>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into() };
-    let worker = Rc::new(Worker { node, number, lent: RefCell::new(lent) });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let lent = Lent {
+        bench: Bench::default(),
+        read: vec![0; READ_BYTES].into(),
+    };
+    let worker = Rc::new(Worker {
+        node,
+        number,
+        lent: RefCell::new(lent),
+    });
     let tasks = LocalSet::new();
     tasks.spawn_local(duties(worker.clone()));
     runtime.block_on(tasks.run_until(async move {
@@ -82,8 +92,14 @@ pub fn run(number: usize, node: Arc<Shared>, mut accepted: UnboundedReceiver<Acc
 
 /// Serves one connection to its end.
 async fn serve(accepted: Accepted, worker: Rc<Worker>) {
-    let Accepted { stream, client, authenticated } = accepted;
-    let Ok(stream) = TcpStream::from_std(stream) else { return };
+    let Accepted {
+        stream,
+        client,
+        authenticated,
+    } = accepted;
+    let Ok(stream) = TcpStream::from_std(stream) else {
+        return;
+    };
     let mut served = Served {
         stream,
         connection: Connection::new(Session::new(client.clone(), authenticated)),
@@ -91,7 +107,12 @@ async fn serve(accepted: Accepted, worker: Rc<Worker>) {
         sleep: None,
     };
     poll_fn(|cx| served.poll(cx)).await;
-    let Served { stream, connection, worker, .. } = served;
+    let Served {
+        stream,
+        connection,
+        worker,
+        ..
+    } = served;
     worker.node.leave(connection.session);
     if let Ok(stream) = stream.into_std() {
         // The peer may be gone already.
@@ -160,8 +181,11 @@ impl Served {
     fn is_over_output(&self) -> bool {
         let waiting = self.connection.output().len() as u64;
         let node = &self.worker.node;
-        let limit =
-            if self.connection.session.is_monitor() { node.tuning.pubsub_output_max() } else { node.tuning.output_max() };
+        let limit = if self.connection.session.is_monitor() {
+            node.tuning.pubsub_output_max()
+        } else {
+            node.tuning.output_max()
+        };
         if waiting <= limit {
             return false;
         }
@@ -195,20 +219,23 @@ impl Served {
     fn run(&mut self) {
         let worker = self.worker.clone();
         let mut pass = worker.node.barrier.enter(worker.number);
-        self.connection.run(&worker.node, &mut worker.lent.borrow_mut().bench, &mut pass);
+        self.connection
+            .run(&worker.node, &mut worker.lent.borrow_mut().bench, &mut pass);
         self.connection.publish(now_ms());
     }
 
     /// Ready at a time, or when the node stops or a pause has ended early.
     fn poll_wait(&mut self, cx: &mut Context<'_>, until_ms: u64) -> Poll<()> {
         let now = now_ms();
-        let held_back = self.worker.node.clients.paused(now).is_some() || self.connection.session.wait_until_ms.is_some();
+        let held_back =
+            self.worker.node.clients.paused(now).is_some() || self.connection.session.wait_until_ms.is_some();
         if now >= until_ms || !held_back || self.worker.node.is_stopping() {
             self.sleep = None;
             return Poll::Ready(());
         }
-        let sleep =
-            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(until_ms - now))));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(until_ms - now))));
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;
         Poll::Ready(())

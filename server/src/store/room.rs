@@ -9,12 +9,12 @@
 use super::evict::duel::{self, Duel};
 use super::hash::STRIPES;
 use super::lock::Held;
+use super::pages::SEGMENT_BYTES;
 use super::policy::lfu::random;
 use super::policy::{Eviction, Family};
 use super::record::Placed;
 use super::shared::Store;
 use super::stripe::{Entry, Moment, Stripe};
-use super::pages::SEGMENT_BYTES;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -121,7 +121,11 @@ impl Room {
     /// Bytes that `more` bytes would be beyond the limit.
     fn excess(&self, more: usize) -> u64 {
         let limit = self.limit.load(Relaxed);
-        if limit == 0 { 0 } else { (self.used_bytes() + more as u64).saturating_sub(limit) }
+        if limit == 0 {
+            0
+        } else {
+            (self.used_bytes() + more as u64).saturating_sub(limit)
+        }
     }
 
     fn age_of(&self, number: usize) -> f64 {
@@ -139,7 +143,6 @@ impl Room {
     pub fn first(&self) -> f32 {
         f32::from_bits(self.first.load(Relaxed))
     }
-
 }
 
 impl Store {
@@ -226,7 +229,11 @@ impl Store {
             Family::Larder => stripe.evict_lowest(self.room.first()).is_some(),
             _ => stripe.evict_sampled(moment, self.room.samples.load(Relaxed) * 2, DRAWS_PER_SAMPLE),
         };
-        let age = if stripe.queues.is_empty() { f64::INFINITY } else { stripe.queues.age() };
+        let age = if stripe.queues.is_empty() {
+            f64::INFINITY
+        } else {
+            stripe.queues.age()
+        };
         self.room.set_age(number, age);
         if stripe.arena.is_loose() {
             stripe.tighten();

@@ -9,7 +9,9 @@ impl Stripe {
     ///
     /// Draws at most `draws_per_sample` times as often, which matters where few keys have an expiry.
     pub(super) fn evict_sampled(&mut self, moment: Moment, samples: u32, draws_per_sample: u32) -> bool {
-        let Some(found) = self.worst_of(moment, samples, draws_per_sample) else { return false };
+        let Some(found) = self.worst_of(moment, samples, draws_per_sample) else {
+            return false;
+        };
         self.counters.evicted += 1;
         self.remove_ref(found);
         true
@@ -19,7 +21,9 @@ impl Stripe {
         let mut worst = None;
         let mut seen = 0;
         for draw in 0..samples * draws_per_sample {
-            let Some(found) = self.draw(moment.eviction, draw) else { continue };
+            let Some(found) = self.draw(moment.eviction, draw) else {
+                continue;
+            };
             let entry = self.entry(found);
             if moment.eviction.volatile_only() && entry.expiry().is_none() {
                 continue;
@@ -38,8 +42,13 @@ impl Stripe {
 
     /// A record from a database that has candidates; the databases take turns.
     fn draw(&self, eviction: Eviction, turn: u32) -> Option<Ref> {
-        let has_candidates =
-            |db: &usize| if eviction.volatile_only() { self.expiring(*db) > 0 } else { self.keys(*db) > 0 };
+        let has_candidates = |db: &usize| {
+            if eviction.volatile_only() {
+                self.expiring(*db) > 0
+            } else {
+                self.keys(*db) > 0
+            }
+        };
         let count = (0..DATABASES).filter(has_candidates).count();
         if count == 0 {
             return None;

@@ -213,7 +213,10 @@ impl Stripe {
                 self.counters.hits += 1;
                 self.touch(found, moment);
                 let at = self.arena.at(found);
-                Some(Entry { at, stripe: PhantomData })
+                Some(Entry {
+                    at,
+                    stripe: PhantomData,
+                })
             }
             None => {
                 self.counters.misses += 1;
@@ -225,7 +228,10 @@ impl Stripe {
     /// As [`Stripe::get`], but neither counted nor taken for an access.
     pub fn peek(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
         let (_, found) = self.live(db, key, moment)?;
-        Some(Entry { at: self.arena.at(found), stripe: PhantomData })
+        Some(Entry {
+            at: self.arena.at(found),
+            stripe: PhantomData,
+        })
     }
 
     #[inline]
@@ -272,7 +278,10 @@ impl Stripe {
         placed.heap_bytes() + self.arena.growth_for(units)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one record's parts, passed on between two private functions")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one record's parts, passed on between two private functions"
+    )]
     fn overwrite(
         &mut self,
         db: usize,
@@ -289,7 +298,11 @@ impl Stripe {
         let old_units = record::units(old_at);
         let old_expiry = record::expiry(old_at);
         self.drop_heap(found);
-        let block = if old_units == units { found } else { self.arena.alloc_or_grow(units) };
+        let block = if old_units == units {
+            found
+        } else {
+            self.arena.alloc_or_grow(units)
+        };
         let to = self.arena.at(block);
         let header = Header::record(placed.shape, old.db(), key.bytes.len(), placed.len, expiry.is_some())
             .with_policy(old.policy())
@@ -339,7 +352,9 @@ impl Stripe {
 
     /// Deletes a key. Returns whether it was there and had not expired.
     pub fn remove(&mut self, db: usize, key: Key<'_>, moment: Moment) -> bool {
-        let Some((at, found)) = self.live(db, key, moment) else { return false };
+        let Some((at, found)) = self.live(db, key, moment) else {
+            return false;
+        };
         self.counters.changes += 1;
         self.remove_at(db, key.place, at, found);
         true
@@ -370,13 +385,17 @@ impl Stripe {
         let db = record::header(self.arena.at(found)).db() as usize;
         let place = self.hasher.place(key);
         let table = &self.dbs[db].as_ref().expect("a record belongs to a database").tables[place.local()];
-        let (at, _) = table.find(place.hash, |other| other == found).expect("a record hangs in its table");
+        let (at, _) = table
+            .find(place.hash, |other| other == found)
+            .expect("a record hangs in its table");
         self.remove_at(db, place, at, found);
     }
 
     /// Gives a key an expiry, or takes it away. Returns whether the key is there.
     pub fn set_expiry(&mut self, db: usize, key: Key<'_>, expiry: Option<u64>, moment: Moment) -> bool {
-        let Some((at, found)) = self.live(db, key, moment) else { return false };
+        let Some((at, found)) = self.live(db, key, moment) else {
+            return false;
+        };
         self.counters.changes += 1;
         let from = self.arena.at(found);
         let old = record::expiry(from);
@@ -397,7 +416,9 @@ impl Stripe {
         let units = record::units_for(key.bytes.len(), header.value_len(), expiry.is_some());
         let block = self.arena.alloc_or_grow(units);
         let to = self.arena.at(block);
-        let header = header.with_expires(expiry.is_some()).with_prev_free(record::header(to).prev_free());
+        let header = header
+            .with_expires(expiry.is_some())
+            .with_prev_free(record::header(to).prev_free());
         record::copy_reshaped(self.arena.at(found), to, header, expiry);
         let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
         keyspace.tables[key.place.local()].set(at, block);
@@ -428,7 +449,11 @@ impl Stripe {
         }
         change(&mut text);
         let expiry = record::expiry(at);
-        let new = if text.len() > record::INLINE_MAX { New::Heap(text) } else { New::Edited(&text) };
+        let new = if text.len() > record::INLINE_MAX {
+            New::Heap(text)
+        } else {
+            New::Edited(&text)
+        };
         self.put(db, key, new.place(), expiry, moment);
     }
 
@@ -487,7 +512,10 @@ impl Stripe {
             return;
         }
         let mut all = Vec::with_capacity(keys);
-        self.dbs[db].iter().flat_map(|db| &db.tables).for_each(|table| table.each(|found| all.push(found)));
+        self.dbs[db]
+            .iter()
+            .flat_map(|db| &db.tables)
+            .for_each(|table| table.each(|found| all.push(found)));
         all.into_iter().for_each(|found| self.remove_ref(found));
     }
 
@@ -517,7 +545,10 @@ impl Stripe {
         table.scan(from, &hash_of, |found| {
             let at = self.arena.at(found);
             if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
-                each(Entry { at, stripe: PhantomData });
+                each(Entry {
+                    at,
+                    stripe: PhantomData,
+                });
             }
         })
     }
@@ -528,7 +559,10 @@ impl Stripe {
             table.each(|found| {
                 let at = self.arena.at(found);
                 if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
-                    each(Entry { at, stripe: PhantomData });
+                    each(Entry {
+                        at,
+                        stripe: PhantomData,
+                    });
                 }
             });
         }
@@ -555,7 +589,10 @@ impl Stripe {
 
     /// The entry of a reference drawn by [`Stripe::sample`].
     pub(super) fn entry(&self, found: Ref) -> Entry<'_> {
-        Entry { at: self.arena.at(found), stripe: PhantomData }
+        Entry {
+            at: self.arena.at(found),
+            stripe: PhantomData,
+        }
     }
 
     // --- expiry
@@ -567,11 +604,19 @@ impl Stripe {
         }
         self.wheel.start(moment.ms);
         let wide = self.is_wide(db, place);
-        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new, &mut self.lines);
+        self.wheel.add(
+            place.local() as u8,
+            table::name_of(place.hash),
+            wide,
+            new,
+            &mut self.lines,
+        );
     }
 
     fn is_wide(&self, db: usize, place: Place) -> bool {
-        self.dbs[db].as_ref().is_some_and(|db| db.tables[place.local()].is_wide())
+        self.dbs[db]
+            .as_ref()
+            .is_some_and(|db| db.tables[place.local()].is_wide())
     }
 
     /// Deletes keys whose time has come, at most about `keys_max` of them. Returns whether more are due.
@@ -580,7 +625,9 @@ impl Stripe {
         let mut left = keys_max;
         let mut found = Vec::new();
         while left > 0 {
-            let Some(mut work) = self.wheel.work() else { return false };
+            let Some(mut work) = self.wheel.work() else {
+                return false;
+            };
             while left > 0 {
                 let Some(name) = work.next() else { break };
                 if let Some(ahead) = work.peek(4) {
@@ -627,7 +674,13 @@ impl Stripe {
         let at = self.arena.at(found);
         let place = self.hasher.place(record::key(at));
         let wide = self.is_wide(record::header(at).db() as usize, place);
-        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, expiry, &mut self.lines);
+        self.wheel.add(
+            place.local() as u8,
+            table::name_of(place.hash),
+            wide,
+            expiry,
+            &mut self.lines,
+        );
     }
 
     // --- the policy's queues
@@ -654,7 +707,11 @@ impl Stripe {
     }
 
     fn queue_name(&self, db: usize, place: Place) -> Name {
-        Name { slot: place.local() as u8, hash: table::name_of(place.hash), wide: self.is_wide(db, place) }
+        Name {
+            slot: place.local() as u8,
+            hash: table::name_of(place.hash),
+            wide: self.is_wide(db, place),
+        }
     }
 
     fn enqueue_new(&mut self, db: usize, place: Place, block: Ref, moment: Moment) {
@@ -686,7 +743,10 @@ impl Stripe {
         if evict::queue_of(new, policy.f()) == policy.queue() {
             return;
         }
-        self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
+        self.queues.removed(Mark {
+            queue: policy.queue(),
+            chunk: policy.chunk(),
+        });
         let mark = self.queues.push(self.queue_name(db, place), new, policy.f());
         let policy = Policy::larder(policy.f(), policy.p(), mark.queue, mark.chunk);
         record::set_header(at, record::header(at).with_policy(policy));
@@ -696,7 +756,10 @@ impl Stripe {
     /// Tells the queues that a record with these bits is gone.
     fn unqueue(&mut self, policy: Policy) {
         if self.family == Family::Larder {
-            self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
+            self.queues.removed(Mark {
+                queue: policy.queue(),
+                chunk: policy.chunk(),
+            });
             self.sweep();
         }
     }
@@ -704,7 +767,9 @@ impl Stripe {
     fn sweep(&mut self) {
         let Stripe { queues, dbs, arena, .. } = self;
         queues.sweep(|partial, old, new| {
-            let Some(seen) = see(dbs, arena, partial, old) else { return false };
+            let Some(seen) = see(dbs, arena, partial, old) else {
+                return false;
+            };
             let at = arena.at(seen.handle as Ref);
             let header = record::header(at);
             let policy = header.policy();
@@ -748,9 +813,13 @@ impl Stripe {
         arena.evacuate(|arena, from, to| {
             let at = arena.at(to);
             let place = hasher.place(record::key(at));
-            let db = dbs[record::header(at).db() as usize].as_mut().expect("a record belongs to a database");
+            let db = dbs[record::header(at).db() as usize]
+                .as_mut()
+                .expect("a record belongs to a database");
             let table = &mut db.tables[place.local()];
-            let (found, _) = table.find(place.hash, |other| other == from).expect("a record hangs in its table");
+            let (found, _) = table
+                .find(place.hash, |other| other == from)
+                .expect("a record hangs in its table");
             table.set(found, to);
         })
     }
@@ -781,7 +850,11 @@ fn see(dbs: &[Option<Box<Db>>; DATABASES], arena: &Arena, partial: Partial, mark
             let policy = record::header(at).policy();
             if seen.is_none() && policy.queue() == mark.queue && policy.chunk() == mark.chunk {
                 seen = Some(Seen {
-                    bytes: Entry { at, stripe: PhantomData }.footprint(),
+                    bytes: Entry {
+                        at,
+                        stripe: PhantomData,
+                    }
+                    .footprint(),
                     f: policy.f(),
                     p: policy.p(),
                     handle: u64::from(candidate),
@@ -794,7 +867,12 @@ fn see(dbs: &[Option<Box<Db>>; DATABASES], arena: &Arena, partial: Partial, mark
 
 impl Db {
     fn new() -> Db {
-        Db { tables: std::array::from_fn(|_| Table::default()), filled: 0, keys: 0, expiring: 0 }
+        Db {
+            tables: std::array::from_fn(|_| Table::default()),
+            filled: 0,
+            keys: 0,
+            expiring: 0,
+        }
     }
 }
 

@@ -55,7 +55,11 @@ const NONE: Run = Run::MAX;
 
 impl Default for Bucket {
     fn default() -> Bucket {
-        Bucket { head: NONE, codes: 0, sorted: 0 }
+        Bucket {
+            head: NONE,
+            codes: 0,
+            sorted: 0,
+        }
     }
 }
 
@@ -157,7 +161,10 @@ impl Wheel {
 
     /// Forgets all. The lines are cleared by their owner.
     pub fn clear(&mut self) {
-        *self = Wheel { now: self.now, ..Wheel::default() };
+        *self = Wheel {
+            now: self.now,
+            ..Wheel::default()
+        };
     }
 
     /// The level and bucket of a tick, as seen from now. What is past goes into the bucket that is due first.
@@ -219,15 +226,27 @@ const NARROW: u32 = 0xFFFF;
 /// First code, slot and top nine bits of the hash, in the upper half; the fifteen low bits in the lower half.
 fn encode(slot: u8, name: u32, wide: bool) -> u32 {
     let first = u32::from(slot) << 9 | name >> 23;
-    if wide { (first | u32::from(WIDE)) << 16 | name >> 8 & 0x7FFF } else { first << 16 | NARROW }
+    if wide {
+        (first | u32::from(WIDE)) << 16 | name >> 8 & 0x7FFF
+    } else {
+        first << 16 | NARROW
+    }
 }
 
 fn decode(code: u32) -> Name {
     let first = code >> 16;
     let slot = (first >> 9 & 63) as u8;
     match code & 0xFFFF {
-        NARROW => Name { slot, prefix: first & 0x1FF, bits: 9 },
-        low => Name { slot, prefix: (first & 0x1FF) << 15 | low, bits: 24 },
+        NARROW => Name {
+            slot,
+            prefix: first & 0x1FF,
+            bits: 9,
+        },
+        low => Name {
+            slot,
+            prefix: (first & 0x1FF) << 15 | low,
+            bits: 24,
+        },
     }
 }
 
@@ -297,7 +316,13 @@ mod tests {
     use std::collections::HashMap;
 
     /// Works the wheel as a stripe does: what expires inside the bucket is gone or placed again.
-    fn run(wheel: &mut Wheel, lines: &mut Lines, alive: &mut HashMap<(u8, u32), u64>, now_ms: u64, gone: &mut Vec<(u64, u64)>) {
+    fn run(
+        wheel: &mut Wheel,
+        lines: &mut Lines,
+        alive: &mut HashMap<(u8, u32), u64>,
+        now_ms: u64,
+        gone: &mut Vec<(u64, u64)>,
+    ) {
         wheel.advance(now_ms, lines);
         while let Some(mut work) = wheel.work() {
             while let Some(name) = work.next() {
@@ -333,7 +358,10 @@ mod tests {
         }
         assert_eq!(gone.len(), ttls.len(), "left: {alive:?}");
         for (expiry, when) in gone {
-            assert!(when >= expiry && when - expiry <= 2 * TICK_MS + 997, "due {expiry}, gone {when}");
+            assert!(
+                when >= expiry && when - expiry <= 2 * TICK_MS + 997,
+                "due {expiry}, gone {when}"
+            );
         }
         assert_eq!(wheel.codes, 0);
     }
@@ -362,7 +390,9 @@ mod tests {
         }
         wheel.advance(1_000, &mut lines);
         let mut work = wheel.work().unwrap();
-        let mut seen: Vec<_> = std::iter::from_fn(|| work.next()).map(|n| (n.slot, n.prefix, n.bits)).collect();
+        let mut seen: Vec<_> = std::iter::from_fn(|| work.next())
+            .map(|n| (n.slot, n.prefix, n.bits))
+            .collect();
         seen.sort_unstable();
         expected.sort_unstable();
         expected.dedup();
