@@ -43,11 +43,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let mut progress = Progress::new();
     let filled = fill(&options.plan, options.pid, Some(&mut progress))?;
     drop(progress);
-    let text = if options.json {
-        filled.to_json().to_string() + "\n"
-    } else {
-        filled.to_text()
-    };
+    let text = if options.json { filled.to_json().to_string() + "\n" } else { filled.to_text() };
     print!("{text}");
     Ok(())
 }
@@ -59,16 +55,13 @@ pub fn run(options: &Options) -> Result<(), Error> {
 /// As [`Engine::run`], and [`Error::Server`] if the server refused some of the keys.
 pub fn fill(plan: &Plan, pid: Option<u32>, progress: Option<&mut Progress>) -> Result<Filled, Error> {
     // Keys in turn are counted by one thread: two would each begin at the first key.
-    let mut plan = Plan {
-        threads: 1,
-        ..plan.clone()
-    };
+    let mut plan = Plan { threads: 1, ..plan.clone() };
     plan.workload.choice = Choice::InTurn;
     let keys = plan.workload.key_count;
     let resident = || match pid {
-        Some(pid) => proc::resident_bytes(pid)
-            .map(Some)
-            .map_err(Error::io(format!("cannot read the memory of process {pid}"))),
+        Some(pid) => {
+            proc::resident_bytes(pid).map(Some).map_err(Error::io(format!("cannot read the memory of process {pid}")))
+        }
         None => Ok(None),
     };
     let before = resident()?;
@@ -83,22 +76,14 @@ pub fn fill(plan: &Plan, pid: Option<u32>, progress: Option<&mut Progress>) -> R
                 ))
             }
         });
-        engine.run(
-            Bound::Requests(keys),
-            say.as_mut().map(|say| say as &mut dyn FnMut(u64)),
-        )?
+        engine.run(Bound::Requests(keys), say.as_mut().map(|say| say as &mut dyn FnMut(u64)))?
     };
     refuse_errors(&outcome)?;
     // Connections are closed by now: their buffers are given back, and are no part of what a key costs.
     thread::sleep(SETTLE);
     let memory = before.zip(resident()?).map(|(before, after)| Growth { before, after });
     let payload_bytes = plan.workload.key_length + plan.workload.value_length;
-    Ok(Filled {
-        keys,
-        payload_bytes,
-        outcome,
-        memory,
-    })
+    Ok(Filled { keys, payload_bytes, outcome, memory })
 }
 
 /// What servers put off until they are idle (a table's growth, freed buffers) is done by then.
@@ -117,8 +102,7 @@ fn refuse_errors(outcome: &Outcome) -> Result<(), Error> {
 impl Filled {
     /// Growth of resident memory for each key, key and value included.
     pub fn bytes_per_key(&self) -> Option<f64> {
-        self.memory
-            .map(|Growth { before, after }| (after as f64 - before as f64) / self.keys as f64)
+        self.memory.map(|Growth { before, after }| (after as f64 - before as f64) / self.keys as f64)
     }
 
     fn overhead(&self) -> Option<f64> {
@@ -128,10 +112,7 @@ impl Filled {
     fn to_text(&self) -> String {
         let keys = table::grouped(self.keys as f64);
         let rate = table::grouped(self.outcome.rate());
-        let mut text = format!(
-            "stored {keys} keys in {:.2} s ({rate}/s)\n",
-            self.outcome.elapsed.as_secs_f64()
-        );
+        let mut text = format!("stored {keys} keys in {:.2} s ({rate}/s)\n", self.outcome.elapsed.as_secs_f64());
         if let (Some(memory), Some(bytes), Some(overhead)) = (self.memory, self.bytes_per_key(), self.overhead()) {
             let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
             text.push_str(&format!(
@@ -148,14 +129,8 @@ impl Filled {
             ("keys", Json::Number(self.keys as f64)),
             ("seconds", Json::Number(self.outcome.elapsed.as_secs_f64())),
             ("keys_per_second", Json::Number(self.outcome.rate())),
-            (
-                "resident_before",
-                Json::optional(self.memory.map(|memory| memory.before as f64)),
-            ),
-            (
-                "resident_after",
-                Json::optional(self.memory.map(|memory| memory.after as f64)),
-            ),
+            ("resident_before", Json::optional(self.memory.map(|memory| memory.before as f64))),
+            ("resident_after", Json::optional(self.memory.map(|memory| memory.after as f64))),
             ("bytes_per_key", Json::optional(self.bytes_per_key())),
             ("overhead_per_key", Json::optional(self.overhead())),
         ])

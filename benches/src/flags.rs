@@ -42,9 +42,7 @@ fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
         Some(("load", matches)) => Ok(Verb::Load(load_options(matches)?)),
         Some(("fill", matches)) => Ok(Verb::Fill(fill_options(matches)?)),
         Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
-        None => Err(Error::Usage(
-            "say load, fill or compare; --help explains them".to_owned(),
-        )),
+        None => Err(Error::Usage("say load, fill or compare; --help explains them".to_owned())),
     }
 }
 
@@ -68,31 +66,17 @@ fn load_command() -> Command {
             choice("op", ["get", "set", "mix", "incr", "mset", "mget"])
                 .default_value("get")
                 .help("The command to send"),
-            number("per-command")
-                .default_value("10")
-                .help("Keys of one MSET or MGET"),
-            real("set-share")
-                .default_value("0.1")
-                .help("The share of SET in a mix, 0 to 1"),
-            real("zipf")
-                .value_name("THETA")
-                .help("Keys by Zipf's law with this skew instead of evenly"),
+            number("per-command").default_value("10").help("Keys of one MSET or MGET"),
+            real("set-share").default_value("0.1").help("The share of SET in a mix, 0 to 1"),
+            real("zipf").value_name("THETA").help("Keys by Zipf's law with this skew instead of evenly"),
             connections("50"),
             pipeline("1"),
-            number("requests")
-                .short('n')
-                .conflicts_with("seconds")
-                .help("Stop after this many requests"),
+            number("requests").short('n').conflicts_with("seconds").help("Stop after this many requests"),
             real("seconds").help("Stop after this time [default: 5]"),
-            real("warmup")
-                .default_value("0")
-                .value_name("SECONDS")
-                .help("The same load before the measurement"),
+            real("warmup").default_value("0").value_name("SECONDS").help("The same load before the measurement"),
             real("rate")
                 .help("Open loop: requests a second over all connections, latency counted from when each is due"),
-            number("threads")
-                .default_value("1")
-                .help("Generator threads, which share the connections"),
+            number("threads").default_value("1").help("Generator threads, which share the connections"),
             cores("cores").help("The cores of the generator's threads, as 1 or 1,2"),
             seed(),
             json(),
@@ -105,13 +89,7 @@ fn fill_command() -> Command {
         .disable_help_flag(true)
         .args(server_args())
         .args(key_args())
-        .args([
-            connections("8"),
-            pipeline("100"),
-            cores("cores").help("The core of the generator"),
-            seed(),
-            json(),
-        ])
+        .args([connections("8"), pipeline("100"), cores("cores").help("The core of the generator"), seed(), json()])
 }
 
 fn compare_command() -> Command {
@@ -159,20 +137,14 @@ fn compare_command() -> Command {
 
 fn server_args() -> [Arg; 4] {
     [
-        Arg::new("host")
-            .long("host")
-            .short('h')
-            .default_value("127.0.0.1")
-            .help("The server's name or address"),
+        Arg::new("host").long("host").short('h').default_value("127.0.0.1").help("The server's name or address"),
         Arg::new("port")
             .long("port")
             .short('p')
             .default_value("6379")
             .value_parser(value_parser!(u16))
             .help("Its port"),
-        choice("protocol", ["resp", "memcache"])
-            .default_value("resp")
-            .help("What it speaks"),
+        choice("protocol", ["resp", "memcache"]).default_value("resp").help("What it speaks"),
         Arg::new("pid")
             .long("pid")
             .value_parser(value_parser!(u32))
@@ -200,31 +172,19 @@ fn keys() -> Arg {
 }
 
 fn key_length() -> Arg {
-    number("key-length")
-        .default_value("16")
-        .value_name("BYTES")
-        .help("Bytes of a key: a letter and its padded number")
+    number("key-length").default_value("16").value_name("BYTES").help("Bytes of a key: a letter and its padded number")
 }
 
 fn value_length() -> Arg {
-    number("value-length")
-        .default_value("64")
-        .value_name("BYTES")
-        .help("Bytes of a value")
+    number("value-length").default_value("64").value_name("BYTES").help("Bytes of a value")
 }
 
 fn connections(default: &'static str) -> Arg {
-    number("connections")
-        .short('c')
-        .default_value(default)
-        .help("Connections")
+    number("connections").short('c').default_value(default).help("Connections")
 }
 
 fn pipeline(default: &'static str) -> Arg {
-    number("pipeline")
-        .short('P')
-        .default_value(default)
-        .help("Requests under way on each connection")
+    number("pipeline").short('P').default_value(default).help("Requests under way on each connection")
 }
 
 fn seed() -> Arg {
@@ -240,10 +200,7 @@ fn flag(name: &'static str) -> Arg {
 }
 
 fn number(name: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .value_name("N")
-        .value_parser(RangedU64ValueParser::<u64>::new())
+    Arg::new(name).long(name).value_name("N").value_parser(RangedU64ValueParser::<u64>::new())
 }
 
 fn real(name: &'static str) -> Arg {
@@ -255,11 +212,7 @@ fn choice<const N: usize>(name: &'static str, values: [&'static str; N]) -> Arg 
 }
 
 fn cores(name: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .value_name("CORES")
-        .value_delimiter(',')
-        .value_parser(core_or_any)
+    Arg::new(name).long(name).value_name("CORES").value_delimiter(',').value_parser(core_or_any)
 }
 
 fn core(name: &'static str) -> Arg {
@@ -280,30 +233,18 @@ fn not_negative(text: &str) -> Result<f64, String> {
 fn core_or_any(text: &str) -> Result<Option<usize>, String> {
     match text {
         "any" => Ok(None),
-        _ => text
-            .parse()
-            .map(Some)
-            .map_err(|_| "it has to be the number of a core, from 0 on, or `any`".to_owned()),
+        _ => text.parse().map(Some).map_err(|_| "it has to be the number of a core, from 0 on, or `any`".to_owned()),
     }
 }
 
 fn load_options(matches: &ArgMatches) -> Result<load::Options, Error> {
-    let workload = Workload {
-        choice: key_choice(matches),
-        ..workload(matches, operation(matches))
-    };
-    let pace = matches
-        .get_one("rate")
-        .map_or(Pace::Closed, |&rate| Pace::Open { rate });
+    let workload = Workload { choice: key_choice(matches), ..workload(matches, operation(matches)) };
+    let pace = matches.get_one("rate").map_or(Pace::Closed, |&rate| Pace::Open { rate });
     let bound = match matches.get_one("requests") {
         Some(&count) => Bound::Requests(count),
         None => Bound::Time(seconds(matches, "seconds", 5.0)),
     };
-    let plan = Plan {
-        pace,
-        threads: size(matches, "threads"),
-        ..plan(matches, workload)?
-    };
+    let plan = Plan { pace, threads: size(matches, "threads"), ..plan(matches, workload)? };
     Ok(load::Options {
         plan,
         bound,
@@ -315,11 +256,7 @@ fn load_options(matches: &ArgMatches) -> Result<load::Options, Error> {
 
 fn fill_options(matches: &ArgMatches) -> Result<fill::Options, Error> {
     let plan = plan(matches, workload(matches, Operation::Set))?;
-    Ok(fill::Options {
-        plan,
-        pid: matches.get_one("pid").copied(),
-        json: matches.get_flag("json"),
-    })
+    Ok(fill::Options { plan, pid: matches.get_one("pid").copied(), json: matches.get_flag("json") })
 }
 
 fn compare_options(matches: &ArgMatches) -> Result<compare::Options, Error> {
@@ -331,9 +268,7 @@ fn compare_options(matches: &ArgMatches) -> Result<compare::Options, Error> {
         ..Workload::standard(Operation::Get)
     };
     base.check()?;
-    let rounds = matches
-        .get_one("rounds")
-        .map_or(if quick { 2 } else { 5 }, |&rounds: &u64| rounds as usize);
+    let rounds = matches.get_one("rounds").map_or(if quick { 2 } else { 5 }, |&rounds: &u64| rounds as usize);
     if rounds == 0 {
         return Err(Error::Usage("--rounds is 0; give at least 1".to_owned()));
     }
@@ -366,25 +301,17 @@ fn operation(matches: &ArgMatches) -> Operation {
         "incr" => Operation::Incr,
         "mset" => Operation::Mset { keys },
         "mget" => Operation::Mget { keys },
-        "mix" => Operation::Mix {
-            set_share: matches.get_one("set-share").copied().unwrap_or_default(),
-        },
+        "mix" => Operation::Mix { set_share: matches.get_one("set-share").copied().unwrap_or_default() },
         _ => Operation::Get,
     }
 }
 
 fn key_choice(matches: &ArgMatches) -> Choice {
-    matches
-        .get_one("zipf")
-        .map_or(Choice::Uniform, |&theta| Choice::Zipf { theta })
+    matches.get_one("zipf").map_or(Choice::Uniform, |&theta| Choice::Zipf { theta })
 }
 
 fn workload(matches: &ArgMatches, operation: Operation) -> Workload {
-    let protocol = if text(matches, "protocol") == "memcache" {
-        Protocol::Memcache
-    } else {
-        Protocol::Resp
-    };
+    let protocol = if text(matches, "protocol") == "memcache" { Protocol::Memcache } else { Protocol::Resp };
     Workload {
         protocol,
         key_count: count(matches, "keys"),
@@ -409,16 +336,9 @@ fn plan(matches: &ArgMatches, workload: Workload) -> Result<Plan, Error> {
 }
 
 fn address(matches: &ArgMatches) -> Result<SocketAddr, Error> {
-    let (host, port) = (
-        text(matches, "host"),
-        matches.get_one("port").copied().unwrap_or_default(),
-    );
-    let mut addresses = (host, port)
-        .to_socket_addrs()
-        .map_err(Error::io(format!("cannot find the host {host}")))?;
-    addresses
-        .next()
-        .ok_or_else(|| Error::Usage(format!("the host {host} has no address")))
+    let (host, port) = (text(matches, "host"), matches.get_one("port").copied().unwrap_or_default());
+    let mut addresses = (host, port).to_socket_addrs().map_err(Error::io(format!("cannot find the host {host}")))?;
+    addresses.next().ok_or_else(|| Error::Usage(format!("the host {host} has no address")))
 }
 
 /// The cores of a list; one `any` among them leaves the placement to the system.
@@ -428,10 +348,7 @@ fn core_list(matches: &ArgMatches, name: &str) -> Option<Vec<usize>> {
 }
 
 fn many<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Vec<T> {
-    matches
-        .get_many(name)
-        .map(|values| values.cloned().collect())
-        .unwrap_or_default()
+    matches.get_many(name).map(|values| values.cloned().collect()).unwrap_or_default()
 }
 
 fn text<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
@@ -482,9 +399,7 @@ mod tests {
 
     #[test]
     fn compare_has_the_documented_defaults() {
-        let Verb::Compare(options) = parsed("x compare") else {
-            panic!("the verb is compare")
-        };
+        let Verb::Compare(options) = parsed("x compare") else { panic!("the verb is compare") };
         assert_eq!(options.servers, compare::BUILT_IN);
         assert_eq!((options.rounds, options.time), (5, Duration::from_secs(2)));
         assert_eq!((options.server_core, options.workers), (Some(0), 1));
@@ -499,9 +414,7 @@ mod tests {
 
     #[test]
     fn counters_have_keys_of_their_own() {
-        let Verb::Load(options) = parsed("x load --op incr") else {
-            panic!("the verb is load")
-        };
+        let Verb::Load(options) = parsed("x load --op incr") else { panic!("the verb is load") };
         assert_eq!(options.plan.workload.prefix, b'c');
     }
 }

@@ -22,12 +22,7 @@ pub struct Histogram {
 impl Histogram {
     /// An empty histogram of 34 KiB.
     pub fn new() -> Self {
-        Self {
-            counts: vec![0; BUCKETS].into_boxed_slice(),
-            total: 0,
-            sum: 0,
-            max: 0,
-        }
+        Self { counts: vec![0; BUCKETS].into_boxed_slice(), total: 0, sum: 0, max: 0 }
     }
 
     /// Counts `times` values of `nanos`: the replies of one read share their arrival time.
@@ -66,11 +61,7 @@ impl Histogram {
 
     /// The exact mean in nanoseconds; 0 if empty.
     pub fn mean(&self) -> f64 {
-        if self.total == 0 {
-            0.0
-        } else {
-            self.sum as f64 / self.total as f64
-        }
+        if self.total == 0 { 0.0 } else { self.sum as f64 / self.total as f64 }
     }
 
     /// The exact largest value.
@@ -123,10 +114,7 @@ mod tests {
         let mut value = 1u64;
         while value < 1 << VALUE_BITS_MAX {
             let told = highest_in(index_of(value));
-            assert!(
-                told >= value && (told - value) as f64 <= value as f64 / 100.0,
-                "{value} was told as {told}"
-            );
+            assert!(told >= value && (told - value) as f64 <= value as f64 / 100.0, "{value} was told as {told}");
             value += value / 7 + 1;
         }
     }

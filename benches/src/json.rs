@@ -56,13 +56,7 @@ fn write_items<T>(
 ) -> fmt::Result {
     write!(f, "{open}")?;
     for (index, item) in items.iter().enumerate() {
-        write!(
-            f,
-            "{}\n{:indent$}",
-            if index > 0 { "," } else { "" },
-            "",
-            indent = 2 * (depth + 1)
-        )?;
+        write!(f, "{}\n{:indent$}", if index > 0 { "," } else { "" }, "", indent = 2 * (depth + 1))?;
         write(f, item)?;
     }
     if !items.is_empty() {
@@ -90,10 +84,7 @@ mod tests {
     #[test]
     fn values_nest_and_texts_are_escaped() {
         let json = Json::Object(vec![
-            (
-                "a",
-                Json::List(vec![Json::Number(1.5), Json::Number(f64::NAN), Json::optional(None)]),
-            ),
+            ("a", Json::List(vec![Json::Number(1.5), Json::Number(f64::NAN), Json::optional(None)])),
             ("b", Json::text("say \"hi\"\n\\")),
             ("c", Json::List(vec![])),
         ]);

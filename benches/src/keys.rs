@@ -41,10 +41,7 @@ impl Keys {
         let mut random = Random::new(seed);
         let source = match choice {
             Choice::Uniform => Source::Uniform(random),
-            Choice::Zipf { theta } => Source::Drawn {
-                sample: draw(count, theta, &mut random),
-                at: 0,
-            },
+            Choice::Zipf { theta } => Source::Drawn { sample: draw(count, theta, &mut random), at: 0 },
             Choice::InTurn => Source::InTurn { next: 0 },
         };
         Self { count, source }
@@ -89,13 +86,7 @@ struct Zipf {
 impl Zipf {
     fn new(count: u64, theta: f64) -> Self {
         let count = count as f64;
-        let mut zipf = Self {
-            count,
-            theta,
-            area_of_first: 0.0,
-            area_of_all: 0.0,
-            always_accept: 0.0,
-        };
+        let mut zipf = Self { count, theta, area_of_first: 0.0, area_of_all: 0.0, always_accept: 0.0 };
         zipf.area_of_first = zipf.area(1.5) - 1.0;
         zipf.area_of_all = zipf.area(count + 0.5);
         zipf.always_accept = 2.0 - zipf.area_inverse(zipf.area(2.5) - zipf.density(2.0));
@@ -164,17 +155,11 @@ mod tests {
                 let expected = (rank as f64).powf(-theta) / whole;
                 let error = (seen[rank - 1] / expected - 1.0).abs();
                 // Five standard deviations of a binomial count.
-                assert!(
-                    error < 5.0 / (expected * 1e6).sqrt(),
-                    "theta {theta}, rank {rank}: {error}"
-                );
+                assert!(error < 5.0 / (expected * 1e6).sqrt(), "theta {theta}, rank {rank}: {error}");
             }
             let tail: f64 = seen[500..].iter().sum();
             let expected: f64 = (501..=1000).map(|rank| f64::from(rank).powf(-theta)).sum::<f64>() / whole;
-            assert!(
-                (tail / expected - 1.0).abs() < 0.02,
-                "theta {theta}, second half: {tail} for {expected}"
-            );
+            assert!((tail / expected - 1.0).abs() < 0.02, "theta {theta}, second half: {tail} for {expected}");
         }
     }
 

@@ -33,11 +33,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     }
     let measured = measure(&mut engine, options.bound, options.pid, Some(&mut progress))?;
     drop(progress);
-    let text = if options.json {
-        measured.to_json().to_string() + "\n"
-    } else {
-        measured.to_text(&options.plan)
-    };
+    let text = if options.json { measured.to_json().to_string() + "\n" } else { measured.to_text(&options.plan) };
     print!("{text}");
     Ok(())
 }
@@ -57,9 +53,9 @@ pub fn measure(
     progress: Option<&mut Progress>,
 ) -> Result<Measured, Error> {
     let cpu = || match pid {
-        Some(pid) => proc::cpu_time(pid)
-            .map(Some)
-            .map_err(Error::io(format!("cannot read the CPU time of process {pid}"))),
+        Some(pid) => {
+            proc::cpu_time(pid).map(Some).map_err(Error::io(format!("cannot read the CPU time of process {pid}")))
+        }
         None => Ok(None),
     };
     let before = cpu()?;
@@ -73,16 +69,10 @@ pub fn measure(
 
 fn said(bound: Bound, replies: u64) -> String {
     match bound {
-        Bound::Requests(all) => format!(
-            "{} of {} requests",
-            table::grouped(replies as f64),
-            table::grouped(all as f64)
-        ),
-        Bound::Time(time) => format!(
-            "{} requests, {} s in all",
-            table::grouped(replies as f64),
-            time.as_secs_f64()
-        ),
+        Bound::Requests(all) => {
+            format!("{} of {} requests", table::grouped(replies as f64), table::grouped(all as f64))
+        }
+        Bound::Time(time) => format!("{} requests, {} s in all", table::grouped(replies as f64), time.as_secs_f64()),
     }
 }
 
@@ -113,13 +103,7 @@ impl Measured {
     }
 
     fn to_text(&self, plan: &Plan) -> String {
-        let Outcome {
-            tally,
-            latencies,
-            elapsed,
-            unsent,
-            ..
-        } = &self.outcome;
+        let Outcome { tally, latencies, elapsed, unsent, .. } = &self.outcome;
         let mut rows = vec![
             ("requests".to_owned(), table::grouped(tally.replies as f64)),
             ("seconds".to_owned(), format!("{:.3}", elapsed.as_secs_f64())),
@@ -127,10 +111,7 @@ impl Measured {
         ];
         let mut add = |name: &str, value: String| rows.push((name.to_owned(), value));
         for (name, quantile) in QUANTILES {
-            add(
-                &format!("{name} us"),
-                table::figure(Some(self.latency_micros(quantile))),
-            );
+            add(&format!("{name} us"), table::figure(Some(self.latency_micros(quantile))));
         }
         add("max us", table::figure(Some(latencies.max() as f64 / 1e3)));
         add("mean us", table::figure(Some(latencies.mean() / 1e3)));
@@ -142,10 +123,7 @@ impl Measured {
             add("hit ratio", format!("{ratio:.4}"));
         }
         add("errors", table::grouped(tally.errors as f64));
-        let mut text: String = rows
-            .iter()
-            .map(|(name, value)| format!("{name:<20}  {value:>14}\n"))
-            .collect();
+        let mut text: String = rows.iter().map(|(name, value)| format!("{name:<20}  {value:>14}\n")).collect();
         if let Some(error) = &tally.first_error {
             text.push_str(&format!("the first error: {error}\n"));
         }
@@ -160,13 +138,7 @@ impl Measured {
 
     /// All figures, as `--json` prints them.
     pub fn to_json(&self) -> Json {
-        let Outcome {
-            tally,
-            latencies,
-            elapsed,
-            unsent,
-            ..
-        } = &self.outcome;
+        let Outcome { tally, latencies, elapsed, unsent, .. } = &self.outcome;
         let mut members = vec![
             ("requests", Json::Number(tally.replies as f64)),
             ("seconds", Json::Number(elapsed.as_secs_f64())),

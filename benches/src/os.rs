@@ -44,10 +44,7 @@ impl Epoll {
     /// Watches a socket for as long as it is open.
     pub fn add(&self, socket: RawFd, token: usize) -> io::Result<()> {
         let interest = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
-        let mut event = libc::epoll_event {
-            events: interest as u32,
-            u64: token as u64,
-        };
+        let mut event = libc::epoll_event { events: interest as u32, u64: token as u64 };
         // SAFETY: `event` lives across the call, which only reads it.
         check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, socket, &mut event) })?;
         Ok(())
@@ -57,12 +54,7 @@ impl Epoll {
     pub fn wait(&mut self, millis: i32) -> io::Result<usize> {
         // SAFETY: the kernel writes at most `EVENTS` events, and the buffer has that many.
         let count = unsafe {
-            libc::epoll_wait(
-                self.epoll.as_raw_fd(),
-                self.events.as_mut_ptr(),
-                self.events.len() as i32,
-                millis,
-            )
+            libc::epoll_wait(self.epoll.as_raw_fd(), self.events.as_mut_ptr(), self.events.len() as i32, millis)
         };
         match check(count) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
@@ -108,10 +100,7 @@ fn cores_mask(cores: &[usize]) -> io::Result<libc::cpu_set_t> {
     let mut mask: libc::cpu_set_t = unsafe { mem::zeroed() };
     for &core in cores {
         if core >= libc::CPU_SETSIZE as usize {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("there is no core {core}"),
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no core {core}")));
         }
         // SAFETY: the index is below the size of the set.
         unsafe { libc::CPU_SET(core, &mut mask) };
@@ -127,10 +116,7 @@ fn set_affinity(mask: &libc::cpu_set_t) -> io::Result<()> {
 
 /// Lets this process open as many sockets as the system allows it to; many have a soft limit of 1024.
 pub fn raise_open_files() -> io::Result<()> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel fills the struct it is given.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
     limit.rlim_cur = limit.rlim_max;
@@ -170,11 +156,7 @@ pub fn interrupted() -> bool {
 }
 
 fn check(result: i32) -> io::Result<i32> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 #[cfg(test)]
@@ -192,9 +174,6 @@ mod tests {
         command.args(["-c", "grep Cpus_allowed_list /proc/self/status"]);
         tie_child(&mut command, Some(&[0])).unwrap();
         let output = command.output().unwrap();
-        assert_eq!(
-            String::from_utf8(output.stdout).unwrap().split_whitespace().last(),
-            Some("0")
-        );
+        assert_eq!(String::from_utf8(output.stdout).unwrap().split_whitespace().last(), Some("0"));
     }
 }

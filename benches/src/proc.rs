@@ -36,11 +36,7 @@ pub fn own_cpu_time() -> io::Result<Duration> {
 /// The first field of a schedstat: nanoseconds on a CPU. (The others are the wait for one, and the times it ran.)
 fn on_cpu(schedstat: &str) -> io::Result<u64> {
     let first = schedstat.split_whitespace().next().and_then(|word| word.parse().ok());
-    first.ok_or_else(|| {
-        invalid(format!(
-            "a schedstat reads {schedstat:?}, which does not start with a number"
-        ))
-    })
+    first.ok_or_else(|| invalid(format!("a schedstat reads {schedstat:?}, which does not start with a number")))
 }
 
 /// Resident bytes of a process: smaps_rollup, which counts pages, or statm, which may lag behind by some of them.
@@ -54,18 +50,13 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     }
     let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
     let pages: Option<u64> = text.split_whitespace().nth(1).and_then(|word| word.parse().ok());
-    pages
-        .map(|pages| pages * os::page_bytes())
-        .ok_or_else(|| invalid(format!("statm reads {text:?}")))
+    pages.map(|pages| pages * os::page_bytes()).ok_or_else(|| invalid(format!("statm reads {text:?}")))
 }
 
 fn rollup_bytes(text: &str) -> io::Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
-    let kib: Option<u64> = line
-        .and_then(|rest| rest.trim().strip_suffix("kB"))
-        .and_then(|n| n.trim().parse().ok());
-    kib.map(|kib| kib * 1024)
-        .ok_or_else(|| invalid("smaps_rollup has no line `Rss: N kB`".to_owned()))
+    let kib: Option<u64> = line.and_then(|rest| rest.trim().strip_suffix("kB")).and_then(|n| n.trim().parse().ok());
+    kib.map(|kib| kib * 1024).ok_or_else(|| invalid("smaps_rollup has no line `Rss: N kB`".to_owned()))
 }
 
 fn invalid(text: String) -> io::Error {

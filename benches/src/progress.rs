@@ -9,9 +9,7 @@ pub struct Progress {
 
 impl Progress {
     pub fn new() -> Self {
-        Self {
-            shown: std::io::stderr().is_terminal(),
-        }
+        Self { shown: std::io::stderr().is_terminal() }
     }
 
     /// Whether anything is shown, so that a caller can spare the work.

@@ -47,10 +47,6 @@ mod tests {
     #[test]
     fn unit_stays_below_one() {
         let mut random = Random::new(1);
-        assert!(
-            (0..100_000)
-                .map(|_| random.unit())
-                .all(|value| (0.0..1.0).contains(&value))
-        );
+        assert!((0..100_000).map(|_| random.unit()).all(|value| (0.0..1.0).contains(&value)));
     }
 }

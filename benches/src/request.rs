@@ -38,21 +38,11 @@ impl Requests {
         let (main, other) = match workload.operation {
             Operation::Mix { set_share } => {
                 let threshold = (set_share * u64::MAX as f64) as u64;
-                (
-                    template(workload, Operation::Get),
-                    Some((template(workload, Operation::Set), threshold)),
-                )
+                (template(workload, Operation::Get), Some((template(workload, Operation::Set), threshold)))
             }
             operation => (template(workload, operation), None),
         };
-        Self {
-            main,
-            other,
-            keys,
-            random,
-            values,
-            value_length: workload.value_length,
-        }
+        Self { main, other, keys, random, values, value_length: workload.value_length }
     }
 
     /// Appends the next request.
@@ -91,11 +81,7 @@ fn write_digits(key: &mut [u8], mut number: u64) {
 }
 
 fn template(workload: &Workload, operation: Operation) -> Template {
-    let mut template = Template {
-        bytes: Vec::new(),
-        key_ends: Vec::new(),
-        value_starts: Vec::new(),
-    };
+    let mut template = Template { bytes: Vec::new(), key_ends: Vec::new(), value_starts: Vec::new() };
     match workload.protocol {
         Protocol::Resp => resp(&mut template, workload, operation),
         Protocol::Memcache => memcache(&mut template, workload, operation),
@@ -109,9 +95,9 @@ fn resp(template: &mut Template, workload: &Workload, operation: Operation) {
         Operation::Get => template.head(2, "GET").bulk_key(workload),
         Operation::Incr => template.head(2, "INCR").bulk_key(workload),
         Operation::Mget { keys } => (0..keys).fold(template.head(1 + keys, "MGET"), |t, _| t.bulk_key(workload)),
-        Operation::Mset { keys } => (0..keys).fold(template.head(1 + 2 * keys, "MSET"), |t, _| {
-            t.bulk_key(workload).bulk_value(workload)
-        }),
+        Operation::Mset { keys } => {
+            (0..keys).fold(template.head(1 + 2 * keys, "MSET"), |t, _| t.bulk_key(workload).bulk_value(workload))
+        }
         Operation::Set | Operation::Mix { .. } => {
             let words = if ttl.is_some() { 5 } else { 3 };
             let set = template.head(words, "SET").bulk_key(workload).bulk_value(workload);
@@ -164,15 +150,11 @@ impl Template {
     }
 
     fn bulk_key(&mut self, workload: &Workload) -> &mut Self {
-        self.text(&format!("${}\r\n", workload.key_length))
-            .key(workload)
-            .text("\r\n")
+        self.text(&format!("${}\r\n", workload.key_length)).key(workload).text("\r\n")
     }
 
     fn bulk_value(&mut self, workload: &Workload) -> &mut Self {
-        self.text(&format!("${}\r\n", workload.value_length))
-            .value(workload)
-            .text("\r\n")
+        self.text(&format!("${}\r\n", workload.value_length)).value(workload).text("\r\n")
     }
 }
 
@@ -182,12 +164,8 @@ mod tests {
     use crate::keys::Choice;
 
     fn first(operation: Operation, change: impl FnOnce(&mut Workload)) -> String {
-        let mut workload = Workload {
-            key_length: 5,
-            value_length: 3,
-            key_count: 1000,
-            ..Workload::standard(operation)
-        };
+        let mut workload =
+            Workload { key_length: 5, value_length: 3, key_count: 1000, ..Workload::standard(operation) };
         workload.choice = Choice::InTurn;
         change(&mut workload);
         let mut requests = Requests::new(&workload, 1);
@@ -199,11 +177,8 @@ mod tests {
         }
         let mut text = String::from_utf8(out).unwrap();
         // Values are random: they become VVV.
-        let places: Vec<usize> = template(&workload, operation)
-            .value_starts
-            .into_iter()
-            .filter(|_| workload.value_length == 3)
-            .collect();
+        let places: Vec<usize> =
+            template(&workload, operation).value_starts.into_iter().filter(|_| workload.value_length == 3).collect();
         for at in places {
             text.replace_range(at..at + 3, "VVV");
         }
@@ -214,18 +189,12 @@ mod tests {
     fn resp_requests_are_well_formed() {
         assert_eq!(first(Operation::Get, |_| ()), "*2\r\n$3\r\nGET\r\n$5\r\nk0011\r\n");
         assert_eq!(first(Operation::Incr, |_| ()), "*2\r\n$4\r\nINCR\r\n$5\r\nc0011\r\n");
-        assert_eq!(
-            first(Operation::Set, |_| ()),
-            "*3\r\n$3\r\nSET\r\n$5\r\nk0011\r\n$3\r\nVVV\r\n"
-        );
+        assert_eq!(first(Operation::Set, |_| ()), "*3\r\n$3\r\nSET\r\n$5\r\nk0011\r\n$3\r\nVVV\r\n");
         assert_eq!(
             first(Operation::Set, |w| w.ttl = Some(60)),
             "*5\r\n$3\r\nSET\r\n$5\r\nk0011\r\n$3\r\nVVV\r\n$2\r\nEX\r\n$2\r\n60\r\n"
         );
-        assert_eq!(
-            first(Operation::Mget { keys: 2 }, |_| ()),
-            "*3\r\n$4\r\nMGET\r\n$5\r\nk0022\r\n$5\r\nk0023\r\n"
-        );
+        assert_eq!(first(Operation::Mget { keys: 2 }, |_| ()), "*3\r\n$4\r\nMGET\r\n$5\r\nk0022\r\n$5\r\nk0023\r\n");
         assert_eq!(
             first(Operation::Mset { keys: 2 }, |_| ()),
             "*5\r\n$4\r\nMSET\r\n$5\r\nk0022\r\n$3\r\nVVV\r\n$5\r\nk0023\r\n$3\r\nVVV\r\n"

@@ -3,10 +3,7 @@
 /// Columns as wide as their widest cell: the first to the left, the others to the right.
 pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     let width_of = |column: usize| {
-        let cells = rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count());
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([header[column].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width_of).collect();
@@ -65,23 +62,14 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [
-            vec!["a".to_owned(), "1".to_owned()],
-            vec!["long".to_owned(), "22222".to_owned()],
-        ];
+        let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["long".to_owned(), "22222".to_owned()]];
         assert_eq!(render(&["name", "n"], &rows), "name      n\na         1\nlong  22222\n");
     }
 
     #[test]
     fn figures_keep_three_digits() {
-        assert_eq!(
-            [0.1234, 1.234, 12.34, 123.4].map(|n| figure(Some(n))),
-            ["0.123", "1.23", "12.3", "123"]
-        );
-        assert_eq!(
-            [0.0, 999.0, 1000.0, 1234567.0].map(grouped),
-            ["0", "999", "1_000", "1_234_567"]
-        );
+        assert_eq!([0.1234, 1.234, 12.34, 123.4].map(|n| figure(Some(n))), ["0.123", "1.23", "12.3", "123"]);
+        assert_eq!([0.0, 999.0, 1000.0, 1234567.0].map(grouped), ["0", "999", "1_000", "1_234_567"]);
         assert_eq!([ratio(Some(0.333)), ratio(None)], ["0.33x", "-"]);
     }
 }

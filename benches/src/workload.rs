@@ -61,11 +61,7 @@ impl Workload {
         Self {
             protocol: Protocol::Resp,
             operation,
-            prefix: if operation == Operation::Incr {
-                COUNTER_PREFIX
-            } else {
-                VALUE_PREFIX
-            },
+            prefix: if operation == Operation::Incr { COUNTER_PREFIX } else { VALUE_PREFIX },
             key_length: 16,
             key_count: 1_000_000,
             choice: Choice::Uniform,
@@ -76,11 +72,7 @@ impl Workload {
 
     /// How many keys one read command names.
     pub fn keys_per_read(&self) -> usize {
-        if let Operation::Mget { keys } = self.operation {
-            keys
-        } else {
-            1
-        }
+        if let Operation::Mget { keys } = self.operation { keys } else { 1 }
     }
 
     /// Whether the parts fit together.
@@ -99,9 +91,7 @@ impl Workload {
         }
         let needed = 1 + (self.key_count - 1).max(1).ilog10() as usize + 1;
         if self.key_length < needed {
-            let Self {
-                key_length, key_count, ..
-            } = self;
+            let Self { key_length, key_count, .. } = self;
             return refuse(format!(
                 "{key_count} different keys need {needed} bytes each (one letter and the number); --key-length is {key_length}"
             ));
@@ -119,10 +109,9 @@ impl Workload {
             Choice::Zipf { theta } if !theta.is_finite() || theta <= 0.0 => {
                 refuse(format!("--zipf is {theta}; it has to be above 0, 0.99 is usual"))
             }
-            Choice::Zipf { .. } if self.key_count > ZIPF_KEYS_MAX => refuse(format!(
-                "Zipf keys are drawn from at most {ZIPF_KEYS_MAX} keys; --keys is {}",
-                self.key_count
-            )),
+            Choice::Zipf { .. } if self.key_count > ZIPF_KEYS_MAX => {
+                refuse(format!("Zipf keys are drawn from at most {ZIPF_KEYS_MAX} keys; --keys is {}", self.key_count))
+            }
             _ => Ok(()),
         }
     }
@@ -133,9 +122,7 @@ impl Workload {
                 refuse("memcached has no command that sets many keys; use set with --pipeline".into())
             }
             Operation::Mset { keys } | Operation::Mget { keys } if !(1..=KEYS_PER_COMMAND_MAX).contains(&keys) => {
-                refuse(format!(
-                    "--per-command is {keys}; allowed are 1 to {KEYS_PER_COMMAND_MAX}"
-                ))
+                refuse(format!("--per-command is {keys}; allowed are 1 to {KEYS_PER_COMMAND_MAX}"))
             }
             Operation::Mix { set_share } if !(0.0..=1.0).contains(&set_share) => {
                 refuse(format!("--set-share is {set_share}; allowed are 0 to 1"))
@@ -156,13 +143,9 @@ mod tests {
     #[test]
     fn keys_too_short_for_their_numbers_are_refused() {
         let mut workload = Workload::standard(Operation::Get);
-        for (count, length, fits) in [
-            (1, 2, true),
-            (10, 2, true),
-            (11, 2, false),
-            (1_000_000, 7, true),
-            (1_000_001, 7, false),
-        ] {
+        for (count, length, fits) in
+            [(1, 2, true), (10, 2, true), (11, 2, false), (1_000_000, 7, true), (1_000_001, 7, false)]
+        {
             (workload.key_count, workload.key_length) = (count, length);
             assert_eq!(workload.check().is_ok(), fits, "{count} keys in {length} bytes");
         }
@@ -170,16 +153,9 @@ mod tests {
 
     #[test]
     fn what_the_protocol_lacks_is_refused() {
-        let mset = Workload {
-            protocol: Protocol::Memcache,
-            ..Workload::standard(Operation::Mset { keys: 10 })
-        };
+        let mset = Workload { protocol: Protocol::Memcache, ..Workload::standard(Operation::Mset { keys: 10 }) };
         assert!(mset.check().is_err());
-        let long = Workload {
-            protocol: Protocol::Memcache,
-            key_length: 251,
-            ..Workload::standard(Operation::Get)
-        };
+        let long = Workload { protocol: Protocol::Memcache, key_length: 251, ..Workload::standard(Operation::Get) };
         assert!(long.check().is_err());
     }
 
@@ -189,13 +165,6 @@ mod tests {
             assert!(Workload::standard(operation).check().is_err());
         }
         let choice = Choice::Zipf { theta: 0.0 };
-        assert!(
-            Workload {
-                choice,
-                ..Workload::standard(Operation::Get)
-            }
-            .check()
-            .is_err()
-        );
+        assert!(Workload { choice, ..Workload::standard(Operation::Get) }.check().is_err());
     }
 }

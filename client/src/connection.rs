@@ -331,10 +331,7 @@ mod tests {
     #[test]
     fn silence_is_a_time_out() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let options = Options {
-            read_timeout: Some(Duration::from_millis(20)),
-            ..Options::default()
-        };
+        let options = Options { read_timeout: Some(Duration::from_millis(20)), ..Options::default() };
         let mut connection = Connection::open_with(listener.local_addr().unwrap(), options).unwrap();
         assert!(matches!(connection.call(&["PING"]), Err(Error::TimedOut)));
     }

@@ -55,11 +55,7 @@ pub fn of(key: &[u8]) -> Slot {
 /// empty, and otherwise the whole key.
 #[inline]
 pub fn hashed_part(key: &[u8]) -> &[u8] {
-    if has_open_brace(key) {
-        tag(key).unwrap_or(key)
-    } else {
-        key
-    }
+    if has_open_brace(key) { tag(key).unwrap_or(key) } else { key }
 }
 
 /// What stands between the braces; `None` if they are not closed or hold nothing.
@@ -92,9 +88,7 @@ pub fn crc16(bytes: &[u8]) -> u16 {
     let crc = blocks.iter().fold(0, step);
     let (blocks, rest) = rest.as_chunks::<8>();
     let crc = blocks.iter().fold(crc, step);
-    rest.iter().fold(crc, |crc, &byte| {
-        (crc << 8) ^ TABLES[0][usize::from((crc >> 8) as u8 ^ byte)]
-    })
+    rest.iter().fold(crc, |crc, &byte| (crc << 8) ^ TABLES[0][usize::from((crc >> 8) as u8 ^ byte)])
 }
 
 /// Takes a block of at least two bytes into `crc`. Each byte is looked up in the table that knows how many bytes follow
@@ -122,11 +116,7 @@ const fn tables() -> [[u16; 256]; 16] {
         let mut crc = (byte as u16) << 8;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 0x8000 == 0 {
-                crc << 1
-            } else {
-                (crc << 1) ^ 0x1021
-            };
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
             bit += 1;
         }
         tables[0][byte] = crc;
@@ -211,11 +201,7 @@ mod tests {
         for &byte in bytes {
             crc ^= u16::from(byte) << 8;
             for _ in 0..8 {
-                crc = if crc & 0x8000 == 0 {
-                    crc << 1
-                } else {
-                    (crc << 1) ^ 0x1021
-                };
+                crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
             }
         }
         crc
@@ -229,11 +215,7 @@ mod tests {
         let Some(close) = key.iter().skip(open + 1).position(|&byte| byte == b'}') else {
             return key;
         };
-        if close == 0 {
-            key
-        } else {
-            &key[open + 1..open + 1 + close]
-        }
+        if close == 0 { key } else { &key[open + 1..open + 1 + close] }
     }
 
     proptest! {

@@ -59,10 +59,7 @@ fn start_log(config: &Config) -> Result<(), String> {
     let started = match &config.logfile {
         Some(path) => {
             let file = open_log(path).map_err(|error| {
-                format!(
-                    "cannot write the log file {}: {error}. Name another with --logfile",
-                    path.display()
-                )
+                format!("cannot write the log file {}: {error}. Name another with --logfile", path.display())
             })?;
             log.with_ansi(false).with_writer(Mutex::new(file)).try_init()
         }
@@ -83,10 +80,7 @@ struct Banner {
 
 impl Banner {
     fn of(config: &Config) -> Banner {
-        Banner {
-            memory_max: config.maxmemory.0,
-            policy: crate::settings::eviction_of(config.maxmemory_policy).name(),
-        }
+        Banner { memory_max: config.maxmemory.0, policy: crate::settings::eviction_of(config.maxmemory_policy).name() }
     }
 
     fn show(&self, node: &Node) {

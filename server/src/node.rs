@@ -34,14 +34,9 @@ impl Node {
     ///
     /// [`CannotListen`] if an address is taken or may not be used; nothing runs then.
     pub fn start(run: Run) -> Result<Node, CannotListen> {
-        let Run {
-            config, raw, machine, ..
-        } = run;
+        let Run { config, raw, machine, .. } = run;
         let listeners = open_all(&config)?;
-        let addresses: Vec<SocketAddr> = listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect();
+        let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let stop = Arc::new(Notify::new());
         let stopper = stop.clone();
         let workers = config.workers as usize;
@@ -68,15 +63,8 @@ impl Node {
             }));
         }
         let (node, stopped) = (shared.clone(), stop.clone());
-        threads.push(spawn("larder-accept", move || {
-            accept_all(&node, listeners, senders, &stopped)
-        }));
-        Ok(Node {
-            shared,
-            addresses,
-            stop,
-            threads,
-        })
+        threads.push(spawn("larder-accept", move || accept_all(&node, listeners, senders, &stopped)));
+        Ok(Node { shared, addresses, stop, threads })
     }
 
     /// The addresses it listens on, with the ports it was given for 0.
@@ -128,10 +116,7 @@ fn open_all(config: &Config) -> Result<Vec<TcpListener>, CannotListen> {
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    std::thread::Builder::new()
-        .name(name.into())
-        .spawn(run)
-        .expect("a thread can be started when the node starts")
+    std::thread::Builder::new().name(name.into()).spawn(run).expect("a thread can be started when the node starts")
 }
 
 /// Accepts connections on all sockets until the node stops, then sees the connections off.
@@ -209,24 +194,10 @@ fn admit(node: &Shared, mut stream: std::net::TcpStream, peer: SocketAddr, worke
     }
     node.stats.connections.fetch_add(1, Relaxed);
     let number = node.clients.quietest_worker(workers.len());
-    let client = Arc::new(Client::new(
-        node.clients.next_id(),
-        peer,
-        local,
-        descriptor(&stream),
-        number,
-        now_ms(),
-    ));
+    let client = Arc::new(Client::new(node.clients.next_id(), peer, local, descriptor(&stream), number, now_ms()));
     node.clients.add(client.clone());
     let id = client.id;
-    if workers[number]
-        .send(Accepted {
-            stream,
-            client,
-            authenticated: !rules.needs_password,
-        })
-        .is_err()
-    {
+    if workers[number].send(Accepted { stream, client, authenticated: !rules.needs_password }).is_err() {
         node.clients.remove(id);
     }
 }

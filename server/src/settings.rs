@@ -42,13 +42,9 @@ pub fn apply(node: &Shared) {
     let live: &Live = &node.live;
     let limits = live.output_limits();
     node.tuning.set(Values {
-        slowlog_micros: live
-            .slowlog_log_slower_than()
-            .map_or(-1, |time| time.as_micros() as i64),
+        slowlog_micros: live.slowlog_log_slower_than().map_or(-1, |time| time.as_micros() as i64),
         slowlog_len_max: live.slowlog_max_len(),
-        latency_threshold_ms: live
-            .latency_monitor_threshold()
-            .map_or(0, |time| time.as_millis() as u64),
+        latency_threshold_ms: live.latency_monitor_threshold().map_or(0, |time| time.as_millis() as u64),
         pubsub_output_max: limits.pubsub.hard,
         output_max: limits.normal.hard,
         input_max: live.client_query_buffer_limit().0,
@@ -63,8 +59,7 @@ pub fn apply(node: &Shared) {
     });
     node.store.set_memory_max(live.maxmemory().0);
     node.store.set_samples(live.maxmemory_samples());
-    node.store
-        .set_lfu(live.lfu_log_factor(), minutes(live.lfu_decay_time()));
+    node.store.set_lfu(live.lfu_log_factor(), minutes(live.lfu_decay_time()));
     let eviction = eviction_of(live.maxmemory_policy());
     if eviction != node.store.eviction() {
         node.store.set_eviction(eviction, now_ms());

@@ -25,10 +25,7 @@ impl Client {
         let options = Options {
             read_timeout: Some(Duration::from_secs(20)),
             // Tests push the server's limits, not the client's.
-            limits: Limits {
-                line_bytes_max: 64 << 20,
-                ..Limits::DEFAULT
-            },
+            limits: Limits { line_bytes_max: 64 << 20, ..Limits::DEFAULT },
             ..Options::default()
         };
         match Connection::open_with(address, options) {
@@ -93,9 +90,7 @@ impl Client {
     #[track_caller]
     pub fn int(&mut self, command: &str) -> i64 {
         let reply = self.call(command);
-        reply
-            .as_int()
-            .unwrap_or_else(|| self.fail(command, "a whole number", &render(&reply)))
+        reply.as_int().unwrap_or_else(|| self.fail(command, "a whole number", &render(&reply)))
     }
 
     /// Sends a command and returns its reply.
@@ -139,9 +134,7 @@ impl Client {
     }
 
     fn next_text(&mut self) -> String {
-        self.connection
-            .receive()
-            .map_or_else(|error| format!("({error})"), |reply| render(&reply))
+        self.connection.receive().map_or_else(|error| format!("({error})"), |reply| render(&reply))
     }
 
     /// Sends bytes as they are.
@@ -157,10 +150,7 @@ impl Client {
     #[track_caller]
     pub fn expect_raw(&mut self, expected: impl AsRef<[u8]>) {
         let expected = expected.as_ref();
-        let seen = self
-            .connection
-            .receive_raw(expected.len())
-            .unwrap_or_else(|error| error.to_string().into_bytes());
+        let seen = self.connection.receive_raw(expected.len()).unwrap_or_else(|error| error.to_string().into_bytes());
         if seen != expected {
             self.fail("(the next bytes)", &shorten(expected), &shorten(&seen));
         }
@@ -188,10 +178,7 @@ impl Client {
 
     /// The address of this end, as `CLIENT LIST` shows it.
     pub fn own_address(&self) -> String {
-        self.connection
-            .local_addr()
-            .expect("an open socket has an address")
-            .to_string()
+        self.connection.local_addr().expect("an open socket has an address").to_string()
     }
 
     #[track_caller]
@@ -202,20 +189,12 @@ impl Client {
 }
 
 fn show(words: &[impl AsRef<[u8]>]) -> String {
-    words
-        .iter()
-        .map(|word| shorten(word.as_ref()))
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.iter().map(|word| shorten(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
 /// Bytes for people, and not more of them than people read.
 fn shorten(bytes: &[u8]) -> String {
     const SHOWN_MAX: usize = 300;
     let shown = bytes[..bytes.len().min(SHOWN_MAX)].escape_ascii();
-    if bytes.len() > SHOWN_MAX {
-        format!("{shown}.. ({} bytes)", bytes.len())
-    } else {
-        shown.to_string()
-    }
+    if bytes.len() > SHOWN_MAX { format!("{shown}.. ({} bytes)", bytes.len()) } else { shown.to_string() }
 }

@@ -99,14 +99,8 @@ impl Node {
 
     /// Asks the server to leave, as a service manager does: SIGTERM.
     pub fn terminate(&self) {
-        let sent = Command::new("kill")
-            .arg("-TERM")
-            .arg(self.process_id().to_string())
-            .status();
-        assert!(
-            sent.is_ok_and(|status| status.success()),
-            "`kill` cannot reach the server"
-        );
+        let sent = Command::new("kill").arg("-TERM").arg(self.process_id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "`kill` cannot reach the server");
     }
 
     /// Waits until the server has left by itself, and returns how.

@@ -56,9 +56,7 @@ impl Process {
             .stderr(log)
             .current_dir(&folder);
         die_with_the_test(&mut command);
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()));
         Self { child, folder, address }
     }
 
@@ -115,17 +113,11 @@ pub(crate) fn log_tail(file: &Path) -> String {
     const LINES: usize = 20;
     let log = read_log(file);
     let lines: Vec<_> = log.lines().collect();
-    format!(
-        "last lines of its log:\n{}",
-        lines[lines.len().saturating_sub(LINES)..].join("\n")
-    )
+    format!("last lines of its log:\n{}", lines[lines.len().saturating_sub(LINES)..].join("\n"))
 }
 
 fn read_log(file: &Path) -> String {
-    fs::read(file).map_or_else(
-        |error| format!("(no log: {error})"),
-        |log| String::from_utf8_lossy(&log).into_owned(),
-    )
+    fs::read(file).map_or_else(|error| format!("(no log: {error})"), |log| String::from_utf8_lossy(&log).into_owned())
 }
 
 fn log_file(folder: &Path) -> PathBuf {
@@ -134,21 +126,14 @@ fn log_file(folder: &Path) -> PathBuf {
 
 /// The program under test. Cargo tells where it is; started by hand, a test finds it beside its own folder.
 fn binary() -> PathBuf {
-    let told = env::var_os(OTHER_SERVER)
-        .filter(|path| !path.is_empty())
-        .or_else(|| env::var_os(OWN_SERVER));
+    let told = env::var_os(OTHER_SERVER).filter(|path| !path.is_empty()).or_else(|| env::var_os(OWN_SERVER));
     told.map_or_else(beside_the_test, PathBuf::from)
 }
 
 fn beside_the_test() -> PathBuf {
     let test = env::current_exe().expect("a program knows its own path");
-    let folder = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("tests are built two folders deep");
-    folder
-        .join("larder-under-test")
-        .with_extension(env::consts::EXE_EXTENSION)
+    let folder = test.parent().and_then(Path::parent).expect("tests are built two folders deep");
+    folder.join("larder-under-test").with_extension(env::consts::EXE_EXTENSION)
 }
 
 fn arguments(port: &str, folder: &Path, flags: &[(&str, &str)]) -> Vec<OsString> {
@@ -162,12 +147,8 @@ fn arguments(port: &str, folder: &Path, flags: &[(&str, &str)]) -> Vec<OsString>
         ("--protected-mode", "no"),
         ("--enable-debug-command", "yes"),
     ];
-    let kept = defaults
-        .iter()
-        .filter(|(name, _)| !flags.iter().any(|(other, _)| other == name));
-    kept.chain(flags)
-        .flat_map(|(name, value)| [name.into(), value.into()])
-        .collect()
+    let kept = defaults.iter().filter(|(name, _)| !flags.iter().any(|(other, _)| other == name));
+    kept.chain(flags).flat_map(|(name, value)| [name.into(), value.into()]).collect()
 }
 
 fn new_folder() -> PathBuf {

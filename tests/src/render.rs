@@ -43,14 +43,8 @@ fn nested(reply: &Reply) -> String {
         Reply::Double(number) => format!("{number:?}"),
         Reply::Bool(value) => value.to_string(),
         Reply::BigNumber(digits) => format!("({}", escape(digits)),
-        Reply::Verbatim {
-            format: TextFormat::Plain,
-            text,
-        } => format!("txt:{}", escape(text)),
-        Reply::Verbatim {
-            format: TextFormat::Markdown,
-            text,
-        } => format!("mkd:{}", escape(text)),
+        Reply::Verbatim { format: TextFormat::Plain, text } => format!("txt:{}", escape(text)),
+        Reply::Verbatim { format: TextFormat::Markdown, text } => format!("mkd:{}", escape(text)),
         Reply::Attributed { attributes, reply } => format!("|{} {}", map(attributes), nested(reply)),
     }
 }
@@ -60,10 +54,7 @@ fn list(elements: &[Reply]) -> String {
 }
 
 fn map(pairs: &[(Reply, Reply)]) -> String {
-    let pairs: Vec<_> = pairs
-        .iter()
-        .map(|(key, value)| format!("{}: {}", nested(key), nested(value)))
-        .collect();
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("{}: {}", nested(key), nested(value))).collect();
     format!("{{{}}}", pairs.join(", "))
 }
 
@@ -98,30 +89,18 @@ mod tests {
     #[test]
     fn strings_are_bare_unless_they_would_be_mistaken() {
         assert_eq!(render(&bulk("hello world")), "hello world");
-        for (string, text) in [
-            ("2", r#""2""#),
-            ("-1.5", r#""-1.5""#),
-            ("nil", r#""nil""#),
-            ("", r#""""#),
-            ("[]", r#""[]""#),
-        ] {
+        for (string, text) in
+            [("2", r#""2""#), ("-1.5", r#""-1.5""#), ("nil", r#""nil""#), ("", r#""""#), ("[]", r#""[]""#)]
+        {
             assert_eq!(render(&bulk(string)), text);
         }
-        assert_eq!(
-            render(&Reply::Bulk(b"\x00\xff\r\n\\'".as_slice().into())),
-            r"\x00\xff\r\n\\'"
-        );
+        assert_eq!(render(&Reply::Bulk(b"\x00\xff\r\n\\'".as_slice().into())), r"\x00\xff\r\n\\'");
     }
 
     #[test]
     fn what_is_inside_is_told_apart() {
-        let inner = vec![
-            bulk("a\"b"),
-            Reply::Int(1),
-            Reply::Null,
-            Reply::Error("ERR x".into()),
-            Reply::Simple("OK".into()),
-        ];
+        let inner =
+            vec![bulk("a\"b"), Reply::Int(1), Reply::Null, Reply::Error("ERR x".into()), Reply::Simple("OK".into())];
         assert_eq!(render(&Reply::Array(inner)), r#"["a\"b", 1, nil, error(ERR x), OK]"#);
         assert_eq!(render(&Reply::Array(vec![])), "[]");
         let map = Reply::Map(vec![(bulk("a"), Reply::Double(3.0)), (bulk("b"), Reply::Bool(true))]);

@@ -79,10 +79,7 @@ fn select_changes_the_database() {
     node.check("SELECT 0", "OK");
     node.check("GET k", "zero");
     node.check_all(&["SELECT 16", "SELECT -1", "SELECT 2147483647"], NO_SUCH_DATABASE);
-    node.check_all(
-        &["SELECT x", "SELECT ''", "SELECT 1.5", "SELECT 99999999999999999999"],
-        NOT_AN_INTEGER,
-    );
+    node.check_all(&["SELECT x", "SELECT ''", "SELECT 1.5", "SELECT 99999999999999999999"], NOT_AN_INTEGER);
     node.check("GET k", "zero");
     node.connect().check("GET k", "zero");
 }
@@ -126,10 +123,7 @@ fn hello_takes_a_password_and_a_name() {
 #[test]
 fn hello_refuses_what_it_cannot_mean() {
     let mut node = Node::start();
-    node.check_all(
-        &["HELLO 1", "HELLO 4", "HELLO -3", "HELLO 0"],
-        "NOPROTO unsupported protocol version",
-    );
+    node.check_all(&["HELLO 1", "HELLO 4", "HELLO -3", "HELLO 0"], "NOPROTO unsupported protocol version");
     node.check_all(
         &["HELLO x", "HELLO ''", "HELLO AUTH a b"],
         "ERR Protocol version is not an integer or out of range",
@@ -139,10 +133,7 @@ fn hello_refuses_what_it_cannot_mean() {
     node.check("HELLO 3 SETNAME", "ERR Syntax error in HELLO option 'SETNAME'");
     node.check("HELLO 3 nonsense", "ERR Syntax error in HELLO option 'nonsense'");
     node.check("HELLO 3 SETNAME 'a b'", BAD_NAME);
-    node.check(
-        "HELLO 3 SETNAME me nonsense",
-        "ERR Syntax error in HELLO option 'nonsense'",
-    );
+    node.check("HELLO 3 SETNAME me nonsense", "ERR Syntax error in HELLO option 'nonsense'");
     node.check("GET absent", "nil");
     node.send("GET absent");
     node.expect_raw("$-1\r\n");
@@ -152,10 +143,7 @@ fn hello_refuses_what_it_cannot_mean() {
 fn nothing_is_done_before_the_password() {
     let node = Node::start_with(&[("--requirepass", "secret")]);
     let mut client = node.connect();
-    client.check_all(
-        &["PING", "GET k", "SELECT 1", "CLIENT ID", "COMMAND", "INFO"],
-        NO_PASSWORD_YET,
-    );
+    client.check_all(&["PING", "GET k", "SELECT 1", "CLIENT ID", "COMMAND", "INFO"], NO_PASSWORD_YET);
     client.check("GET", &arity("get"));
     client.check("nonsense", "ERR unknown command 'nonsense', with args beginning with: ");
     client.check("AUTH wrong", WRONG_PASSWORD);
@@ -245,14 +233,8 @@ fn libraries_introduce_themselves() {
     node.check("CLIENT SETINFO lib-name redis-py", "OK");
     node.check("CLIENT SETINFO LIB-VER 5.0.1", "OK");
     node.check_matches("CLIENT INFO", "* lib-name=redis-py lib-ver=5.0.1*");
-    node.check(
-        "CLIENT SETINFO lib-name 'a b'",
-        "ERR lib-name cannot contain spaces, newlines or special characters.",
-    );
-    node.check(
-        "CLIENT SETINFO lib-ver 'a b'",
-        "ERR lib-ver cannot contain spaces, newlines or special characters.",
-    );
+    node.check("CLIENT SETINFO lib-name 'a b'", "ERR lib-name cannot contain spaces, newlines or special characters.");
+    node.check("CLIENT SETINFO lib-ver 'a b'", "ERR lib-ver cannot contain spaces, newlines or special characters.");
     node.check("CLIENT SETINFO nonsense x", "ERR Unrecognized option 'nonsense'");
     node.check_all(&["CLIENT SETINFO", "CLIENT SETINFO lib-name"], &arity("client|setinfo"));
 }
@@ -298,12 +280,7 @@ fn client_list_shows_everyone() {
     assert_eq!(list(&mut node, &format!("ID {other_id} {id} 999")).len(), 2);
     node.check("CLIENT LIST TYPE nonsense", "ERR Unknown client type 'nonsense'");
     node.check_all(
-        &[
-            "CLIENT LIST nonsense",
-            "CLIENT LIST TYPE",
-            "CLIENT LIST ID",
-            "CLIENT LIST TYPE normal x",
-        ],
+        &["CLIENT LIST nonsense", "CLIENT LIST TYPE", "CLIENT LIST ID", "CLIENT LIST TYPE normal x"],
         SYNTAX,
     );
     node.check_all(&["CLIENT LIST ID x", "CLIENT LIST ID 1 1.5"], "ERR Invalid client ID");
@@ -369,12 +346,7 @@ fn client_kill_refuses_what_it_cannot_mean() {
     node.check("CLIENT KILL TYPE nonsense", "ERR Unknown client type 'nonsense'");
     node.check("CLIENT KILL USER nobody", "ERR No such user 'nobody'");
     node.check_all(
-        &[
-            "CLIENT KILL SKIPME maybe",
-            "CLIENT KILL nonsense x",
-            "CLIENT KILL ID 1 ADDR",
-            "CLIENT KILL ID 1 nonsense x",
-        ],
+        &["CLIENT KILL SKIPME maybe", "CLIENT KILL nonsense x", "CLIENT KILL ID 1 ADDR", "CLIENT KILL ID 1 nonsense x"],
         SYNTAX,
     );
 }
@@ -419,10 +391,7 @@ fn client_pause_holds_everything_back_for_a_time() {
     node.check("CLIENT PAUSE 50", "OK");
     node.check("PING", "PONG");
     let waited = start.elapsed();
-    assert!(
-        waited >= Duration::from_millis(99),
-        "two pauses of 50 ms took {waited:?}"
-    );
+    assert!(waited >= Duration::from_millis(99), "two pauses of 50 ms took {waited:?}");
 }
 
 #[test]
@@ -441,10 +410,7 @@ fn client_unblock_finds_no_one_blocked() {
     node.check("CLIENT UNBLOCK 999999 TIMEOUT", "0");
     node.check("CLIENT UNBLOCK 999999 error", "0");
     node.check("CLIENT UNBLOCK x", NOT_AN_INTEGER);
-    node.check(
-        "CLIENT UNBLOCK 1 nonsense",
-        "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
-    );
+    node.check("CLIENT UNBLOCK 1 nonsense", "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 }
 
 #[test]
@@ -453,14 +419,8 @@ fn client_switches_are_on_or_off() {
     node.check_all(&["CLIENT NO-EVICT on", "CLIENT NO-EVICT OFF"], "OK");
     node.check("CLIENT NO-EVICT maybe", SYNTAX);
     node.check("CLIENT GETREDIR", "-1");
-    node.check(
-        "CLIENT TRACKINGINFO",
-        r#"["flags", ["off"], "redirect", -1, "prefixes", []]"#,
-    );
-    node.resp3().check(
-        "CLIENT TRACKINGINFO",
-        r#"{"flags": ~["off"], "redirect": -1, "prefixes": []}"#,
-    );
+    node.check("CLIENT TRACKINGINFO", r#"["flags", ["off"], "redirect", -1, "prefixes", []]"#);
+    node.resp3().check("CLIENT TRACKINGINFO", r#"{"flags": ~["off"], "redirect": -1, "prefixes": []}"#);
 }
 
 #[test]
@@ -468,29 +428,17 @@ fn unknown_subcommands_are_named() {
     let mut node = Node::start();
     node.check("CLIENT nonsense", &no_subcommand("CLIENT", "nonsense"));
     node.check("client NONSENSE x", &no_subcommand("CLIENT", "NONSENSE"));
-    node.check_matches(
-        "CLIENT HELP",
-        "[CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, *]",
-    );
+    node.check_matches("CLIENT HELP", "[CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, *]");
 }
 
 #[test]
 fn unknown_commands_are_quoted() {
     let mut node = Node::start();
     node.check("nonsense", "ERR unknown command 'nonsense', with args beginning with: ");
-    node.check(
-        "nonsense a",
-        "ERR unknown command 'nonsense', with args beginning with: 'a' ",
-    );
-    node.check(
-        "nonsense a 'b c' ''",
-        "ERR unknown command 'nonsense', with args beginning with: 'a' 'b c' '' ",
-    );
+    node.check("nonsense a", "ERR unknown command 'nonsense', with args beginning with: 'a' ");
+    node.check("nonsense a 'b c' ''", "ERR unknown command 'nonsense', with args beginning with: 'a' 'b c' '' ");
     node.check("''", "ERR unknown command '', with args beginning with: ");
-    node.check(
-        r#""a\r\nb" "c\nd""#,
-        "ERR unknown command 'a  b', with args beginning with: 'c d' ",
-    );
+    node.check(r#""a\r\nb" "c\nd""#, "ERR unknown command 'a  b', with args beginning with: 'c d' ");
     node.check("'GET ' k", "ERR unknown command 'GET ', with args beginning with: 'k' ");
 }
 
@@ -499,20 +447,11 @@ fn long_unknown_commands_are_shortened() {
     let mut node = Node::start();
     let long = "x".repeat(1000);
     let shown = &long[..128];
-    node.check(
-        &long,
-        &format!("ERR unknown command '{shown}', with args beginning with: "),
-    );
-    node.check(
-        &format!("no {long}"),
-        &format!("ERR unknown command 'no', with args beginning with: '{shown}' "),
-    );
+    node.check(&long, &format!("ERR unknown command '{shown}', with args beginning with: "));
+    node.check(&format!("no {long}"), &format!("ERR unknown command 'no', with args beginning with: '{shown}' "));
     let words = "12345678 ".repeat(30);
     let shown = format!("{}'1234567' ", "'12345678' ".repeat(11));
-    node.check(
-        &format!("no {words}"),
-        &format!("ERR unknown command 'no', with args beginning with: {shown}"),
-    );
+    node.check(&format!("no {words}"), &format!("ERR unknown command 'no', with args beginning with: {shown}"));
 }
 
 #[test]
@@ -524,8 +463,7 @@ fn protected_mode_keeps_strangers_out() {
     stranger.expect_matches("DENIED *running in protected mode*");
     stranger.expect_closed();
     node.connect().check("CONFIG SET protected-mode no", "OK");
-    node.connect_to((outside, node.address().port()).into())
-        .check("PING", "PONG");
+    node.connect_to((outside, node.address().port()).into()).check("PING", "PONG");
 }
 
 /// An address of this machine that is not the loopback's, if it has one. No packet is sent: the system is only asked which
@@ -548,9 +486,7 @@ fn many_connections_are_served() {
     node.check("DBSIZE", "200");
     assert_eq!(node.info("connected_clients").as_deref(), Some("201"));
     drop(clients);
-    wait_until("only one client is left", || {
-        node.info("connected_clients").as_deref() == Some("1")
-    });
+    wait_until("only one client is left", || node.info("connected_clients").as_deref() == Some("1"));
 }
 
 #[test]
@@ -561,10 +497,7 @@ fn clients_beyond_the_limit_are_refused() {
     let mut refused = node.connect();
     refused.expect("ERR max number of clients reached");
     refused.expect_closed();
-    let rejected: i64 = node
-        .info("rejected_connections")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_default();
+    let rejected: i64 = node.info("rejected_connections").and_then(|text| text.parse().ok()).unwrap_or_default();
     assert!(rejected >= 1, "{rejected} connections are said to be refused");
 }
 
@@ -583,20 +516,11 @@ fn replies_come_in_the_order_of_the_requests() {
     let requests: Vec<Vec<String>> = (0..5000)
         .flat_map(|number: i32| {
             let key = format!("key:{}", number % 100);
-            [
-                vec!["SET".to_owned(), key.clone(), number.to_string()],
-                vec!["GET".to_owned(), key],
-            ]
+            [vec!["SET".to_owned(), key.clone(), number.to_string()], vec!["GET".to_owned(), key]]
         })
         .collect();
-    let replies = node
-        .connection()
-        .pipeline(&requests)
-        .expect("every request has a reply");
+    let replies = node.connection().pipeline(&requests).expect("every request has a reply");
     for (number, pair) in replies.chunks(2).enumerate() {
-        assert_eq!(
-            pair,
-            [Reply::Simple("OK".into()), Reply::Bulk(number.to_string().into())]
-        );
+        assert_eq!(pair, [Reply::Simple("OK".into()), Reply::Bulk(number.to_string().into())]);
     }
 }

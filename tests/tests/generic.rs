@@ -211,15 +211,7 @@ fn randomkey_names_some_key() {
 #[test]
 fn expire_sets_a_time_to_live_from_now() {
     let mut node = Node::start();
-    node.check_all(
-        &[
-            "EXPIRE absent 10",
-            "PEXPIRE absent 10",
-            "EXPIREAT absent 1",
-            "PEXPIREAT absent 1",
-        ],
-        "0",
-    );
+    node.check_all(&["EXPIRE absent 10", "PEXPIRE absent 10", "EXPIREAT absent 1", "PEXPIREAT absent 1"], "0");
     node.check("SET k v", "OK");
     node.check("EXPIRE k 100", "1");
     node.check("TTL k", "100");
@@ -301,17 +293,10 @@ fn conditions_that_exclude_each_other_are_refused() {
     node.check("SET k v", "OK");
     for command in ["EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT"] {
         node.check_all(
-            &[
-                &format!("{command} k 10 NX XX"),
-                &format!("{command} k 10 NX GT"),
-                &format!("{command} k 10 LT NX"),
-            ],
+            &[&format!("{command} k 10 NX XX"), &format!("{command} k 10 NX GT"), &format!("{command} k 10 LT NX")],
             "ERR NX and XX, GT or LT options at the same time are not compatible",
         );
-        node.check(
-            &format!("{command} k 10 GT LT"),
-            "ERR GT and LT options at the same time are not compatible",
-        );
+        node.check(&format!("{command} k 10 GT LT"), "ERR GT and LT options at the same time are not compatible");
         node.check(&format!("{command} k 10 AB"), "ERR Unsupported option AB");
         node.check(&format!("{command} k 10 XX ab"), "ERR Unsupported option ab");
         node.check(&format!("{command} k ten"), NOT_AN_INTEGER);
@@ -335,14 +320,8 @@ fn times_beyond_64_bits_are_refused() {
         ],
         &bad_expire("expire"),
     );
-    node.check_all(
-        &["PEXPIRE k 9223372036854775807", "PEXPIRE k 9223372036854770000"],
-        &bad_expire("pexpire"),
-    );
-    node.check_all(
-        &["EXPIREAT k 9223372036854775807", "EXPIREAT k 9223372036854776"],
-        &bad_expire("expireat"),
-    );
+    node.check_all(&["PEXPIRE k 9223372036854775807", "PEXPIRE k 9223372036854770000"], &bad_expire("pexpire"));
+    node.check_all(&["EXPIREAT k 9223372036854775807", "EXPIREAT k 9223372036854776"], &bad_expire("expireat"));
     node.check("EXPIRE k 9223372036854775808", NOT_AN_INTEGER);
     node.check("PEXPIREAT k 9223372036854775807", "1");
     node.check("PEXPIRETIME k", "9223372036854775807");
@@ -401,16 +380,9 @@ fn keys_expire_without_being_asked_for() {
 /// The elements and the cursor of a reply to SCAN.
 fn scan(node: &mut Node, cursor: &str, options: &str) -> (String, Vec<String>) {
     let reply = node.call(&format!("SCAN {cursor} {options}"));
-    let Some([Reply::Bulk(next), Reply::Array(keys)]) = reply.as_slice() else {
-        panic!("SCAN answers {reply:?}")
-    };
+    let Some([Reply::Bulk(next), Reply::Array(keys)]) = reply.as_slice() else { panic!("SCAN answers {reply:?}") };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        text(next),
-        keys.iter()
-            .map(|key| text(key.as_bytes().expect("keys are strings")))
-            .collect(),
-    )
+    (text(next), keys.iter().map(|key| text(key.as_bytes().expect("keys are strings"))).collect())
 }
 
 /// All keys that a whole iteration returns.
@@ -439,15 +411,9 @@ fn scan_returns_every_key() {
     let mut node = Node::start();
     node.check("SCAN 0", r#"["0", []]"#);
     let keys = fill(&mut node, "key:", 1000);
-    for options in [
-        "",
-        "COUNT 1",
-        "COUNT 10",
-        "COUNT 5000",
-        "MATCH * COUNT 100",
-        "TYPE string",
-        "match key:* count 7 type STRING",
-    ] {
+    for options in
+        ["", "COUNT 1", "COUNT 10", "COUNT 5000", "MATCH * COUNT 100", "TYPE string", "match key:* count 7 type STRING"]
+    {
         assert_eq!(scan_all(&mut node, options), keys, "SCAN {options}");
     }
 }
@@ -460,10 +426,7 @@ fn scan_filters_by_pattern_and_type() {
     assert_eq!(scan_all(&mut node, "MATCH b:*"), keys);
     assert_eq!(
         scan_all(&mut node, "MATCH b:1?"),
-        keys.iter()
-            .filter(|key| key.len() == 4 && key.starts_with("b:1"))
-            .cloned()
-            .collect()
+        keys.iter().filter(|key| key.len() == 4 && key.starts_with("b:1")).cloned().collect()
     );
     assert_eq!(scan_all(&mut node, "MATCH c:*"), BTreeSet::new());
     assert_eq!(scan_all(&mut node, "TYPE list"), BTreeSet::new());
@@ -531,12 +494,7 @@ fn scan_refuses_what_it_cannot_mean() {
 fn object_tells_inner_details() {
     let mut node = Node::start();
     node.check_all(
-        &[
-            "OBJECT ENCODING absent",
-            "OBJECT REFCOUNT absent",
-            "OBJECT IDLETIME absent",
-            "OBJECT FREQ absent",
-        ],
+        &["OBJECT ENCODING absent", "OBJECT REFCOUNT absent", "OBJECT IDLETIME absent", "OBJECT FREQ absent"],
         "nil",
     );
     node.check("MSET int 12345 short hello", "OK");
@@ -613,25 +571,9 @@ fn restore(node: &mut Node, key: &str, payload: &[u8], options: &[&str]) -> Stri
 fn what_is_dumped_can_be_restored() {
     let mut node = Node::start();
     node.check("DUMP absent", "nil");
-    let values = [
-        "",
-        "a",
-        "12",
-        "-1",
-        "127",
-        "128",
-        "-32769",
-        "2147483647",
-        "2147483648",
-        "9223372036854775807",
-        "hello world",
-    ];
-    let long = [
-        "x".repeat(63),
-        "x".repeat(64),
-        "xy".repeat(10_000),
-        (0..5000).map(|n| format!("{n},")).collect(),
-    ];
+    let values =
+        ["", "a", "12", "-1", "127", "128", "-32769", "2147483647", "2147483648", "9223372036854775807", "hello world"];
+    let long = ["x".repeat(63), "x".repeat(64), "xy".repeat(10_000), (0..5000).map(|n| format!("{n},")).collect()];
     for value in values.iter().copied().chain(long.iter().map(String::as_str)) {
         node.call_words(&["SET", "k", value]);
         let payload = dump(&mut node, "k");
@@ -647,32 +589,20 @@ fn dumps_of_other_servers_can_be_restored() {
     let mut node = Node::start();
     let a100 = "a".repeat(100);
     for (value, payload) in [
-        (
-            "hello",
-            b"\x00\x05hello\x06\x00\xf5\x9f\xb7\xf6\x90a\x1c\x99".as_slice(),
-        ),
+        ("hello", b"\x00\x05hello\x06\x00\xf5\x9f\xb7\xf6\x90a\x1c\x99".as_slice()),
         ("hello", b"\x00\x05hello\x07\x00\x9c@\x0a\x85m\xfe\xf5\x10".as_slice()),
         ("hello", b"\x00\x05hello\x08\x00\xda_3\xc9\xcc-\xaa2".as_slice()),
         ("hello", b"\x00\x05hello\x0a\x00cr\xdfve4 \x0a".as_slice()),
         ("7", b"\x00\xc0\x07\x0a\x00t\xcdH\xa2\x83\xab\xce\x92".as_slice()),
         ("-300", b"\x00\xc1\xd4\xfe\x0a\x00\xc6\xc4\x86#\xfe\xbe\xde.".as_slice()),
-        (
-            "100000",
-            b"\x00\xc2\xa0\x86\x01\x00\x0a\x00\xf1$\x03Po/\xa6t".as_slice(),
-        ),
-        (
-            a100.as_str(),
-            b"\x00\xc3\x09@d\x01aa\xe0W\x00\x01aa\x0a\x00\xe8\xa3\xb5\x07\xb0m\xf2q".as_slice(),
-        ),
+        ("100000", b"\x00\xc2\xa0\x86\x01\x00\x0a\x00\xf1$\x03Po/\xa6t".as_slice()),
+        (a100.as_str(), b"\x00\xc3\x09@d\x01aa\xe0W\x00\x01aa\x0a\x00\xe8\xa3\xb5\x07\xb0m\xf2q".as_slice()),
     ] {
         assert_eq!(restore(&mut node, "k", payload, &["REPLACE"]), "OK");
         assert_eq!(node.call("GET k").as_bytes(), Some(value.as_bytes()));
     }
     let from_the_future = b"\x00\xc3\x09@d\x01aa\xe0W\x00\x01aa<\x00\xadE\x0dw:\x5c/\x22";
-    assert_eq!(
-        restore(&mut node, "new", from_the_future, &[]),
-        "ERR DUMP payload version or checksum are wrong"
-    );
+    assert_eq!(restore(&mut node, "new", from_the_future, &[]), "ERR DUMP payload version or checksum are wrong");
 }
 
 #[test]
@@ -701,42 +631,22 @@ fn restore_refuses_what_is_damaged_or_taken() {
     node.check("SET k v", "OK");
     let payload = dump(&mut node, "k");
     let bad = "ERR DUMP payload version or checksum are wrong";
-    assert_eq!(
-        restore(&mut node, "k", &payload, &[]),
-        "BUSYKEY Target key name already exists."
-    );
+    assert_eq!(restore(&mut node, "k", &payload, &[]), "BUSYKEY Target key name already exists.");
     for position in 0..payload.len() {
         let mut damaged = payload.clone();
         damaged[position] ^= 0x40;
-        assert_eq!(
-            restore(&mut node, "other", &damaged, &[]),
-            bad,
-            "byte {position} changed"
-        );
-        assert_eq!(
-            restore(&mut node, "other", &payload[..position], &[]),
-            bad,
-            "cut to {position} bytes"
-        );
+        assert_eq!(restore(&mut node, "other", &damaged, &[]), bad, "byte {position} changed");
+        assert_eq!(restore(&mut node, "other", &payload[..position], &[]), bad, "cut to {position} bytes");
     }
     assert_eq!(restore(&mut node, "other", b"", &[]), bad);
     assert_eq!(restore(&mut node, "other", &payload, &["nonsense"]), SYNTAX);
-    assert_eq!(
-        restore(&mut node, "other", &payload, &["IDLETIME", "-1"]),
-        "ERR Invalid IDLETIME value, must be >= 0"
-    );
+    assert_eq!(restore(&mut node, "other", &payload, &["IDLETIME", "-1"]), "ERR Invalid IDLETIME value, must be >= 0");
     assert_eq!(
         restore(&mut node, "other", &payload, &["FREQ", "256"]),
         "ERR Invalid FREQ value, must be >= 0 and <= 255"
     );
-    assert_eq!(
-        restore(&mut node, "other", &payload, &["FREQ", "1", "IDLETIME", "1"]),
-        SYNTAX
-    );
-    assert_eq!(
-        restore(&mut node, "other", &payload, &["IDLETIME", "x"]),
-        NOT_AN_INTEGER
-    );
+    assert_eq!(restore(&mut node, "other", &payload, &["FREQ", "1", "IDLETIME", "1"]), SYNTAX);
+    assert_eq!(restore(&mut node, "other", &payload, &["IDLETIME", "x"]), NOT_AN_INTEGER);
     node.check("EXISTS other", "0");
     assert_eq!(restore(&mut node, "other", &payload, &["IDLETIME", "1000"]), "OK");
     node.check_range("OBJECT IDLETIME other", 1000..=1010);

@@ -14,10 +14,7 @@ fn words_longer_than_allowed_are_refused_when_announced() {
     client.expect("ERR Protocol error: invalid bulk length");
     client.expect_closed();
     let value = vec![b'x'; 1 << 20];
-    assert_eq!(
-        node.call_words(&[&b"SET"[..], b"k", &value]),
-        Reply::Simple("OK".into())
-    );
+    assert_eq!(node.call_words(&[&b"SET"[..], b"k", &value]), Reply::Simple("OK".into()));
     node.check("STRLEN k", "1048576");
 }
 
@@ -45,9 +42,7 @@ fn a_client_that_never_reads_is_cut_and_harms_no_other() {
     let mut requests = Vec::new();
     (0..200).for_each(|_| encode_request(&["GET", "k"], &mut requests));
     greedy.send_raw(&requests);
-    wait_until("the greedy client is cut", || {
-        node.text(&format!("CLIENT LIST ID {id}")) == r#""""#
-    });
+    wait_until("the greedy client is cut", || node.text(&format!("CLIENT LIST ID {id}")) == r#""""#);
     node.check("STRLEN k", "1048576");
 }
 
@@ -61,30 +56,22 @@ fn commands_with_very_many_words_are_done() {
     assert_eq!(node.call_words(&words), Reply::Simple("OK".into()));
     node.check("DBSIZE", "100000");
     node.check("GET key:99999", r#""99999""#);
-    let keys: Vec<_> = std::iter::once("DEL".to_owned())
-        .chain((0..100_000).map(|number| format!("key:{number}")))
-        .collect();
+    let keys: Vec<_> =
+        std::iter::once("DEL".to_owned()).chain((0..100_000).map(|number| format!("key:{number}"))).collect();
     assert_eq!(node.call_words(&keys), Reply::Int(100_000));
 }
 
 #[test]
 fn a_huge_count_of_words_takes_no_memory_until_they_come() {
     let mut node = Node::start();
-    let used = |node: &mut Node| {
-        node.info("used_memory")
-            .and_then(|text| text.parse::<i64>().ok())
-            .expect("a number")
-    };
+    let used = |node: &mut Node| node.info("used_memory").and_then(|text| text.parse::<i64>().ok()).expect("a number");
     let before = used(&mut node);
     let mut clients: Vec<_> = (0..20).map(|_| node.connect()).collect();
     for client in &mut clients {
         client.send_raw("*2147483647\r\n$3\r\nDEL\r\n");
     }
-    let listed = |node: &mut Node| {
-        node.call("CLIENT LIST")
-            .as_bytes()
-            .map(|text| text.split(|byte| *byte == b'\n').count())
-    };
+    let listed =
+        |node: &mut Node| node.call("CLIENT LIST").as_bytes().map(|text| text.split(|byte| *byte == b'\n').count());
     wait_until("all clients are there", || listed(&mut node) == Some(22));
     let grown = used(&mut node) - before;
     assert!(grown < 20 << 20, "20 requests that are announced take {grown} bytes");
@@ -93,11 +80,8 @@ fn a_huge_count_of_words_takes_no_memory_until_they_come() {
 #[test]
 fn a_huge_word_takes_no_memory_until_it_comes() {
     let mut node = Node::start();
-    let used = |node: &mut Node| {
-        node.info("used_memory_rss")
-            .and_then(|text| text.parse::<i64>().ok())
-            .expect("a number")
-    };
+    let used =
+        |node: &mut Node| node.info("used_memory_rss").and_then(|text| text.parse::<i64>().ok()).expect("a number");
     let before = used(&mut node);
     let mut clients: Vec<_> = (0..20).map(|_| node.connect()).collect();
     for client in &mut clients {
@@ -145,11 +129,7 @@ fn writes_are_refused_when_memory_is_full() {
 
 /// Writes so much that about three quarters of it must go, and returns what INFO says was used at most.
 fn overfill(node: &mut Node, policy: &str, ttl: &str) -> i64 {
-    let used = |node: &mut Node| {
-        node.info("used_memory")
-            .and_then(|text| text.parse::<i64>().ok())
-            .expect("a number")
-    };
+    let used = |node: &mut Node| node.info("used_memory").and_then(|text| text.parse::<i64>().ok()).expect("a number");
     let limit = used(node) + (4 << 20);
     node.check(&format!("CONFIG SET maxmemory-policy {policy} maxmemory {limit}"), "OK");
     let value = "x".repeat(1000);
@@ -179,10 +159,7 @@ fn memory_stays_within_its_limit() {
         assert!(above <= 256 << 10, "{policy}: {above} bytes above the limit");
         let left = node.int("DBSIZE");
         assert!((1000..6000).contains(&left), "{policy}: {left} keys are left");
-        let evicted: i64 = node
-            .info("evicted_keys")
-            .and_then(|text| text.parse().ok())
-            .expect("a number");
+        let evicted: i64 = node.info("evicted_keys").and_then(|text| text.parse().ok()).expect("a number");
         // Keys may go between the two questions.
         assert!(
             (16_000 - left..=16_000).contains(&evicted),
@@ -223,12 +200,8 @@ fn hundreds_of_idle_connections_are_held() {
     let mut node = Node::start();
     // Each test process may open as many files as the system allows, often 1024, and has a few open already.
     let clients: Vec<_> = (0..900).map(|_| node.connect()).collect();
-    wait_until("all are counted", || {
-        node.info("connected_clients").as_deref() == Some("901")
-    });
+    wait_until("all are counted", || node.info("connected_clients").as_deref() == Some("901"));
     node.check("PING", "PONG");
     drop(clients);
-    wait_until("all are gone", || {
-        node.info("connected_clients").as_deref() == Some("1")
-    });
+    wait_until("all are gone", || node.info("connected_clients").as_deref() == Some("1"));
 }

@@ -32,17 +32,9 @@ fn every_kind_of_reply_has_its_bytes() {
     answered(&node, "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", "$0\r\n\r\n");
     answered(&node, "*2\r\n$3\r\nGET\r\n$6\r\nabsent\r\n", "$-1\r\n");
     answered(&node, "*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n", ":1\r\n");
-    answered(
-        &node,
-        "*3\r\n$4\r\nMGET\r\n$1\r\nk\r\n$1\r\nx\r\n",
-        "*2\r\n$0\r\n\r\n$-1\r\n",
-    );
+    answered(&node, "*3\r\n$4\r\nMGET\r\n$1\r\nk\r\n$1\r\nx\r\n", "*2\r\n$0\r\n\r\n$-1\r\n");
     answered(&node, "*2\r\n$4\r\nKEYS\r\n$1\r\nz\r\n", "*0\r\n");
-    answered(
-        &node,
-        "*1\r\n$3\r\nGET\r\n",
-        "-ERR wrong number of arguments for 'get' command\r\n",
-    );
+    answered(&node, "*1\r\n$3\r\nGET\r\n", "-ERR wrong number of arguments for 'get' command\r\n");
 }
 
 #[test]
@@ -69,15 +61,7 @@ fn counts_of_words_must_be_plain_numbers() {
 #[test]
 fn words_must_be_strings() {
     let node = Node::start();
-    for (byte, shown) in [
-        (b'x', "x"),
-        (b'*', "*"),
-        (b':', ":"),
-        (b'+', "+"),
-        (b'-', "-"),
-        (b' ', " "),
-        (b'#', "#"),
-    ] {
+    for (byte, shown) in [(b'x', "x"), (b'*', "*"), (b':', ":"), (b'+', "+"), (b'-', "-"), (b' ', " "), (b'#', "#")] {
         let mut bytes = b"*1\r\n".to_vec();
         bytes.extend([byte, b'4', b'\r', b'\n']);
         refused(&node, bytes, &format!("expected '$', got '{shown}'"));
@@ -105,11 +89,7 @@ fn lengths_of_words_must_be_plain_numbers() {
         "99999999999999999999",
     ] {
         refused(&node, format!("*1\r\n${length}\r\n"), "invalid bulk length");
-        refused(
-            &node,
-            format!("*2\r\n$3\r\nGET\r\n${length}\r\n"),
-            "invalid bulk length",
-        );
+        refused(&node, format!("*2\r\n$3\r\nGET\r\n${length}\r\n"), "invalid bulk length");
     }
 }
 
@@ -128,11 +108,7 @@ fn strangers_may_say_little() {
     refused(&node, "*11\r\n", "unauthenticated multibulk length");
     refused(&node, "*1000000\r\n", "unauthenticated multibulk length");
     refused(&node, "*1\r\n$16385\r\n", "unauthenticated bulk length");
-    refused(
-        &node,
-        "*2\r\n$4\r\nAUTH\r\n$536870912\r\n",
-        "unauthenticated bulk length",
-    );
+    refused(&node, "*2\r\n$4\r\nAUTH\r\n$536870912\r\n", "unauthenticated bulk length");
     let mut client = node.connect();
     client.send_raw(format!("*2\r\n$4\r\nAUTH\r\n$16384\r\n{}\r\n", "x".repeat(16384)));
     client.expect("WRONGPASS invalid username-password pair or user is disabled.");
@@ -197,15 +173,7 @@ fn inline_commands_may_be_quoted() {
 #[test]
 fn inline_quotes_must_be_closed() {
     let node = Node::start();
-    for line in [
-        "SET k \"v",
-        "SET k 'v",
-        "SET \"k\"v",
-        "SET 'k'v",
-        "'",
-        "\"",
-        "ECHO \"a\\",
-    ] {
+    for line in ["SET k \"v", "SET k 'v", "SET \"k\"v", "SET 'k'v", "'", "\"", "ECHO \"a\\"] {
         refused(&node, format!("{line}\r\n"), "unbalanced quotes in request");
     }
 }
@@ -213,22 +181,14 @@ fn inline_quotes_must_be_closed() {
 #[test]
 fn web_requests_are_cut_without_an_answer() {
     let node = Node::start();
-    for bytes in [
-        "POST / HTTP/1.1\r\n",
-        "post /\r\n",
-        "Host: localhost\r\n",
-        "*2\r\n$5\r\nhost:\r\n$1\r\nx\r\n",
-    ] {
+    for bytes in ["POST / HTTP/1.1\r\n", "post /\r\n", "Host: localhost\r\n", "*2\r\n$5\r\nhost:\r\n$1\r\nx\r\n"] {
         let mut client = node.connect();
         client.send_raw(bytes);
         client.expect_closed();
     }
     let mut client = node.connect();
     client.send_raw("GET / HTTP/1.1\r\nHost: localhost\r\nSET k v\r\n");
-    client
-        .connection()
-        .receive_raw(usize::MAX)
-        .expect("the connection is closed");
+    client.connection().receive_raw(usize::MAX).expect("the connection is closed");
     node.connect().check("EXISTS k", "0");
 }
 
@@ -287,11 +247,7 @@ fn large_values_pass_whole() {
     encode_request(&[b"STRLEN", &b"k"[..]], &mut requests);
     encode_request(&[b"GETRANGE", &b"k"[..], b"39999996", b"-1"], &mut requests);
     client.send_raw(&requests);
-    client.expect_raw(
-        b"+OK\r\n:40000000\r\n$4\r\n\xfc\xfd\xfe\xff\r\n"
-            .map(|byte| byte)
-            .as_slice(),
-    );
+    client.expect_raw(b"+OK\r\n:40000000\r\n$4\r\n\xfc\xfd\xfe\xff\r\n".map(|byte| byte).as_slice());
 }
 
 /// Words that make sense together often enough, and bytes that mean something to a parser.
@@ -309,10 +265,7 @@ fn request() -> impl proptest::strategy::Strategy<Value = Vec<Vec<u8>>> {
     let word = prop_oneof![
         "[a-c]".prop_map(String::into_bytes),
         "[0-9]{1,3}".prop_map(String::into_bytes),
-        proptest::collection::vec(
-            prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'*'), Just(b'$'), any::<u8>()],
-            0..300
-        ),
+        proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'*'), Just(b'$'), any::<u8>()], 0..300),
     ];
     (name, proptest::collection::vec(word, 0..4)).prop_map(|(name, words)| {
         let mut request = vec![name.as_bytes().to_vec()];
@@ -342,17 +295,9 @@ fn the_split_of_requests_does_not_matter() {
     let whole = RefCell::new(node.connect());
     let split = RefCell::new(node.connect());
     split.borrow_mut().check("SELECT 1", "OK");
-    let seed = std::env::var("PROPTEST_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(rand_seed);
+    let seed = std::env::var("PROPTEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand_seed);
     eprintln!("PROPTEST_SEED={seed}");
-    let config = Config {
-        cases: 64,
-        rng_seed: RngSeed::Fixed(seed),
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 64, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
     let requests = proptest::collection::vec(request(), 1..20);
     let pieces = proptest::collection::vec(1usize..60, 1..10);
     let tested = TestRunner::new(config).run(&(requests, pieces), |(requests, pieces)| {

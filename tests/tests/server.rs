@@ -11,10 +11,7 @@ fn every_command_counts_its_words() {
     for (command, lines) in [
         ("command|count", &["COMMAND COUNT x"][..]),
         ("command|getkeys", &["COMMAND GETKEYS", "COMMAND GETKEYS get"]),
-        (
-            "command|getkeysandflags",
-            &["COMMAND GETKEYSANDFLAGS", "COMMAND GETKEYSANDFLAGS get"],
-        ),
+        ("command|getkeysandflags", &["COMMAND GETKEYSANDFLAGS", "COMMAND GETKEYSANDFLAGS get"]),
         ("command|help", &["COMMAND HELP x"]),
         ("config", &["CONFIG"]),
         ("config|get", &["CONFIG GET"]),
@@ -58,10 +55,7 @@ fn unknown_subcommands_are_named() {
     }
     let form = "ERR unknown subcommand or wrong number of arguments for 'nonsense'. Try DEBUG HELP.";
     node.check_all(&["DEBUG nonsense", "DEBUG nonsense x"], form);
-    node.check_matches(
-        "DEBUG HELP",
-        "[DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, *]",
-    );
+    node.check_matches("DEBUG HELP", "[DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, *]");
 }
 
 #[test]
@@ -92,10 +86,7 @@ fn flushdb_empties_one_database_and_flushall_all() {
         node.check("DBSIZE", "0");
         node.check("SELECT 0", "OK");
     }
-    node.check_all(
-        &["FLUSHDB x", "FLUSHALL x", "FLUSHDB ASYNC SYNC", "FLUSHALL SYNC SYNC"],
-        SYNTAX,
-    );
+    node.check_all(&["FLUSHDB x", "FLUSHALL x", "FLUSHDB ASYNC SYNC", "FLUSHALL SYNC SYNC"], SYNTAX);
 }
 
 #[test]
@@ -121,14 +112,8 @@ fn time_tells_seconds_and_microseconds() {
     let mut node = Node::start();
     node.check_matches("TIME", r##"["1#", "#"]"##);
     let reply = node.call("TIME");
-    let seconds = reply
-        .as_slice()
-        .and_then(|parts| parts[0].as_int())
-        .expect("TIME answers digits");
-    let now = std::time::UNIX_EPOCH
-        .elapsed()
-        .expect("the clock is past 1970")
-        .as_secs() as i64;
+    let seconds = reply.as_slice().and_then(|parts| parts[0].as_int()).expect("TIME answers digits");
+    let now = std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970").as_secs() as i64;
     assert!((now - seconds).abs() <= 2, "{seconds} is not about {now}");
 }
 
@@ -153,14 +138,9 @@ fn info(client: &mut Client, sections: &str) -> BTreeMap<String, String> {
     let reply = client.call(&format!("INFO {sections}"));
     let text = String::from_utf8_lossy(reply.as_bytes().expect("INFO answers a text")).into_owned();
     assert!(text.is_empty() || text.ends_with("\r\n"));
-    let fields = text
-        .split("\r\n")
-        .filter(|line| !line.is_empty() && !line.starts_with("# "));
+    let fields = text.split("\r\n").filter(|line| !line.is_empty() && !line.starts_with("# "));
     fields
-        .map(|line| {
-            line.split_once(':')
-                .unwrap_or_else(|| panic!("'{line}' is no field of INFO"))
-        })
+        .map(|line| line.split_once(':').unwrap_or_else(|| panic!("'{line}' is no field of INFO")))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
 }
@@ -207,10 +187,7 @@ const INFO_FIELDS: &[(&str, &str)] = &[
         "role connected_slaves master_failover_state master_replid master_replid2 master_repl_offset second_repl_offset \
          repl_backlog_active repl_backlog_size repl_backlog_first_byte_offset repl_backlog_histlen",
     ),
-    (
-        "cpu",
-        "used_cpu_sys used_cpu_user used_cpu_sys_children used_cpu_user_children",
-    ),
+    ("cpu", "used_cpu_sys used_cpu_user used_cpu_sys_children used_cpu_user_children"),
     ("cluster", "cluster_enabled"),
 ];
 
@@ -224,10 +201,7 @@ fn info_has_the_fields_that_clients_read() {
         }
         let title = format!("# {}{}", section[..1].to_uppercase(), &section[1..]);
         let text = node.text(&format!("INFO {section}"));
-        assert!(
-            text.to_lowercase().starts_with(&title.to_lowercase()),
-            "INFO {section} starts with {text:.20}"
-        );
+        assert!(text.to_lowercase().starts_with(&title.to_lowercase()), "INFO {section} starts with {text:.20}");
     }
 }
 
@@ -262,32 +236,13 @@ fn info_tells_the_truth() {
     let field = |name: &str| all.get(name).map_or("(absent)", String::as_str);
     assert_eq!(field("process_id"), node.process_id().to_string());
     assert_eq!(field("tcp_port"), node.address().port().to_string());
-    assert_eq!(
-        (field("role"), field("redis_mode"), field("cluster_enabled")),
-        ("master", "standalone", "0")
-    );
-    assert!(
-        field("db0").starts_with("keys=3,expires=1,avg_ttl="),
-        "{}",
-        field("db0")
-    );
-    assert!(
-        field("db3").starts_with("keys=1,expires=0,avg_ttl=0"),
-        "{}",
-        field("db3")
-    );
+    assert_eq!((field("role"), field("redis_mode"), field("cluster_enabled")), ("master", "standalone", "0"));
+    assert!(field("db0").starts_with("keys=3,expires=1,avg_ttl="), "{}", field("db0"));
+    assert!(field("db3").starts_with("keys=1,expires=0,avg_ttl=0"), "{}", field("db3"));
     assert_eq!((field("keyspace_hits"), field("keyspace_misses")), ("2", "1"));
     assert_eq!(field("errorstat_ERR"), "count=1");
-    assert!(
-        field("cmdstat_mset").starts_with("calls=1,usec="),
-        "{}",
-        field("cmdstat_mset")
-    );
-    assert!(
-        field("cmdstat_mset").ends_with(",rejected_calls=0,failed_calls=0"),
-        "{}",
-        field("cmdstat_mset")
-    );
+    assert!(field("cmdstat_mset").starts_with("calls=1,usec="), "{}", field("cmdstat_mset"));
+    assert!(field("cmdstat_mset").ends_with(",rejected_calls=0,failed_calls=0"), "{}", field("cmdstat_mset"));
     assert_eq!(field("run_id").len(), 40);
     assert!(field("redis_version").starts_with("7."));
 }
@@ -306,18 +261,11 @@ fn config_resetstat_forgets() {
 #[test]
 fn used_memory_follows_what_is_stored() {
     let mut node = Node::start();
-    let used = |node: &mut Node| {
-        node.info("used_memory")
-            .and_then(|text| text.parse::<i64>().ok())
-            .expect("a number")
-    };
+    let used = |node: &mut Node| node.info("used_memory").and_then(|text| text.parse::<i64>().ok()).expect("a number");
     let before = used(&mut node);
     node.check(&format!("SET k {}", "x".repeat(1_000_000)), "OK");
     let grown = used(&mut node) - before;
-    assert!(
-        (1_000_000..4_000_000).contains(&grown),
-        "a megabyte takes {grown} bytes"
-    );
+    assert!((1_000_000..4_000_000).contains(&grown), "a megabyte takes {grown} bytes");
     node.check("DEL k", "1");
     wait_until("the memory is given back", || used(&mut node) - before < 500_000);
 }
@@ -332,14 +280,7 @@ fn memory_usage_counts_one_key() {
     node.check_range("MEMORY USAGE k SAMPLES 0", 3..=100);
     node.check(&format!("SET k {}", "x".repeat(100_000)), "OK");
     node.check_range("MEMORY USAGE k", 100_000..=140_000);
-    node.check_all(
-        &[
-            "MEMORY USAGE k SAMPLES",
-            "MEMORY USAGE k SAMPLES -1",
-            "MEMORY USAGE k nonsense 1",
-        ],
-        SYNTAX,
-    );
+    node.check_all(&["MEMORY USAGE k SAMPLES", "MEMORY USAGE k SAMPLES -1", "MEMORY USAGE k nonsense 1"], SYNTAX);
     node.check("MEMORY USAGE k SAMPLES x", NOT_AN_INTEGER);
 }
 
@@ -348,12 +289,8 @@ fn memory_reports() {
     let mut node = Node::start();
     node.check("MEMORY PURGE", "OK");
     let stats = node.call("MEMORY STATS");
-    let names: BTreeSet<_> = stats
-        .as_slice()
-        .expect("an array of pairs")
-        .chunks(2)
-        .map(|pair| render(&pair[0]))
-        .collect();
+    let names: BTreeSet<_> =
+        stats.as_slice().expect("an array of pairs").chunks(2).map(|pair| render(&pair[0])).collect();
     for name in [
         "peak.allocated",
         "total.allocated",
@@ -373,10 +310,7 @@ fn memory_reports() {
 fn config_get_finds_by_pattern() {
     let mut node = Node::start();
     let policy = node.info("maxmemory_policy").expect("INFO tells the policy");
-    node.check(
-        "CONFIG GET maxmemory-policy nonsense",
-        &format!("[\"maxmemory-policy\", \"{policy}\"]"),
-    );
+    node.check("CONFIG GET maxmemory-policy nonsense", &format!("[\"maxmemory-policy\", \"{policy}\"]"));
     node.check("CONFIG GET nonsense", "[]");
     node.check("CONFIG GET DATABASES", r#"["DATABASES", "16"]"#);
     node.check("CONFIG GET appendonly", r#"["appendonly", "no"]"#);
@@ -395,12 +329,7 @@ fn config_get_finds_by_pattern() {
 
 /// An array of names and values in turn, as a map.
 fn pairs(reply: &Reply) -> BTreeMap<String, String> {
-    reply
-        .as_slice()
-        .expect("an array")
-        .chunks(2)
-        .map(|pair| (render(&pair[0]), render(&pair[1])))
-        .collect()
+    reply.as_slice().expect("an array").chunks(2).map(|pair| (render(&pair[0]), render(&pair[1]))).collect()
 }
 
 #[test]
@@ -486,10 +415,7 @@ fn config_set_changes_many_at_once_or_none() {
         "noeviction",
     ] {
         node.check(&format!("CONFIG SET maxmemory-policy {policy}"), "OK");
-        node.check(
-            "CONFIG GET maxmemory-policy",
-            &format!("[\"maxmemory-policy\", \"{policy}\"]"),
-        );
+        node.check("CONFIG GET maxmemory-policy", &format!("[\"maxmemory-policy\", \"{policy}\"]"));
     }
 }
 
@@ -498,49 +424,22 @@ fn config_set_names_what_is_wrong() {
     let mut node = Node::start();
     let failed =
         |name: &str, why: &str| format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}");
-    node.check(
-        "CONFIG SET nonsense 1",
-        "ERR Unknown option or number of arguments for CONFIG SET - 'nonsense'",
-    );
+    node.check("CONFIG SET nonsense 1", "ERR Unknown option or number of arguments for CONFIG SET - 'nonsense'");
     node.check(
         "CONFIG SET timeout 1 nonsense 1",
         "ERR Unknown option or number of arguments for CONFIG SET - 'nonsense'",
     );
     node.check("CONFIG SET timeout 1 maxmemory", SYNTAX);
-    node.check(
-        "CONFIG SET timeout 1 timeout 2",
-        &failed("timeout", "duplicate parameter"),
-    );
-    node.check(
-        "CONFIG SET databases 3",
-        &failed("databases", "can't set immutable config"),
-    );
-    node.check(
-        "CONFIG SET timeout x",
-        &failed("timeout", "argument couldn't be parsed into an integer"),
-    );
-    node.check(
-        "CONFIG SET timeout -1",
-        &failed("timeout", "argument must be between 0 and 2147483647 inclusive"),
-    );
-    node.check(
-        "CONFIG SET maxclients 0",
-        &failed("maxclients", "argument must be between 1 and 4294967295 inclusive"),
-    );
-    node.check(
-        "CONFIG SET protected-mode maybe",
-        &failed("protected-mode", "argument must be 'yes' or 'no'"),
-    );
-    node.check(
-        "CONFIG SET maxmemory -1x",
-        &failed("maxmemory", "argument must be a memory value"),
-    );
+    node.check("CONFIG SET timeout 1 timeout 2", &failed("timeout", "duplicate parameter"));
+    node.check("CONFIG SET databases 3", &failed("databases", "can't set immutable config"));
+    node.check("CONFIG SET timeout x", &failed("timeout", "argument couldn't be parsed into an integer"));
+    node.check("CONFIG SET timeout -1", &failed("timeout", "argument must be between 0 and 2147483647 inclusive"));
+    node.check("CONFIG SET maxclients 0", &failed("maxclients", "argument must be between 1 and 4294967295 inclusive"));
+    node.check("CONFIG SET protected-mode maybe", &failed("protected-mode", "argument must be 'yes' or 'no'"));
+    node.check("CONFIG SET maxmemory -1x", &failed("maxmemory", "argument must be a memory value"));
     node.check_matches(
         "CONFIG SET maxmemory-policy nonsense",
-        &failed(
-            "maxmemory-policy",
-            "argument(s) must be one of the following: *volatile-lru, *noeviction*",
-        ),
+        &failed("maxmemory-policy", "argument(s) must be one of the following: *volatile-lru, *noeviction*"),
     );
 }
 
@@ -575,10 +474,7 @@ fn slowlog_keeps_what_was_slow() {
     assert_eq!(node.call("SLOWLOG GET 0").as_slice().map(<[Reply]>::len), Some(0));
     node.check("SLOWLOG RESET", "OK");
     node.check("SLOWLOG LEN", "0");
-    node.check_all(
-        &["SLOWLOG GET -2", "SLOWLOG GET x"],
-        "ERR count should be greater than or equal to -1",
-    );
+    node.check_all(&["SLOWLOG GET -2", "SLOWLOG GET x"], "ERR count should be greater than or equal to -1");
 }
 
 #[test]
@@ -601,10 +497,7 @@ fn latency_starts_empty() {
     node.check("LATENCY RESET command fork", "0");
     node.check("LATENCY GRAPH command", "ERR No samples available for event 'command'");
     node.check("LATENCY HISTOGRAM nonsense", "[]");
-    assert!(matches!(
-        node.call("LATENCY DOCTOR"),
-        Reply::Bulk(_) | Reply::Verbatim { .. }
-    ));
+    assert!(matches!(node.call("LATENCY DOCTOR"), Reply::Bulk(_) | Reply::Verbatim { .. }));
 }
 
 #[test]
@@ -614,10 +507,7 @@ fn latency_notes_slow_commands() {
     node.check("DEBUG SLEEP 0.01", "OK");
     node.check_matches("LATENCY LATEST", r#"[["command", 1#, #, #]]"#);
     node.check_matches("LATENCY HISTORY command", "[[1#, #]]");
-    node.check_matches(
-        "LATENCY GRAPH command",
-        "command - high # ms, low # ms (all time high # ms)*",
-    );
+    node.check_matches("LATENCY GRAPH command", "command - high # ms, low # ms (all time high # ms)*");
     node.check("LATENCY RESET command", "1");
     node.check("LATENCY LATEST", "[]");
 }
@@ -626,14 +516,8 @@ fn latency_notes_slow_commands() {
 fn latency_histogram_counts_calls() {
     let mut node = Node::start();
     (0..5).for_each(|_| node.check("SET k v", "OK"));
-    node.check_matches(
-        "LATENCY HISTOGRAM set",
-        r#"["set", ["calls", 5, "histogram_usec", [*#, 5]]]"#,
-    );
-    node.resp3().check_matches(
-        "LATENCY HISTOGRAM set",
-        r#"{"set": {"calls": 5, "histogram_usec": {*#: 5}}}"#,
-    );
+    node.check_matches("LATENCY HISTOGRAM set", r#"["set", ["calls", 5, "histogram_usec", [*#, 5]]]"#);
+    node.resp3().check_matches("LATENCY HISTOGRAM set", r#"{"set": {"calls": 5, "histogram_usec": {*#: 5}}}"#);
 }
 
 #[test]
@@ -680,10 +564,7 @@ fn command_describes_commands() {
     for entry in all.as_slice().expect("an array") {
         assert_eq!(entry.as_slice().map(<[Reply]>::len), Some(10), "{}", render(entry));
     }
-    assert_eq!(
-        node.call("COMMAND INFO").as_slice().map(|all| all.len() as i64),
-        Some(count)
-    );
+    assert_eq!(node.call("COMMAND INFO").as_slice().map(|all| all.len() as i64), Some(count));
     node.check("COMMAND INFO nonsense", "[nil]");
     node.check(
         "COMMAND INFO get",
@@ -698,10 +579,7 @@ fn command_describes_commands() {
         r#"[["ping", -1, [fast], 0, 0, 0, [@fast, @connection], *], nil, ["set", -3, *]]"#,
     );
     node.check_matches("COMMAND INFO client|kill", r#"[["client|kill", -3, *]]"#);
-    node.check_matches(
-        "COMMAND INFO client",
-        r#"[["client", -2, [], 0, 0, 0, [@slow], [], [], [*["client|*]]]"#,
-    );
+    node.check_matches("COMMAND INFO client", r#"[["client", -2, [], 0, 0, 0, [@slow], [], [], [*["client|*]]]"#);
     node.resp3().check_matches(
         "COMMAND INFO get",
         r#"[["get", 2, ~[readonly, fast], 1, 1, 1, ~[@read, @string, @fast], *{"flags": ~[RO, access], *]]"#,
@@ -753,30 +631,15 @@ fn command_knows_where_keys_are() {
 fn command_list_filters() {
     let mut node = Node::start();
     let count = node.int("COMMAND COUNT");
-    assert!(
-        node.call("COMMAND LIST")
-            .as_slice()
-            .is_some_and(|all| all.len() as i64 >= count)
-    );
+    assert!(node.call("COMMAND LIST").as_slice().is_some_and(|all| all.len() as i64 >= count));
     node.check_unordered("COMMAND LIST FILTERBY PATTERN getr*", &["getrange"]);
     node.check_unordered("COMMAND LIST filterby pattern GETR*", &["getrange"]);
-    node.check_unordered(
-        "COMMAND LIST FILTERBY PATTERN config|*et",
-        &["config|get", "config|set"],
-    );
+    node.check_unordered("COMMAND LIST FILTERBY PATTERN config|*et", &["config|get", "config|set"]);
     node.check("COMMAND LIST FILTERBY MODULE nonsense", "[]");
     node.check("COMMAND LIST FILTERBY ACLCAT nonsense", "[]");
-    assert!(
-        node.call("COMMAND LIST FILTERBY ACLCAT string")
-            .as_slice()
-            .is_some_and(|list| list.len() >= 22)
-    );
+    assert!(node.call("COMMAND LIST FILTERBY ACLCAT string").as_slice().is_some_and(|list| list.len() >= 22));
     node.check_all(
-        &[
-            "COMMAND LIST nonsense",
-            "COMMAND LIST FILTERBY nonsense x",
-            "COMMAND LIST FILTERBY PATTERN",
-        ],
+        &["COMMAND LIST nonsense", "COMMAND LIST FILTERBY nonsense x", "COMMAND LIST FILTERBY PATTERN"],
         SYNTAX,
     );
 }
@@ -789,33 +652,15 @@ fn command_getkeys_finds_keys() {
     node.check("COMMAND GETKEYS del a b c", r#"["a", "b", "c"]"#);
     node.check("COMMAND GETKEYS object encoding k", r#"["k"]"#);
     node.check("COMMAND GETKEYSANDFLAGS set a b", r#"[["a", [OW, update]]]"#);
-    node.check(
-        "COMMAND GETKEYSANDFLAGS set a b GET",
-        r#"[["a", [RW, access, update]]]"#,
-    );
-    node.check(
-        "COMMAND GETKEYSANDFLAGS copy a b",
-        r#"[["a", [RO, access]], ["b", [OW, update]]]"#,
-    );
+    node.check("COMMAND GETKEYSANDFLAGS set a b GET", r#"[["a", [RW, access, update]]]"#);
+    node.check("COMMAND GETKEYSANDFLAGS copy a b", r#"[["a", [RO, access]], ["b", [OW, update]]]"#);
     node.check("COMMAND GETKEYSANDFLAGS del a", r#"[["a", [RM, delete]]]"#);
     node.check("COMMAND GETKEYSANDFLAGS exists a", r#"[["a", [RO]]]"#);
     for command in ["GETKEYS", "GETKEYSANDFLAGS"] {
-        node.check(
-            &format!("COMMAND {command} nonsense a"),
-            "ERR Invalid command specified",
-        );
-        node.check(
-            &format!("COMMAND {command} dbsize x"),
-            "ERR The command has no key arguments",
-        );
-        node.check(
-            &format!("COMMAND {command} ping x"),
-            "ERR The command has no key arguments",
-        );
-        node.check(
-            &format!("COMMAND {command} get a b"),
-            "ERR Invalid number of arguments specified for command",
-        );
+        node.check(&format!("COMMAND {command} nonsense a"), "ERR Invalid command specified");
+        node.check(&format!("COMMAND {command} dbsize x"), "ERR The command has no key arguments");
+        node.check(&format!("COMMAND {command} ping x"), "ERR The command has no key arguments");
+        node.check(&format!("COMMAND {command} get a b"), "ERR Invalid number of arguments specified for command");
     }
 }
 
@@ -829,10 +674,7 @@ fn command_docs_explain() {
         r#"{"get": {"summary": "*", "since": "1.0.0", *"arguments": [{"name": "key", *}]}}"#,
     );
     let all = node.call("COMMAND DOCS");
-    assert!(
-        all.as_slice()
-            .is_some_and(|all| all.len() as i64 == 2 * node.int("COMMAND COUNT"))
-    );
+    assert!(all.as_slice().is_some_and(|all| all.len() as i64 == 2 * node.int("COMMAND COUNT")));
 }
 
 #[test]
@@ -883,10 +725,7 @@ fn shutdown_ends_the_server_cleanly() {
 #[test]
 fn shutdown_refuses_what_it_cannot_mean() {
     let mut node = Node::start();
-    node.check_all(
-        &["SHUTDOWN nonsense", "SHUTDOWN SAVE NOSAVE", "SHUTDOWN ABORT NOW"],
-        SYNTAX,
-    );
+    node.check_all(&["SHUTDOWN nonsense", "SHUTDOWN SAVE NOSAVE", "SHUTDOWN ABORT NOW"], SYNTAX);
     node.check("SHUTDOWN ABORT", "ERR No shutdown in progress.");
     node.check("PING", "PONG");
 }
@@ -895,14 +734,7 @@ fn shutdown_refuses_what_it_cannot_mean() {
 fn cluster_commands_say_that_there_is_no_cluster() {
     let mut node = Node::start();
     node.check_all(
-        &[
-            "READONLY",
-            "READWRITE",
-            "ASKING",
-            "CLUSTER INFO",
-            "CLUSTER SLOTS",
-            "CLUSTER KEYSLOT k",
-        ],
+        &["READONLY", "READWRITE", "ASKING", "CLUSTER INFO", "CLUSTER SLOTS", "CLUSTER KEYSLOT k"],
         "ERR This instance has cluster support disabled",
     );
 }
@@ -917,10 +749,7 @@ fn larder_tells_its_own_version() {
 #[test]
 fn larder_has_an_eviction_policy_of_its_own() {
     let Some(mut node) = Node::larder() else { return };
-    node.check(
-        "CONFIG GET maxmemory-policy",
-        r#"["maxmemory-policy", "allkeys-larder"]"#,
-    );
+    node.check("CONFIG GET maxmemory-policy", r#"["maxmemory-policy", "allkeys-larder"]"#);
     node.check("CONFIG SET maxmemory-policy noeviction", "OK");
     node.check("CONFIG SET maxmemory-policy allkeys-larder", "OK");
     assert_eq!(node.info("maxmemory_policy").as_deref(), Some("allkeys-larder"));

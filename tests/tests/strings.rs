@@ -17,10 +17,7 @@ fn every_command_counts_its_words() {
         ("get", &["GET", "GET a b"]),
         ("getdel", &["GETDEL", "GETDEL a b"]),
         ("getex", &["GETEX"]),
-        (
-            "getrange",
-            &["GETRANGE", "GETRANGE k", "GETRANGE k 0", "GETRANGE k 0 1 2"],
-        ),
+        ("getrange", &["GETRANGE", "GETRANGE k", "GETRANGE k 0", "GETRANGE k 0 1 2"]),
         ("getset", &["GETSET", "GETSET k", "GETSET k a b"]),
         ("incr", &["INCR", "INCR k 1"]),
         ("incrby", &["INCRBY", "INCRBY k", "INCRBY k 1 2"]),
@@ -33,10 +30,7 @@ fn every_command_counts_its_words() {
         ("set", &["SET", "SET k"]),
         ("setex", &["SETEX", "SETEX k", "SETEX k 1", "SETEX k 1 v x"]),
         ("setnx", &["SETNX", "SETNX k", "SETNX k v x"]),
-        (
-            "setrange",
-            &["SETRANGE", "SETRANGE k", "SETRANGE k 0", "SETRANGE k 0 v x"],
-        ),
+        ("setrange", &["SETRANGE", "SETRANGE k", "SETRANGE k 0", "SETRANGE k 0 v x"]),
         ("strlen", &["STRLEN", "STRLEN a b"]),
         ("substr", &["SUBSTR", "SUBSTR k", "SUBSTR k 0", "SUBSTR k 0 1 2"]),
     ] {
@@ -66,31 +60,16 @@ fn keys_and_values_are_any_bytes() {
     node.check(r#"SET "" empty"#, "OK");
     node.check(r#"GET """#, "empty");
     let every_byte: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-    assert_eq!(
-        node.call_words(&[&b"SET"[..], &every_byte[..1000], &every_byte]),
-        Reply::Simple("OK".into())
-    );
-    assert_eq!(
-        node.call_words(&[b"GET", &every_byte[..1000]]),
-        Reply::Bulk(every_byte.into())
-    );
+    assert_eq!(node.call_words(&[&b"SET"[..], &every_byte[..1000], &every_byte]), Reply::Simple("OK".into()));
+    assert_eq!(node.call_words(&[b"GET", &every_byte[..1000]]), Reply::Bulk(every_byte.into()));
 }
 
 #[test]
 fn numbers_come_back_as_they_were_written() {
     let mut node = Node::start();
-    for number in [
-        "0",
-        "-0",
-        "00",
-        "+1",
-        "1.0",
-        " 1",
-        "-1",
-        "9223372036854775807",
-        "-9223372036854775808",
-        "9223372036854775808",
-    ] {
+    for number in
+        ["0", "-0", "00", "+1", "1.0", " 1", "-1", "9223372036854775807", "-9223372036854775808", "9223372036854775808"]
+    {
         node.check(&format!("SET n '{number}'"), "OK");
         assert_eq!(node.call("GET n").as_bytes(), Some(number.as_bytes()));
     }
@@ -99,14 +78,11 @@ fn numbers_come_back_as_they_were_written() {
 #[test]
 fn values_of_every_size_are_kept() {
     let mut node = Node::start();
-    for size in [
-        1, 7, 8, 15, 16, 31, 32, 44, 45, 63, 64, 127, 128, 255, 256, 1000, 16_383, 65_536, 1_000_000, 20_000_000,
-    ] {
+    for size in
+        [1, 7, 8, 15, 16, 31, 32, 44, 45, 63, 64, 127, 128, 255, 256, 1000, 16_383, 65_536, 1_000_000, 20_000_000]
+    {
         let value = vec![b'a' + (size % 26) as u8; size];
-        assert_eq!(
-            node.call_words(&[&b"SET"[..], b"k", &value]),
-            Reply::Simple("OK".into())
-        );
+        assert_eq!(node.call_words(&[&b"SET"[..], b"k", &value]), Reply::Simple("OK".into()));
         node.check("STRLEN k", &size.to_string());
         assert_eq!(node.call("GET k").as_bytes(), Some(&value[..]), "{size} bytes");
     }
@@ -226,31 +202,16 @@ fn times_to_live_must_be_positive_and_fit() {
         &bad_expire("set"),
     );
     node.check_all(
-        &[
-            "SET k v EX x",
-            "SET k v PX 1.5",
-            "SET k v EXAT 99999999999999999999",
-            "SET k v EX ''",
-        ],
+        &["SET k v EX x", "SET k v PX 1.5", "SET k v EXAT 99999999999999999999", "SET k v EX ''"],
         NOT_AN_INTEGER,
     );
-    node.check_all(
-        &["SETEX k 0 v", "SETEX k -1 v", "SETEX k 9223372036854775807 v"],
-        &bad_expire("setex"),
-    );
+    node.check_all(&["SETEX k 0 v", "SETEX k -1 v", "SETEX k 9223372036854775807 v"], &bad_expire("setex"));
     node.check("SETEX k x v", NOT_AN_INTEGER);
-    node.check_all(
-        &["PSETEX k 0 v", "PSETEX k -1 v", "PSETEX k 9223372036854775807 v"],
-        &bad_expire("psetex"),
-    );
+    node.check_all(&["PSETEX k 0 v", "PSETEX k -1 v", "PSETEX k 9223372036854775807 v"], &bad_expire("psetex"));
     node.check("PSETEX k 1.5 v", NOT_AN_INTEGER);
     node.check("SET there v", "OK");
     node.check_all(
-        &[
-            "GETEX there EX 0",
-            "GETEX there PX -1",
-            "GETEX there EX 9223372036854775807",
-        ],
+        &["GETEX there EX 0", "GETEX there PX -1", "GETEX there EX 9223372036854775807"],
         &bad_expire("getex"),
     );
     node.check("GETEX there EX x", NOT_AN_INTEGER);
@@ -442,11 +403,7 @@ fn setrange_refuses_places_that_cannot_be() {
     node.check("SETRANGE k x v", NOT_AN_INTEGER);
     node.check("SETRANGE k 1.5 v", NOT_AN_INTEGER);
     node.check_all(
-        &[
-            "SETRANGE k 536870912 v",
-            "SETRANGE k 536870911 vv",
-            "SETRANGE k 9223372036854775807 v",
-        ],
+        &["SETRANGE k 536870912 v", "SETRANGE k 536870911 vv", "SETRANGE k 9223372036854775807 v"],
         TOO_LONG,
     );
     node.check("EXISTS k", "0");
@@ -487,10 +444,7 @@ fn counters_count() {
 fn counters_refuse_to_overflow() {
     let mut node = Node::start();
     node.check("SET n 9223372036854775807", "OK");
-    node.check_all(
-        &["INCR n", "INCRBY n 1", "INCRBY n 9223372036854775807", "DECRBY n -1"],
-        OVERFLOW,
-    );
+    node.check_all(&["INCR n", "INCRBY n 1", "INCRBY n 9223372036854775807", "DECRBY n -1"], OVERFLOW);
     node.check("GET n", r#""9223372036854775807""#);
     node.check("SET n -9223372036854775808", "OK");
     node.check_all(&["DECR n", "DECRBY n 1", "INCRBY n -1"], OVERFLOW);
@@ -504,26 +458,10 @@ fn counters_refuse_to_overflow() {
 #[test]
 fn counters_refuse_what_is_no_integer() {
     let mut node = Node::start();
-    for value in [
-        "abc",
-        "",
-        " 1",
-        "1 ",
-        "1.5",
-        "+1",
-        "01",
-        "0x10",
-        "9223372036854775808",
-        "1e3",
-        "-",
-        "--1",
-    ] {
+    for value in ["abc", "", " 1", "1 ", "1.5", "+1", "01", "0x10", "9223372036854775808", "1e3", "-", "--1"] {
         node.check(&format!("SET n '{value}'"), "OK");
         node.check_all(&["INCR n", "DECR n", "INCRBY n 1", "DECRBY n 1"], NOT_AN_INTEGER);
-        node.check_all(
-            &[&format!("INCRBY m '{value}'"), &format!("DECRBY m '{value}'")],
-            NOT_AN_INTEGER,
-        );
+        node.check_all(&[&format!("INCRBY m '{value}'"), &format!("DECRBY m '{value}'")], NOT_AN_INTEGER);
     }
     node.check(r#"SET n "1\x00""#, "OK");
     node.check("INCR n", NOT_AN_INTEGER);
@@ -603,9 +541,7 @@ fn msetnx_sets_all_or_none() {
 #[test]
 fn many_keys_at_once_are_all_kept() {
     let mut node = Node::start();
-    let pairs: String = (0..2000)
-        .map(|number| format!(" key:{number} value:{number}"))
-        .collect();
+    let pairs: String = (0..2000).map(|number| format!(" key:{number} value:{number}")).collect();
     node.check(&format!("MSET{pairs}"), "OK");
     node.check("DBSIZE", "2000");
     let keys: String = (0..2000).map(|number| format!(" key:{number}")).collect();
@@ -621,27 +557,12 @@ fn lcs_finds_the_longest_common_subsequence() {
     node.check("MSET a ohmytext b mynewtext", "OK");
     node.check("LCS a b", "mytext");
     node.check("LCS a b LEN", "6");
-    node.check(
-        "LCS a b IDX",
-        r#"["matches", [[[4, 7], [5, 8]], [[2, 3], [0, 1]]], "len", 6]"#,
-    );
-    node.check(
-        "LCS a b IDX MINMATCHLEN 4",
-        r#"["matches", [[[4, 7], [5, 8]]], "len", 6]"#,
-    );
-    node.check(
-        "LCS a b IDX WITHMATCHLEN",
-        r#"["matches", [[[4, 7], [5, 8], 4], [[2, 3], [0, 1], 2]], "len", 6]"#,
-    );
-    node.check(
-        "LCS a b idx minmatchlen 4 withmatchlen",
-        r#"["matches", [[[4, 7], [5, 8], 4]], "len", 6]"#,
-    );
+    node.check("LCS a b IDX", r#"["matches", [[[4, 7], [5, 8]], [[2, 3], [0, 1]]], "len", 6]"#);
+    node.check("LCS a b IDX MINMATCHLEN 4", r#"["matches", [[[4, 7], [5, 8]]], "len", 6]"#);
+    node.check("LCS a b IDX WITHMATCHLEN", r#"["matches", [[[4, 7], [5, 8], 4], [[2, 3], [0, 1], 2]], "len", 6]"#);
+    node.check("LCS a b idx minmatchlen 4 withmatchlen", r#"["matches", [[[4, 7], [5, 8], 4]], "len", 6]"#);
     node.check("LCS a b IDX MINMATCHLEN 5", r#"["matches", [], "len", 6]"#);
-    node.check(
-        "LCS a b IDX MINMATCHLEN -3 ",
-        r#"["matches", [[[4, 7], [5, 8]], [[2, 3], [0, 1]]], "len", 6]"#,
-    );
+    node.check("LCS a b IDX MINMATCHLEN -3 ", r#"["matches", [[[4, 7], [5, 8]], [[2, 3], [0, 1]]], "len", 6]"#);
     node.check("LCS a b MINMATCHLEN 4", "mytext");
     node.check("LCS a b WITHMATCHLEN", "mytext");
     node.check("LCS a absent", r#""""#);
@@ -649,10 +570,7 @@ fn lcs_finds_the_longest_common_subsequence() {
     node.check("LCS absent absent IDX", r#"["matches", [], "len", 0]"#);
     node.check("LCS a a", "ohmytext");
     let mut resp3 = node.resp3();
-    resp3.check(
-        "LCS a b IDX",
-        r#"{"matches": [[[4, 7], [5, 8]], [[2, 3], [0, 1]]], "len": 6}"#,
-    );
+    resp3.check("LCS a b IDX", r#"{"matches": [[[4, 7], [5, 8]], [[2, 3], [0, 1]]], "len": 6}"#);
 }
 
 #[test]

@@ -67,12 +67,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     for round in 1..=options.rounds {
         for (index, contestant) in contestants.iter().enumerate() {
             let mut bout = Bout::start(options, contestant)?;
-            let mut say = |what: &str| {
-                progress.say(&format!(
-                    "round {round} of {}: {} {what}",
-                    options.rounds, contestant.name
-                ))
-            };
+            let mut say =
+                |what: &str| progress.say(&format!("round {round} of {}: {} {what}", options.rounds, contestant.name));
             say("fill");
             report.add_memory(index, bout.fill()?);
             for (row, scenario) in scenarios.iter().enumerate() {
@@ -106,11 +102,7 @@ fn contestants(options: &Options) -> Result<(Vec<Contestant>, Vec<String>), Erro
     if options.two_workers {
         let program = larder_program(options)?;
         let both = [(ONE_WORKER, 1), (TWO_WORKERS, 2)];
-        return Ok((
-            both.map(|(name, workers)| Contestant::larder(name, &program, workers))
-                .into(),
-            Vec::new(),
-        ));
+        return Ok((both.map(|(name, workers)| Contestant::larder(name, &program, workers)).into(), Vec::new()));
     }
     let (mut present, mut notes) = (Vec::new(), Vec::new());
     for name in &options.servers {
@@ -121,27 +113,18 @@ fn contestants(options: &Options) -> Result<(Vec<Contestant>, Vec<String>), Erro
         };
         match contestant.is_installed() {
             true => present.push(contestant),
-            false => notes.push(format!(
-                "{name} is left out: {} is not on the PATH.",
-                contestant.command[0]
-            )),
+            false => notes.push(format!("{name} is left out: {} is not on the PATH.", contestant.command[0])),
         }
     }
     for contestant in &options.extra {
         if !contestant.is_installed() {
             let Contestant { name, command, .. } = contestant;
-            return Err(Error::Usage(format!(
-                "the server {name} cannot be run: there is no program {:?}",
-                command[0]
-            )));
+            return Err(Error::Usage(format!("the server {name} cannot be run: there is no program {:?}", command[0])));
         }
         present.push(contestant.clone());
     }
     match present.is_empty() {
-        true => Err(Error::Usage(format!(
-            "there is no server to measure. {}",
-            notes.join(" ")
-        ))),
+        true => Err(Error::Usage(format!("there is no server to measure. {}", notes.join(" ")))),
         false => Ok((present, notes)),
     }
 }
@@ -207,28 +190,17 @@ impl<'a> Bout<'a> {
     fn start(options: &'a Options, contestant: &'a Contestant) -> Result<Self, Error> {
         let core = options.server_core.filter(|_| !options.two_workers);
         let server = Running::start(contestant, core.as_ref().map(std::slice::from_ref))?;
-        Ok(Self {
-            options,
-            contestant,
-            server,
-        })
+        Ok(Self { options, contestant, server })
     }
 
     /// Stores the key space and returns resident bytes per key.
     fn fill(&mut self) -> Result<Option<f64>, Error> {
-        let set = Scenario {
-            operation: crate::workload::Operation::Set,
-            ..scenario::CALIBRATION
-        };
+        let set = Scenario { operation: crate::workload::Operation::Set, ..scenario::CALIBRATION };
         self.store_all("fill", &set)
     }
 
     fn store_all(&mut self, what: &str, scenario: &Scenario) -> Result<Option<f64>, Error> {
-        let plan = Plan {
-            connections: FILL.0,
-            depth: FILL.1,
-            ..self.plan(scenario, Pace::Closed)
-        };
+        let plan = Plan { connections: FILL.0, depth: FILL.1, ..self.plan(scenario, Pace::Closed) };
         let filled = fill::fill(&plan, Some(self.server.pid()), None).map_err(|error| self.explain(what, error))?;
         Ok(filled.bytes_per_key())
     }
@@ -249,12 +221,7 @@ impl<'a> Bout<'a> {
         let run = || {
             let mut engine = Engine::connect(&plan)?;
             engine.run(Bound::Time(self.options.warmup), None)?;
-            load::measure(
-                &mut engine,
-                Bound::Time(self.options.time),
-                Some(self.server.pid()),
-                None,
-            )
+            load::measure(&mut engine, Bound::Time(self.options.time), Some(self.server.pid()), None)
         };
         run()
             .map(|measured| Some(Cell::of(&measured, self.options.client_threads)))
@@ -270,11 +237,7 @@ impl<'a> Bout<'a> {
             depth: scenario.depth,
             pace,
             threads: options.client_threads,
-            cores: if options.two_workers {
-                Vec::new()
-            } else {
-                options.client_cores.clone()
-            },
+            cores: if options.two_workers { Vec::new() } else { options.client_cores.clone() },
             seed: options.seed,
         }
     }
@@ -284,11 +247,7 @@ impl<'a> Bout<'a> {
         match error {
             Error::Usage(_) | Error::Interrupted => error,
             _ if os::interrupted() => Error::Interrupted,
-            other => Error::Server(format!(
-                "{}, {what}: {other}{}",
-                self.contestant.name,
-                self.server.last_words()
-            )),
+            other => Error::Server(format!("{}, {what}: {other}{}", self.contestant.name, self.server.last_words())),
         }
     }
 }

@@ -110,9 +110,7 @@ impl Report {
     }
 
     fn reference_index(&self) -> Option<usize> {
-        self.contestants
-            .iter()
-            .position(|contestant| contestant.name == self.reference)
+        self.contestants.iter().position(|contestant| contestant.name == self.reference)
     }
 
     /// The median of a figure over the rounds.
@@ -124,11 +122,7 @@ impl Report {
     fn ratio(&self, scenario: usize, server: usize, figure: Figure) -> Option<f64> {
         let row = &self.cells[scenario];
         let pairs = row[server].iter().zip(&row[self.reference_index()?]);
-        median(
-            pairs
-                .filter_map(|(own, other)| Some(figure(own.as_ref()?) / figure(other.as_ref()?)))
-                .collect(),
-        )
+        median(pairs.filter_map(|(own, other)| Some(figure(own.as_ref()?) / figure(other.as_ref()?))).collect())
     }
 
     /// The report for people.
@@ -140,11 +134,7 @@ impl Report {
         }
         text.push_str(&format!("\nmemory after the fill\n{}", self.memory_table()));
         for (index, scenario) in self.scenarios.iter().enumerate() {
-            text.push_str(&format!(
-                "\n{}\n{}",
-                scenario.title(self.rate),
-                self.scenario_table(index)
-            ));
+            text.push_str(&format!("\n{}\n{}", scenario.title(self.rate), self.scenario_table(index)));
         }
         let notes: Vec<String> = self.notes.iter().cloned().chain(self.warnings()).collect();
         if !notes.is_empty() {
@@ -163,11 +153,7 @@ impl Report {
             .map(|server| {
                 let bytes = self.memory_median(server);
                 let ratio = bytes.zip(reference).map(|(own, other)| own / other);
-                vec![
-                    self.contestants[server].name.clone(),
-                    table::figure(bytes),
-                    table::ratio(ratio),
-                ]
+                vec![self.contestants[server].name.clone(), table::figure(bytes), table::ratio(ratio)]
             })
             .collect();
         table::render(&["server", "bytes/key", &format!("/{}", self.reference)], &rows)
@@ -208,9 +194,7 @@ impl Report {
                 }
                 let unsent: u64 = cells().map(|cell| cell.unsent).sum();
                 if unsent > 0 {
-                    warnings.push(format!(
-                        "{at}: did not keep up; {unsent} requests that were due were not sent"
-                    ));
+                    warnings.push(format!("{at}: did not keep up; {unsent} requests that were due were not sent"));
                 }
             }
         }
@@ -220,9 +204,7 @@ impl Report {
     /// The report with the figures of every round.
     pub fn to_json(&self) -> Json {
         let scenarios = self.scenarios.iter().enumerate().map(|(index, scenario)| {
-            let servers = (0..self.contestants.len())
-                .map(|server| self.cell_json(index, server))
-                .collect();
+            let servers = (0..self.contestants.len()).map(|server| self.cell_json(index, server)).collect();
             Json::Object(vec![
                 ("name", Json::text(scenario.name)),
                 ("title", Json::text(scenario.title(self.rate))),
@@ -230,16 +212,8 @@ impl Report {
             ])
         });
         let scenarios = scenarios.collect();
-        let servers = (0..self.contestants.len())
-            .map(|server| self.server_json(server))
-            .collect();
-        let notes = self
-            .notes
-            .iter()
-            .cloned()
-            .chain(self.warnings())
-            .map(Json::Text)
-            .collect();
+        let servers = (0..self.contestants.len()).map(|server| self.server_json(server)).collect();
+        let notes = self.notes.iter().cloned().chain(self.warnings()).map(Json::Text).collect();
         Json::Object(vec![
             ("reference", Json::text(self.reference)),
             ("equal_load_rate", Json::optional(self.rate)),
@@ -270,10 +244,7 @@ impl Report {
             Some(cell) => Json::Object(FIGURES.map(|(_, key, figure)| (key, Json::Number(figure(cell)))).into()),
             None => Json::Null,
         };
-        members.push((
-            "rounds",
-            Json::List(self.cells[scenario][server].iter().map(round).collect()),
-        ));
+        members.push(("rounds", Json::List(self.cells[scenario][server].iter().map(round).collect())));
         Json::Object(members)
     }
 }

@@ -27,15 +27,9 @@ pub const ALL: [Scenario; 11] = [
     uniform("get-p1", Operation::Get, 50, 1),
     uniform("get-p16", Operation::Get, 50, 16),
     uniform("get-p100", Operation::Get, 8, 100),
-    Scenario {
-        choice: ZIPF,
-        ..uniform("get-zipf-p16", Operation::Get, 50, 16)
-    },
+    Scenario { choice: ZIPF, ..uniform("get-zipf-p16", Operation::Get, 50, 16) },
     uniform("mget100-p1", Operation::Mget { keys: 100 }, 50, 1),
-    Scenario {
-        equal_load: true,
-        ..uniform("get-equal-load", Operation::Get, 50, 1)
-    },
+    Scenario { equal_load: true, ..uniform("get-equal-load", Operation::Get, 50, 1) },
     uniform("set-p1", Operation::Set, 50, 1),
     uniform("set-p16", Operation::Set, 50, 16),
     uniform("set-p100", Operation::Set, 8, 100),
@@ -47,14 +41,7 @@ pub const ALL: [Scenario; 11] = [
 pub const CALIBRATION: Scenario = ALL[0];
 
 const fn uniform(name: &'static str, operation: Operation, connections: usize, depth: usize) -> Scenario {
-    Scenario {
-        name,
-        operation,
-        connections,
-        depth,
-        choice: Choice::Uniform,
-        equal_load: false,
-    }
+    Scenario { name, operation, connections, depth, choice: Choice::Uniform, equal_load: false }
 }
 
 impl Scenario {
@@ -71,13 +58,7 @@ impl Scenario {
     /// The requests, of keys and values as `base` has them.
     pub fn workload(&self, base: &Workload, protocol: Protocol) -> Workload {
         let prefix = Workload::standard(self.operation).prefix;
-        Workload {
-            protocol,
-            operation: self.operation,
-            prefix,
-            choice: self.choice,
-            ..base.clone()
-        }
+        Workload { protocol, operation: self.operation, prefix, choice: self.choice, ..base.clone() }
     }
 
     /// One line for the report.
@@ -90,19 +71,13 @@ impl Scenario {
             Operation::Mget { keys } => format!("MGET of {keys} keys"),
             Operation::Mix { set_share } => format!("GET and SET ({set_share})"),
         };
-        let keys = if let Choice::Zipf { theta } = self.choice {
-            format!(", Zipf keys ({theta})")
-        } else {
-            String::new()
-        };
+        let keys =
+            if let Choice::Zipf { theta } = self.choice { format!(", Zipf keys ({theta})") } else { String::new() };
         let rate = match rate.filter(|_| self.equal_load) {
             Some(rate) => format!(", open loop at {rate:.0} requests/s"),
             None => String::new(),
         };
-        format!(
-            "{}: {what}{keys}, {} connections, pipeline {}{rate}",
-            self.name, self.connections, self.depth
-        )
+        format!("{}: {what}{keys}, {} connections, pipeline {}{rate}", self.name, self.connections, self.depth)
     }
 }
 
@@ -112,14 +87,9 @@ impl Scenario {
 ///
 /// [`Error::Usage`] with the names there are, if a filter fits none.
 pub fn choose(filters: &[String]) -> Result<Vec<Scenario>, Error> {
-    if let Some(wrong) = filters
-        .iter()
-        .find(|filter| !ALL.iter().any(|scenario| scenario.name.contains(*filter)))
-    {
+    if let Some(wrong) = filters.iter().find(|filter| !ALL.iter().any(|scenario| scenario.name.contains(*filter))) {
         let names = ALL.map(|scenario| scenario.name).join(", ");
-        return Err(Error::Usage(format!(
-            "no scenario has {wrong:?} in its name; there are {names}"
-        )));
+        return Err(Error::Usage(format!("no scenario has {wrong:?} in its name; there are {names}")));
     }
     let fits = |scenario: &&Scenario| filters.is_empty() || filters.iter().any(|filter| scenario.name.contains(filter));
     Ok(ALL.iter().filter(fits).copied().collect())
@@ -135,10 +105,7 @@ mod tests {
             let filters: Vec<String> = filters.iter().map(|&filter| filter.to_owned()).collect();
             choose(&filters).map(|chosen| chosen.iter().map(|scenario| scenario.name).collect::<Vec<_>>())
         };
-        assert_eq!(
-            names(&["set-p1", "incr"]).unwrap(),
-            ["set-p1", "set-p16", "set-p100", "incr-p16"]
-        );
+        assert_eq!(names(&["set-p1", "incr"]).unwrap(), ["set-p1", "set-p16", "set-p100", "incr-p16"]);
         assert_eq!(names(&[]).unwrap().len(), ALL.len());
         assert!(names(&["zap"]).is_err());
     }

@@ -28,15 +28,7 @@ impl Contestant {
     pub fn larder(name: &str, program: &Path, workers: usize) -> Self {
         let program = program.display().to_string();
         let workers = workers.to_string();
-        let head = [
-            program.as_str(),
-            "--port",
-            "{port}",
-            "--bind",
-            "127.0.0.1",
-            "--workers",
-            &workers,
-        ];
+        let head = [program.as_str(), "--port", "{port}", "--bind", "127.0.0.1", "--workers", &workers];
         Self::resp(name, head.iter().chain(&PERSIST_NOTHING))
     }
 
@@ -52,20 +44,12 @@ impl Contestant {
         // As root it refuses to start unless it is told to whom to switch.
         let user = ["-u", "root"].map(str::to_owned);
         let command = words.split(' ').map(str::to_owned).chain(user).collect();
-        Self {
-            name: "memcached".to_owned(),
-            protocol: Protocol::Memcache,
-            command,
-        }
+        Self { name: "memcached".to_owned(), protocol: Protocol::Memcache, command }
     }
 
     fn resp<'a>(name: &str, command: impl Iterator<Item = &'a &'a str>) -> Self {
         let command = command.map(|word| (*word).to_owned()).collect();
-        Self {
-            name: name.to_owned(),
-            protocol: Protocol::Resp,
-            command,
-        }
+        Self { name: name.to_owned(), protocol: Protocol::Resp, command }
     }
 
     /// Reads `[memcache:]name=command line`, whose words may be quoted with ' or ".
@@ -74,9 +58,8 @@ impl Contestant {
     ///
     /// A sentence that says what is missing.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (head, line) = text
-            .split_once('=')
-            .ok_or_else(|| format!("{text:?} has no `=`; write NAME=COMMAND LINE"))?;
+        let (head, line) =
+            text.split_once('=').ok_or_else(|| format!("{text:?} has no `=`; write NAME=COMMAND LINE"))?;
         let (protocol, name) = match head.strip_prefix("memcache:") {
             Some(name) => (Protocol::Memcache, name),
             None => (Protocol::Resp, head),
@@ -90,11 +73,7 @@ impl Contestant {
                 "the command line of {name} does not say {{port}}, so it cannot be told where to listen"
             ));
         }
-        Ok(Self {
-            name: name.to_owned(),
-            protocol,
-            command,
-        })
+        Ok(Self { name: name.to_owned(), protocol, command })
     }
 
     /// Whether the program exists: as a path, or somewhere on `PATH`.
@@ -108,16 +87,9 @@ impl Contestant {
 
     /// The first line of what the program says about its version.
     pub fn version(&self) -> Option<String> {
-        let output = Command::new(&self.command[0])
-            .arg("--version")
-            .stdin(Stdio::null())
-            .output()
-            .ok()?;
+        let output = Command::new(&self.command[0]).arg("--version").stdin(Stdio::null()).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines()
-            .next()
-            .map(|line| line.trim().to_owned())
-            .filter(|_| output.status.success())
+        text.lines().next().map(|line| line.trim().to_owned()).filter(|_| output.status.success())
     }
 }
 
@@ -168,17 +140,10 @@ impl Running {
         let log = folder.0.join("output.log");
         let port = free_port().map_err(Error::io("cannot find a free port"))?;
         let place = cores.map_or(String::new(), |cores| format!(" on core {cores:?}"));
-        let child = spawn(contestant, cores, port, &folder.0, &log).map_err(Error::io(format!(
-            "cannot start {name} ({}){place}",
-            contestant.command[0]
-        )))?;
+        let child = spawn(contestant, cores, port, &folder.0, &log)
+            .map_err(Error::io(format!("cannot start {name} ({}){place}", contestant.command[0])))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut running = Self {
-            child,
-            address,
-            log,
-            _folder: folder,
-        };
+        let mut running = Self { child, address, log, _folder: folder };
         running.wait_until_ready(contestant)?;
         Ok(running)
     }
@@ -195,10 +160,7 @@ impl Running {
         let started = Instant::now();
         loop {
             let answers = ping(self.address, contestant.protocol);
-            let ended = self
-                .child
-                .try_wait()
-                .map_err(Error::io("cannot ask for the state of a server"))?;
+            let ended = self.child.try_wait().map_err(Error::io("cannot ask for the state of a server"))?;
             if let Some(status) = ended {
                 return Err(Error::Server(format!(
                     "{} ended at its start ({status}){}",
@@ -211,10 +173,7 @@ impl Running {
             }
             if started.elapsed() > START_MAX {
                 let (name, seconds) = (&contestant.name, START_MAX.as_secs());
-                return Err(Error::Server(format!(
-                    "{name} does not answer after {seconds} s{}",
-                    self.last_words()
-                )));
+                return Err(Error::Server(format!("{name} does not answer after {seconds} s{}", self.last_words())));
             }
             if os::interrupted() {
                 return Err(Error::Interrupted);
@@ -225,9 +184,7 @@ impl Running {
 
     /// The end of what the server wrote, introduced by a colon; nothing if it wrote nothing.
     pub fn last_words(&self) -> String {
-        let text = fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default();
+        let text = fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         match lines.len() {
             0 => String::new(),
@@ -255,9 +212,7 @@ fn spawn(
     let (port, folder_text) = (port.to_string(), folder.display().to_string());
     let fill_in = |word: &String| word.replace("{port}", &port).replace("{dir}", &folder_text);
     let mut command = Command::new(fill_in(&contestant.command[0]));
-    command
-        .args(contestant.command[1..].iter().map(fill_in))
-        .current_dir(folder);
+    command.args(contestant.command[1..].iter().map(fill_in)).current_dir(folder);
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     os::tie_child(&mut command, cores)?;
     command.spawn()
@@ -310,10 +265,7 @@ mod tests {
 
     #[test]
     fn command_lines_split_at_spaces_outside_quotes() {
-        assert_eq!(
-            words(r#"a  --save "" 'b c' d"e f""#).unwrap(),
-            ["a", "--save", "", "b c", "de f"]
-        );
+        assert_eq!(words(r#"a  --save "" 'b c' d"e f""#).unwrap(), ["a", "--save", "", "b c", "de f"]);
         assert_eq!(words("").unwrap(), [""; 0]);
         assert!(words("a 'b").is_err());
     }
@@ -334,10 +286,7 @@ mod tests {
     fn a_program_that_ends_at_once_is_reported_with_its_output() {
         let contestant = Contestant::parse("broken=sh -c 'echo no such option {port}; exit 3'").unwrap();
         let error = Running::start(&contestant, None).err().unwrap().to_string();
-        assert!(
-            error.contains("broken ended at its start") && error.contains("no such option"),
-            "{error}"
-        );
+        assert!(error.contains("broken ended at its start") && error.contains("no such option"), "{error}");
     }
 
     #[test]
@@ -351,12 +300,7 @@ mod tests {
         let pid = child.id();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         assert!(contestant.is_installed());
-        drop(Running {
-            child,
-            address,
-            log,
-            _folder: folder,
-        });
+        drop(Running { child, address, log, _folder: folder });
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
         assert!(!path.exists());
     }

@@ -26,11 +26,7 @@ pub fn run(worker: &mut Worker, bound: Bound, replies: &AtomicU64) -> Result<Out
     }
     while owing > 0 {
         let mut arrived_in_turn = 0;
-        for index in 0..worker
-            .epoll
-            .wait(WAIT_MILLIS)
-            .map_err(Error::io("cannot wait for replies"))?
-        {
+        for index in 0..worker.epoll.wait(WAIT_MILLIS).map_err(Error::io("cannot wait for replies"))? {
             let ready = worker.epoll.ready(index);
             let connection = &mut worker.connections[ready.token];
             if ready.writable {
@@ -65,9 +61,7 @@ impl Supply {
     fn new(bound: Bound) -> Self {
         match bound {
             Bound::Requests(left) => Self::Requests { left },
-            Bound::Time(time) => Self::Until {
-                nanos: time.as_nanos() as u64,
-            },
+            Bound::Time(time) => Self::Until { nanos: time.as_nanos() as u64 },
         }
     }
 

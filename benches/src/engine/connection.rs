@@ -31,13 +31,7 @@ impl Connection {
         socket.set_nodelay(true).map_err(refused())?;
         socket.set_nonblocking(true).map_err(refused())?;
         let scanner = Scanner::new(workload.protocol, workload.keys_per_read() as u64);
-        Ok(Self {
-            socket,
-            out: Vec::new(),
-            taken: 0,
-            owed: 0,
-            scanner,
-        })
+        Ok(Self { socket, out: Vec::new(), taken: 0, owed: 0, scanner })
     }
 
     pub fn descriptor(&self) -> RawFd {
@@ -83,9 +77,7 @@ impl Connection {
         loop {
             let count = match self.socket.read(buffer) {
                 Ok(0) => {
-                    return Err(Error::Closed {
-                        hint: tally.first_error.clone(),
-                    });
+                    return Err(Error::Closed { hint: tally.first_error.clone() });
                 }
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,

@@ -118,14 +118,8 @@ impl Engine {
     /// [`Error::Usage`] for a plan that makes no sense, [`Error::Io`] if a connection is refused.
     pub fn connect(plan: &Plan) -> Result<Self, Error> {
         check(plan)?;
-        let workers = (0..plan.threads)
-            .map(|index| Worker::connect(plan, index))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            workers,
-            pace: plan.pace,
-            replies: AtomicU64::new(0),
-        })
+        let workers = (0..plan.threads).map(|index| Worker::connect(plan, index)).collect::<Result<_, _>>()?;
+        Ok(Self { workers, pace: plan.pace, replies: AtomicU64::new(0) })
     }
 
     /// Sends requests until the bound is met, waits for their replies, and tells what was seen. `watch` is called about five
@@ -150,9 +144,7 @@ impl Engine {
                     watch(replies.load(Ordering::Relaxed));
                 }
             }
-            let outcomes = parts
-                .into_iter()
-                .map(|part| part.join().expect("a generator thread does not panic"));
+            let outcomes = parts.into_iter().map(|part| part.join().expect("a generator thread does not panic"));
             outcomes.reduce(merge_results).expect("a plan has at least one thread")
         })
     }
@@ -171,9 +163,7 @@ fn check(plan: &Plan) -> Result<(), Error> {
         return refuse("--pipeline is 0; give at least 1".into());
     }
     if plan.threads == 0 || plan.connections < plan.threads {
-        let Plan {
-            threads, connections, ..
-        } = plan;
+        let Plan { threads, connections, .. } = plan;
         return refuse(format!(
             "{threads} threads cannot share {connections} connections; each thread needs one or more"
         ));
@@ -202,16 +192,10 @@ impl Part {
             time => time,
         };
         let pace = match pace {
-            Pace::Open { rate } => Pace::Open {
-                rate: rate / threads as f64,
-            },
+            Pace::Open { rate } => Pace::Open { rate: rate / threads as f64 },
             Pace::Closed => Pace::Closed,
         };
-        Self {
-            pace,
-            bound,
-            phase: index as f64 / threads as f64,
-        }
+        Self { pace, bound, phase: index as f64 / threads as f64 }
     }
 }
 
@@ -222,9 +206,7 @@ impl Worker {
         let mut connections = Vec::with_capacity(share);
         for token in 0..share {
             let connection = Connection::open(plan.address, &plan.workload)?;
-            epoll
-                .add(connection.descriptor(), token)
-                .map_err(Error::io("cannot watch a socket"))?;
+            epoll.add(connection.descriptor(), token).map_err(Error::io("cannot watch a socket"))?;
             connections.push(connection);
         }
         // Each thread draws its own keys.
@@ -266,13 +248,7 @@ struct Watch {
 
 impl Watch {
     fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            now: 0,
-            heard_at: 0,
-            tally: Tally::default(),
-            latencies: Histogram::new(),
-        }
+        Self { started: Instant::now(), now: 0, heard_at: 0, tally: Tally::default(), latencies: Histogram::new() }
     }
 
     fn look(&mut self) -> u64 {

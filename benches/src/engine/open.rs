@@ -17,10 +17,7 @@ pub struct Schedule {
 impl Schedule {
     /// `rate` requests a second, the first after `phase` (0 to 1) intervals.
     pub fn new(rate: f64, phase: f64) -> Self {
-        Self {
-            interval: 1e9 / rate,
-            phase,
-        }
+        Self { interval: 1e9 / rate, phase }
     }
 
     fn due(&self, request: u64) -> u64 {
@@ -70,17 +67,10 @@ pub fn run(worker: &mut Worker, bound: Bound, schedule: Schedule, replies: &Atom
         if !sending && lanes.owed == 0 {
             break;
         }
-        let wait = if sending && lanes.any_free() {
-            millis_until(schedule.due(next), watch.now)
-        } else {
-            SLEEP_MILLIS_MAX
-        };
+        let wait =
+            if sending && lanes.any_free() { millis_until(schedule.due(next), watch.now) } else { SLEEP_MILLIS_MAX };
         let mut arrived_in_turn = 0;
-        for index in 0..worker
-            .epoll
-            .wait(wait as i32)
-            .map_err(Error::io("cannot wait for replies"))?
-        {
+        for index in 0..worker.epoll.wait(wait as i32).map_err(Error::io("cannot wait for replies"))? {
             let ready = worker.epoll.ready(index);
             let connection = &mut worker.connections[ready.token];
             if ready.writable {
@@ -92,9 +82,7 @@ pub fn run(worker: &mut Worker, bound: Bound, schedule: Schedule, replies: &Atom
             let arrived = connection.receive(ready.ended, &mut worker.buffer, &mut watch.tally)?;
             let now = watch.look();
             for _ in 0..arrived {
-                watch
-                    .latencies
-                    .record(now.saturating_sub(lanes.answered(ready.token)), 1);
+                watch.latencies.record(now.saturating_sub(lanes.answered(ready.token)), 1);
             }
             arrived_in_turn += arrived as u64;
         }
@@ -123,12 +111,7 @@ struct Lanes {
 impl Lanes {
     fn new(connections: usize, depth: usize) -> Self {
         let due = (0..connections).map(|_| VecDeque::new()).collect();
-        Self {
-            due,
-            free: (0..connections).collect(),
-            depth,
-            owed: 0,
-        }
+        Self { due, free: (0..connections).collect(), depth, owed: 0 }
     }
 
     fn any_free(&self) -> bool {
@@ -148,9 +131,7 @@ impl Lanes {
 
     /// Takes note of a reply and returns when its request was due. Replies come in the order of the requests.
     fn answered(&mut self, token: usize) -> u64 {
-        let due = self.due[token]
-            .pop_front()
-            .expect("`Connection::receive` refuses replies that are not owed");
+        let due = self.due[token].pop_front().expect("`Connection::receive` refuses replies that are not owed");
         self.owed -= 1;
         if self.due[token].len() + 1 == self.depth {
             self.free.push_back(token);
@@ -166,10 +147,7 @@ mod tests {
     #[test]
     fn requests_are_due_evenly_and_threads_interleave() {
         let (first, second) = (Schedule::new(1000.0, 0.0), Schedule::new(1000.0, 0.5));
-        assert_eq!(
-            [first.due(0), first.due(1), first.due(2000)],
-            [0, 1_000_000, 2_000_000_000]
-        );
+        assert_eq!([first.due(0), first.due(1), first.due(2000)], [0, 1_000_000, 2_000_000_000]);
         assert_eq!([second.due(0), second.due(1)], [500_000, 1_500_000]);
         assert_eq!(first.count(Bound::Time(Duration::from_secs(2))), 2000);
         assert_eq!(second.count(Bound::Time(Duration::from_secs(2))), 2000);
@@ -179,10 +157,7 @@ mod tests {
     #[test]
     fn connections_take_turns_until_all_are_full() {
         let mut lanes = Lanes::new(2, 2);
-        assert_eq!(
-            [0, 1, 2, 3, 4].map(|due| lanes.take(due)),
-            [Some(0), Some(1), Some(0), Some(1), None]
-        );
+        assert_eq!([0, 1, 2, 3, 4].map(|due| lanes.take(due)), [Some(0), Some(1), Some(0), Some(1), None]);
         assert_eq!(lanes.answered(1), 1);
         assert_eq!(lanes.take(5), Some(1));
         assert_eq!([lanes.answered(1), lanes.answered(1), lanes.answered(0)], [3, 5, 0]);

@@ -56,13 +56,8 @@ fn hit(socket: &mut TcpStream) -> bool {
 
 #[test]
 fn a_closed_loop_sends_exactly_the_requests_asked_for() {
-    let address = serve(|number, socket| {
-        if number % 2 == 0 {
-            hit(socket)
-        } else {
-            socket.write_all(b"$-1\r\n").is_ok()
-        }
-    });
+    let address =
+        serve(|number, socket| if number % 2 == 0 { hit(socket) } else { socket.write_all(b"$-1\r\n").is_ok() });
     let mut engine = Engine::connect(&plan(address)).unwrap();
     for _ in 0..2 {
         let outcome = engine.run(Bound::Requests(1001), None).unwrap();
@@ -75,11 +70,7 @@ fn a_closed_loop_sends_exactly_the_requests_asked_for() {
 #[test]
 fn an_open_loop_keeps_its_rate() {
     let address = serve(|_, socket| hit(socket));
-    let mut engine = Engine::connect(&Plan {
-        pace: Pace::Open { rate: 2000.0 },
-        ..plan(address)
-    })
-    .unwrap();
+    let mut engine = Engine::connect(&Plan { pace: Pace::Open { rate: 2000.0 }, ..plan(address) }).unwrap();
     let outcome = engine.run(Bound::Time(Duration::from_millis(500)), None).unwrap();
     assert_eq!(outcome.tally.replies + outcome.unsent, 1000);
     assert!(outcome.elapsed >= Duration::from_millis(498), "{:?}", outcome.elapsed);
@@ -93,22 +84,11 @@ fn an_open_loop_counts_the_wait_of_requests_that_could_not_be_sent() {
         hit(socket)
     });
     let pace = Pace::Open { rate: 1000.0 };
-    let mut engine = Engine::connect(&Plan {
-        pace,
-        connections: 1,
-        depth: 1,
-        threads: 1,
-        ..plan(address)
-    })
-    .unwrap();
+    let mut engine = Engine::connect(&Plan { pace, connections: 1, depth: 1, threads: 1, ..plan(address) }).unwrap();
     let outcome = engine.run(Bound::Requests(100), None).unwrap();
     assert_eq!(outcome.tally.replies, 100);
     assert!(outcome.latencies.max() >= 890_000_000, "{}", outcome.latencies.max());
-    assert!(
-        outcome.latencies.quantile(0.5) >= 430_000_000,
-        "{}",
-        outcome.latencies.quantile(0.5)
-    );
+    assert!(outcome.latencies.quantile(0.5) >= 430_000_000, "{}", outcome.latencies.quantile(0.5));
 }
 
 #[test]
@@ -118,14 +98,7 @@ fn an_open_loop_that_is_too_fast_ends_on_time_and_says_what_it_left() {
         hit(socket)
     });
     let pace = Pace::Open { rate: 1000.0 };
-    let mut engine = Engine::connect(&Plan {
-        pace,
-        connections: 1,
-        depth: 1,
-        threads: 1,
-        ..plan(address)
-    })
-    .unwrap();
+    let mut engine = Engine::connect(&Plan { pace, connections: 1, depth: 1, threads: 1, ..plan(address) }).unwrap();
     let outcome = engine.run(Bound::Time(Duration::from_millis(200)), None).unwrap();
     assert_eq!(outcome.tally.replies + outcome.unsent, 200);
     assert!(outcome.unsent > 100, "{}", outcome.unsent);
@@ -137,10 +110,7 @@ fn a_server_that_hangs_up_is_an_error_with_what_it_said() {
         socket.write_all(b"-ERR max number of clients reached\r\n").ok();
         false
     });
-    let error = Engine::connect(&plan(address))
-        .unwrap()
-        .run(Bound::Requests(100), None)
-        .unwrap_err();
+    let error = Engine::connect(&plan(address)).unwrap().run(Bound::Requests(100), None).unwrap_err();
     // The operating system may report a reset instead, as requests were still unread.
     assert!(matches!(error, Error::Closed { .. } | Error::Io { .. }), "{error}");
 }
@@ -148,10 +118,7 @@ fn a_server_that_hangs_up_is_an_error_with_what_it_said() {
 #[test]
 fn more_replies_than_requests_are_an_error() {
     let address = serve(|_, socket| socket.write_all(b"+OK\r\n+OK\r\n").is_ok());
-    let error = Engine::connect(&plan(address))
-        .unwrap()
-        .run(Bound::Requests(100), None)
-        .unwrap_err();
+    let error = Engine::connect(&plan(address)).unwrap().run(Bound::Requests(100), None).unwrap_err();
     assert!(matches!(error, Error::TooManyReplies), "{error}");
 }
 
@@ -159,18 +126,9 @@ fn more_replies_than_requests_are_an_error() {
 fn plans_that_make_no_sense_are_refused() {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
     for wrong in [
-        Plan {
-            depth: 0,
-            ..plan(address)
-        },
-        Plan {
-            threads: 5,
-            ..plan(address)
-        },
-        Plan {
-            pace: Pace::Open { rate: 0.0 },
-            ..plan(address)
-        },
+        Plan { depth: 0, ..plan(address) },
+        Plan { threads: 5, ..plan(address) },
+        Plan { pace: Pace::Open { rate: 0.0 }, ..plan(address) },
     ] {
         assert!(matches!(Engine::connect(&wrong), Err(Error::Usage(_))));
     }

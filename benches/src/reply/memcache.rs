@@ -19,22 +19,13 @@ const LINE_MAX: usize = 2048;
 impl MemcacheScanner {
     /// A scanner at the start of a reply to commands that read `keys_per_read` keys.
     pub fn new(keys_per_read: u64) -> Self {
-        Self {
-            keys_per_read,
-            values: 0,
-            body: 0,
-            partial: Vec::new(),
-        }
+        Self { keys_per_read, values: 0, body: 0, partial: Vec::new() }
     }
 
     /// See [`super::Scanner::feed`].
     pub fn feed(&mut self, mut bytes: &[u8], tally: &mut Tally) -> Result<(), Garbled> {
         while !bytes.is_empty() {
-            let used = if self.body > 0 {
-                self.skip(bytes)
-            } else {
-                self.line(bytes, tally)?
-            };
+            let used = if self.body > 0 { self.skip(bytes) } else { self.line(bytes, tally)? };
             bytes = &bytes[used..];
         }
         Ok(())
@@ -63,11 +54,7 @@ impl MemcacheScanner {
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), Garbled> {
         self.partial.extend_from_slice(bytes);
-        if self.partial.len() > LINE_MAX {
-            Err(unknown(&self.partial))
-        } else {
-            Ok(())
-        }
+        if self.partial.len() > LINE_MAX { Err(unknown(&self.partial)) } else { Ok(()) }
     }
 
     fn whole_line(&mut self, line: &[u8], tally: &mut Tally) -> Result<(), Garbled> {
@@ -98,11 +85,7 @@ impl MemcacheScanner {
 fn value_length(line: &[u8]) -> Result<u64, Garbled> {
     let word = line.split(|&byte| byte == b' ').nth(3).ok_or(Garbled::Length)?;
     let digits = std::str::from_utf8(word).map_err(|_| Garbled::Length)?;
-    digits
-        .parse()
-        .ok()
-        .filter(|&length| length <= LENGTH_MAX)
-        .ok_or(Garbled::Length)
+    digits.parse().ok().filter(|&length| length <= LENGTH_MAX).ok_or(Garbled::Length)
 }
 
 /// What `incr` answers; older servers pad the number with spaces.
@@ -125,13 +108,7 @@ mod tests {
 
     fn check(keys: u64, bytes: &[u8], replies: u64, hits: u64, misses: u64, errors: &[&str]) {
         let first_error = errors.first().map(|text| (*text).to_owned());
-        let expected = Tally {
-            replies,
-            hits,
-            misses,
-            errors: errors.len() as u64,
-            first_error,
-        };
+        let expected = Tally { replies, hits, misses, errors: errors.len() as u64, first_error };
         check_every_split(Protocol::Memcache, keys, bytes, &expected);
     }
 
@@ -157,14 +134,7 @@ mod tests {
 
     #[test]
     fn errors_are_counted() {
-        check(
-            1,
-            b"ERROR\r\nSERVER_ERROR out of memory storing object\r\n",
-            2,
-            0,
-            0,
-            &["ERROR", "x"],
-        );
+        check(1, b"ERROR\r\nSERVER_ERROR out of memory storing object\r\n", 2, 0, 0, &["ERROR", "x"]);
     }
 
     #[test]

@@ -68,11 +68,7 @@ pub enum Garbled {
 impl fmt::Display for Garbled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kind(byte) => write!(
-                f,
-                "a reply starts with {:?}, which is none of + - : $ *",
-                char::from(*byte)
-            ),
+            Self::Kind(byte) => write!(f, "a reply starts with {:?}, which is none of + - : $ *", char::from(*byte)),
             Self::Length => write!(f, "a reply has a length that is not a number of at most 2^40"),
             Self::Line(text) => write!(f, "the line {text:?} is no reply of memcached's text protocol"),
         }
@@ -123,12 +119,7 @@ mod tests {
             for piece in &pieces {
                 scanner.feed(piece, &mut tally).expect("the bytes keep the protocol");
             }
-            assert_eq!(
-                &tally,
-                expected,
-                "split as {:?}",
-                pieces.iter().map(|p| p.len()).collect::<Vec<_>>()
-            );
+            assert_eq!(&tally, expected, "split as {:?}", pieces.iter().map(|p| p.len()).collect::<Vec<_>>());
         }
     }
 

@@ -27,11 +27,7 @@ enum State {
 impl RespScanner {
     /// A scanner at the start of a reply.
     pub fn new() -> Self {
-        Self {
-            state: State::Kind,
-            owed: 0,
-            error: Vec::new(),
-        }
+        Self { state: State::Kind, owed: 0, error: Vec::new() }
     }
 
     /// See [`super::Scanner::feed`].
@@ -54,11 +50,7 @@ impl RespScanner {
             self.owed = 1;
         }
         self.state = match byte {
-            b'$' | b'*' => State::Length {
-                array: byte == b'*',
-                negative: false,
-                value: 0,
-            },
+            b'$' | b'*' => State::Length { array: byte == b'*', negative: false, value: 0 },
             b'+' | b':' => State::Line,
             b'-' => State::Error,
             other => return Err(Garbled::Kind(other)),
@@ -67,12 +59,7 @@ impl RespScanner {
     }
 
     fn length(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<usize, Garbled> {
-        let State::Length {
-            array,
-            mut negative,
-            mut value,
-        } = self.state
-        else {
+        let State::Length { array, mut negative, mut value } = self.state else {
             return Ok(0);
         };
         for (at, &byte) in bytes.iter().enumerate() {
@@ -156,13 +143,7 @@ mod tests {
 
     fn check(bytes: &[u8], replies: u64, hits: u64, misses: u64, errors: &[&str]) {
         let first_error = errors.first().map(|text| (*text).to_owned());
-        let expected = Tally {
-            replies,
-            hits,
-            misses,
-            errors: errors.len() as u64,
-            first_error,
-        };
+        let expected = Tally { replies, hits, misses, errors: errors.len() as u64, first_error };
         check_every_split(Protocol::Resp, 1, bytes, &expected);
     }
 
@@ -178,13 +159,7 @@ mod tests {
 
     #[test]
     fn an_array_is_one_reply_and_its_elements_are_hits_and_misses() {
-        check(
-            b"*3\r\n$1\r\na\r\n$-1\r\n$2\r\nbc\r\n*0\r\n*-1\r\n+OK\r\n",
-            4,
-            2,
-            2,
-            &[],
-        );
+        check(b"*3\r\n$1\r\na\r\n$-1\r\n$2\r\nbc\r\n*0\r\n*-1\r\n+OK\r\n", 4, 2, 2, &[]);
     }
 
     #[test]
@@ -194,13 +169,7 @@ mod tests {
 
     #[test]
     fn errors_are_counted_and_the_first_is_kept() {
-        check(
-            b"-ERR one\r\n+OK\r\n*2\r\n-WRONGTYPE two\r\n:1\r\n",
-            3,
-            0,
-            0,
-            &["ERR one", "WRONGTYPE two"],
-        );
+        check(b"-ERR one\r\n+OK\r\n*2\r\n-WRONGTYPE two\r\n:1\r\n", 3, 0, 0, &["ERR one", "WRONGTYPE two"]);
     }
 
     #[test]

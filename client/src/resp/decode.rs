@@ -37,11 +37,7 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder that refuses what exceeds `limits`.
     pub fn new(limits: Limits) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            scan: Scan::new(limits),
-            failed: None,
-        }
+        Self { buffer: BytesMut::new(), scan: Scan::new(limits), failed: None }
     }
 
     /// Takes in bytes as they came from the server.
@@ -54,10 +50,7 @@ impl Decoder {
     /// # Errors
     ///
     /// [`Malformed`] if the bytes are no RESP or exceed the limits; then every further call says the same.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "not an iterator: `None` does not mean the end"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "not an iterator: `None` does not mean the end")]
     pub fn next(&mut self) -> Result<Option<Reply>, Malformed> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
@@ -113,10 +106,7 @@ impl Frame<'_> {
             b'%' => self.pairs(items).map(Reply::Map),
             _ => {
                 let attributes = self.pairs(items)?;
-                Ok(Reply::Attributed {
-                    attributes,
-                    reply: Box::new(self.reply()?),
-                })
+                Ok(Reply::Attributed { attributes, reply: Box::new(self.reply()?) })
             }
         }
     }
@@ -174,10 +164,7 @@ impl Frame<'_> {
                     VerbatimStringFormat::Text => TextFormat::Plain,
                     VerbatimStringFormat::Markdown => TextFormat::Markdown,
                 };
-                Reply::Verbatim {
-                    format,
-                    text: self.slice(data),
-                }
+                Reply::Verbatim { format, text: self.slice(data) }
             }
             other => return Err(unexpected(&other)),
         })
@@ -266,25 +253,13 @@ mod tests {
             ("_\r\n", Reply::Null),
             ("*2\r\n$1\r\na\r\n$-1\r\n", Reply::Array(vec![bulk("a"), Reply::Null])),
             ("~1\r\n:1\r\n", Reply::Set(vec![Reply::Int(1)])),
-            (
-                ">1\r\n+invalidate\r\n",
-                Reply::Push(vec![Reply::Simple("invalidate".into())]),
-            ),
+            (">1\r\n+invalidate\r\n", Reply::Push(vec![Reply::Simple("invalidate".into())])),
             (",1.5\r\n", Reply::Double(1.5)),
             (",-inf\r\n", Reply::Double(f64::NEG_INFINITY)),
             ("#t\r\n", Reply::Bool(true)),
             ("#f\r\n", Reply::Bool(false)),
-            (
-                "(123456789012345678901\r\n",
-                Reply::BigNumber("123456789012345678901".into()),
-            ),
-            (
-                "=5\r\nmkd:#\r\n",
-                Reply::Verbatim {
-                    format: TextFormat::Markdown,
-                    text: "#".into(),
-                },
-            ),
+            ("(123456789012345678901\r\n", Reply::BigNumber("123456789012345678901".into())),
+            ("=5\r\nmkd:#\r\n", Reply::Verbatim { format: TextFormat::Markdown, text: "#".into() }),
         ];
         for (bytes, reply) in known {
             assert_eq!(decode(bytes.as_bytes()), Ok(Some(reply)), "{bytes:?}");
@@ -295,11 +270,7 @@ mod tests {
     fn maps_keep_their_order_and_their_duplicates() {
         let map = decode(b"%3\r\n+z\r\n:1\r\n+a\r\n:2\r\n+z\r\n:3\r\n");
         let key = |text: &'static str| Reply::Simple(text.into());
-        let pairs = vec![
-            (key("z"), Reply::Int(1)),
-            (key("a"), Reply::Int(2)),
-            (key("z"), Reply::Int(3)),
-        ];
+        let pairs = vec![(key("z"), Reply::Int(1)), (key("a"), Reply::Int(2)), (key("z"), Reply::Int(3))];
         assert_eq!(map, Ok(Some(Reply::Map(pairs))));
     }
 
@@ -307,32 +278,20 @@ mod tests {
     fn attributes_belong_to_the_reply_after_them() {
         let reply = decode(b"*1\r\n|1\r\n+ttl\r\n:9\r\n$1\r\nv\r\n");
         let attributes = vec![(Reply::Simple("ttl".into()), Reply::Int(9))];
-        let inner = Reply::Attributed {
-            attributes,
-            reply: Box::new(bulk("v")),
-        };
+        let inner = Reply::Attributed { attributes, reply: Box::new(bulk("v")) };
         assert_eq!(reply, Ok(Some(Reply::Array(vec![inner]))));
     }
 
     #[test]
     fn errors_may_hold_any_bytes() {
-        assert_eq!(
-            decode(b"-ERR \xff\r\n"),
-            Ok(Some(Reply::Error(Bytes::from_static(b"ERR \xff"))))
-        );
+        assert_eq!(decode(b"-ERR \xff\r\n"), Ok(Some(Reply::Error(Bytes::from_static(b"ERR \xff")))));
     }
 
     #[test]
     fn values_that_cannot_be_read_are_refused_for_good() {
-        for bytes in [
-            ":1x\r\n",
-            ":\r\n",
-            ",1.5.1\r\n",
-            "#x\r\n",
-            "=3\r\nabc\r\n",
-            "=5\r\nxml:1\r\n",
-            ":9223372036854775808\r\n",
-        ] {
+        for bytes in
+            [":1x\r\n", ":\r\n", ",1.5.1\r\n", "#x\r\n", "=3\r\nabc\r\n", "=5\r\nxml:1\r\n", ":9223372036854775808\r\n"]
+        {
             let mut decoder = Decoder::default();
             decoder.extend(bytes.as_bytes());
             let failed = decoder.next();
@@ -346,13 +305,7 @@ mod tests {
     fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
         for head in ["*1\r\n", "%1\r\n", "|1\r\n", "~1\r\n"] {
             let refused = decode(head.repeat(100_000).as_bytes());
-            assert_eq!(
-                refused,
-                Err(Malformed::TooLarge {
-                    what: "levels of nesting",
-                    max: 32
-                })
-            );
+            assert_eq!(refused, Err(Malformed::TooLarge { what: "levels of nesting", max: 32 }));
         }
     }
 
@@ -371,10 +324,7 @@ mod tests {
         let request = |bytes: &[u8]| decode_request(bytes, Limits::DEFAULT);
         assert_eq!(request(b""), Ok(None));
         assert_eq!(request(b"*1\r\n$4\r\nPIN"), Ok(None));
-        assert_eq!(
-            request(b"*1\r\n$4\r\nPING\r\n*1"),
-            Ok(Some((vec![Bytes::from("PING")], 14)))
-        );
+        assert_eq!(request(b"*1\r\n$4\r\nPING\r\n*1"), Ok(Some((vec![Bytes::from("PING")], 14))));
         assert_eq!(request(b"*0\r\n"), Ok(Some((vec![], 4))));
         assert_eq!(request(b"*-1\r\n"), Ok(Some((vec![], 5))));
         assert_eq!(request(b"*1\r\n:1\r\n"), Err(Malformed::Request));
@@ -390,15 +340,10 @@ mod tests {
             any::<i64>().prop_map(Reply::Int),
             bytes().prop_map(Reply::Bulk),
             Just(Reply::Null),
-            any::<f64>()
-                .prop_filter("NaN differs from itself", |number| !number.is_nan())
-                .prop_map(Reply::Double),
+            any::<f64>().prop_filter("NaN differs from itself", |number| !number.is_nan()).prop_map(Reply::Double),
             any::<bool>().prop_map(Reply::Bool),
             "-?[1-9][0-9]{0,40}".prop_map(|digits| Reply::BigNumber(digits.into())),
-            bytes().prop_map(|text| Reply::Verbatim {
-                format: TextFormat::Plain,
-                text
-            }),
+            bytes().prop_map(|text| Reply::Verbatim { format: TextFormat::Plain, text }),
         ];
         leaf.prop_recursive(4, 30, 5, |inner| {
             let many = || proptest::collection::vec(inner.clone(), 0..5);
@@ -408,10 +353,8 @@ mod tests {
                 many().prop_map(Reply::Set),
                 many().prop_map(Reply::Push),
                 pairs().prop_map(Reply::Map),
-                (pairs(), inner.clone()).prop_map(|(attributes, reply)| Reply::Attributed {
-                    attributes,
-                    reply: Box::new(reply)
-                }),
+                (pairs(), inner.clone())
+                    .prop_map(|(attributes, reply)| Reply::Attributed { attributes, reply: Box::new(reply) }),
             ]
         })
     }

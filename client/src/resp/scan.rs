@@ -97,13 +97,7 @@ pub(super) struct Scan {
 
 impl Scan {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            at: 0,
-            searched: 0,
-            open: vec![1],
-            elements: 0,
-        }
+        Self { limits, at: 0, searched: 0, open: vec![1], elements: 0 }
     }
 
     /// Goes on in `bytes`, which begin where the frame begins and only ever grow between calls.
@@ -165,10 +159,7 @@ impl Scan {
         let found = bytes[self.searched..].iter().position(|&byte| byte == b'\r');
         let len = found.map_or(bytes.len(), |offset| self.searched + offset);
         if len > self.limits.line_bytes_max {
-            return Err(Malformed::TooLarge {
-                what: "bytes in a line",
-                max: self.limits.line_bytes_max as u64,
-            });
+            return Err(Malformed::TooLarge { what: "bytes in a line", max: self.limits.line_bytes_max as u64 });
         }
         self.searched = len;
         match bytes.get(len + 1) {
@@ -181,15 +172,9 @@ impl Scan {
     /// Passes a string of `len` bytes that starts at `start`; false if it is not all there.
     fn text(&mut self, bytes: &[u8], start: usize, len: u64) -> Result<bool, Malformed> {
         if len > self.limits.bulk_bytes_max {
-            return Err(Malformed::TooLarge {
-                what: "bytes in a string",
-                max: self.limits.bulk_bytes_max,
-            });
+            return Err(Malformed::TooLarge { what: "bytes in a string", max: self.limits.bulk_bytes_max });
         }
-        let end = usize::try_from(len)
-            .ok()
-            .and_then(|len| start.checked_add(len))
-            .ok_or(Malformed::BulkEnd)?;
+        let end = usize::try_from(len).ok().and_then(|len| start.checked_add(len)).ok_or(Malformed::BulkEnd)?;
         self.check_frame(end)?;
         match bytes.get(end..end + 2) {
             Some(b"\r\n") => self.pass(end + 2),
@@ -212,18 +197,12 @@ impl Scan {
     fn enter(&mut self, items: u64, per_item: u64, extra: u64) -> Result<(), Malformed> {
         let limits = self.limits;
         if self.open.len() > limits.depth_max {
-            return Err(Malformed::TooLarge {
-                what: "levels of nesting",
-                max: limits.depth_max as u64,
-            });
+            return Err(Malformed::TooLarge { what: "levels of nesting", max: limits.depth_max as u64 });
         }
         let elements = items.saturating_mul(per_item).saturating_add(extra);
         self.elements = self.elements.saturating_add(elements);
         if self.elements > limits.elements_max {
-            return Err(Malformed::TooLarge {
-                what: "elements in a frame",
-                max: limits.elements_max,
-            });
+            return Err(Malformed::TooLarge { what: "elements in a frame", max: limits.elements_max });
         }
         self.open.push(elements);
         Ok(())
@@ -238,14 +217,7 @@ impl Scan {
 
     fn check_frame(&self, len: usize) -> Result<(), Malformed> {
         let max = self.limits.frame_bytes_max;
-        if len > max {
-            Err(Malformed::TooLarge {
-                what: "bytes in a frame",
-                max: max as u64,
-            })
-        } else {
-            Ok(())
-        }
+        if len > max { Err(Malformed::TooLarge { what: "bytes in a frame", max: max as u64 }) } else { Ok(()) }
     }
 }
 
@@ -312,11 +284,7 @@ mod tests {
             "*2\r\n*0\r\n%1\r\n+a\r\n~0\r\n",
             "|1\r\n+ttl\r\n:3\r\n*1\r\n_\r\n",
         ] {
-            assert_eq!(
-                scan(format!("{frame}+next\r\n").as_bytes()),
-                Ok(Some(frame.len())),
-                "{frame:?}"
-            );
+            assert_eq!(scan(format!("{frame}+next\r\n").as_bytes()), Ok(Some(frame.len())), "{frame:?}");
         }
     }
 
@@ -333,13 +301,7 @@ mod tests {
         let mut frame = b"*1\r\n".repeat(32);
         assert_eq!(scan(&frame), Ok(None));
         frame.extend_from_slice(b"*1\r\n");
-        assert_eq!(
-            scan(&frame),
-            Err(Malformed::TooLarge {
-                what: "levels of nesting",
-                max: 32
-            })
-        );
+        assert_eq!(scan(&frame), Err(Malformed::TooLarge { what: "levels of nesting", max: 32 }));
     }
 
     #[test]
@@ -353,51 +315,21 @@ mod tests {
 
     #[test]
     fn counts_of_nested_arrays_add_up() {
-        let mut scan = Scan::new(Limits {
-            elements_max: 10,
-            ..Limits::DEFAULT
-        });
-        let refused = Err(Malformed::TooLarge {
-            what: "elements in a frame",
-            max: 10,
-        });
+        let mut scan = Scan::new(Limits { elements_max: 10, ..Limits::DEFAULT });
+        let refused = Err(Malformed::TooLarge { what: "elements in a frame", max: 10 });
         assert_eq!(scan.advance(b"*4\r\n*4\r\n+a\r\n+a\r\n+a\r\n+a\r\n*3\r\n"), refused);
     }
 
     #[test]
     fn a_frame_longer_than_allowed_is_refused_when_announced() {
-        let mut scan = Scan::new(Limits {
-            frame_bytes_max: 20,
-            ..Limits::DEFAULT
-        });
-        assert_eq!(
-            scan.advance(b"*2\r\n$20\r\n"),
-            Err(Malformed::TooLarge {
-                what: "bytes in a frame",
-                max: 20
-            })
-        );
+        let mut scan = Scan::new(Limits { frame_bytes_max: 20, ..Limits::DEFAULT });
+        assert_eq!(scan.advance(b"*2\r\n$20\r\n"), Err(Malformed::TooLarge { what: "bytes in a frame", max: 20 }));
     }
 
     #[test]
     fn odd_lengths_are_no_lengths() {
-        for text in [
-            "",
-            "-2",
-            "+1",
-            "01",
-            " 1",
-            "1 ",
-            "1a",
-            "?",
-            "18446744073709551616",
-            "--1",
-        ] {
-            assert_eq!(
-                length(text.as_bytes()),
-                Err(Malformed::Length(text.to_owned())),
-                "{text:?}"
-            );
+        for text in ["", "-2", "+1", "01", " 1", "1 ", "1a", "?", "18446744073709551616", "--1"] {
+            assert_eq!(length(text.as_bytes()), Err(Malformed::Length(text.to_owned())), "{text:?}");
         }
         assert_eq!(scan(b"%-1\r\n"), Err(Malformed::Length("-1".to_owned())));
         assert_eq!(scan(b"=-1\r\n"), Err(Malformed::Length("-1".to_owned())));

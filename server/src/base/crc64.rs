@@ -16,8 +16,7 @@ pub fn crc64(sum: u64, bytes: &[u8]) -> u64 {
         let after = mixed.iter().zip(TABLES.iter().rev());
         after.fold(0, |next, (&byte, table)| next ^ table[usize::from(byte)])
     });
-    rest.iter()
-        .fold(sum, |sum, &byte| TABLES[0][usize::from(sum as u8 ^ byte)] ^ (sum >> 8))
+    rest.iter().fold(sum, |sum, &byte| TABLES[0][usize::from(sum as u8 ^ byte)] ^ (sum >> 8))
 }
 
 const fn tables() -> [[u64; 256]; 8] {
@@ -27,11 +26,7 @@ const fn tables() -> [[u64; 256]; 8] {
         let mut sum = byte as u64;
         let mut bit = 0;
         while bit < 8 {
-            sum = if sum & 1 == 1 {
-                (sum >> 1) ^ POLYNOMIAL
-            } else {
-                sum >> 1
-            };
+            sum = if sum & 1 == 1 { (sum >> 1) ^ POLYNOMIAL } else { sum >> 1 };
             bit += 1;
         }
         tables[0][byte] = sum;
@@ -56,13 +51,7 @@ mod tests {
 
     fn bit_by_bit(sum: u64, bytes: &[u8]) -> u64 {
         bytes.iter().fold(sum, |sum, &byte| {
-            (0..8).fold(sum ^ u64::from(byte), |sum, _| {
-                if sum & 1 == 1 {
-                    (sum >> 1) ^ POLYNOMIAL
-                } else {
-                    sum >> 1
-                }
-            })
+            (0..8).fold(sum ^ u64::from(byte), |sum, _| if sum & 1 == 1 { (sum >> 1) ^ POLYNOMIAL } else { sum >> 1 })
         })
     }
 

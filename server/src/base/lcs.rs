@@ -164,11 +164,7 @@ impl Columns {
                 places[row_of[usize::from(byte)] + j / 64] |= 1 << (j % 64);
             }
         }
-        Self {
-            growth: vec![u64::MAX; width],
-            places,
-            row_of,
-        }
+        Self { growth: vec![u64::MAX; width], places, row_of }
     }
 
     /// Goes on to the next row, `byte` being the next of `a`.
@@ -195,11 +191,8 @@ mod tests {
         let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
         for i in 1..=a.len() {
             for j in 1..=b.len() {
-                table[i][j] = if a[i - 1] == b[j - 1] {
-                    table[i - 1][j - 1] + 1
-                } else {
-                    table[i - 1][j].max(table[i][j - 1])
-                };
+                table[i][j] =
+                    if a[i - 1] == b[j - 1] { table[i - 1][j - 1] + 1 } else { table[i - 1][j].max(table[i][j - 1]) };
             }
         }
         let (mut i, mut j) = (a.len(), b.len());
@@ -241,10 +234,7 @@ mod tests {
     fn strings_are_refused_where_redis_refuses_them() {
         assert_eq!(check_size(&[0; 9], &[0; 9], 400), Ok(()));
         assert_eq!(check_size(&[0; 9], &[0; 9], 399), Err(LcsError::TooMuchMemory));
-        assert_eq!(
-            length(&[0; 20_000], &[1; 20_000], MEMORY_MAX),
-            Err(LcsError::TooMuchMemory)
-        );
+        assert_eq!(length(&[0; 20_000], &[1; 20_000], MEMORY_MAX), Err(LcsError::TooMuchMemory));
         assert_eq!(
             LcsError::TooMuchMemory.to_string(),
             "Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"

@@ -48,17 +48,9 @@ impl LongDouble {
         let FloatText { negative, body } = FloatText::scan(text)?;
         let kind = match body {
             FloatBody::Infinity => Kind::Infinity,
-            FloatBody::Decimal {
-                integer,
-                fraction,
-                exponent,
-            } => parse_decimal(integer, fraction, exponent)?,
+            FloatBody::Decimal { integer, fraction, exponent } => parse_decimal(integer, fraction, exponent)?,
             FloatBody::Hex { mantissa: 0, .. } => Kind::Zero,
-            FloatBody::Hex {
-                mantissa,
-                sticky,
-                exponent,
-            } => in_range(round(mantissa, sticky, exponent))?,
+            FloatBody::Hex { mantissa, sticky, exponent } => in_range(round(mantissa, sticky, exponent))?,
         };
         Some(Self { negative, kind })
     }
@@ -70,22 +62,10 @@ impl LongDouble {
         use Kind::{Finite, Infinity, Zero};
         match (self.kind, other.kind) {
             (Infinity, _) | (_, Infinity) => None,
-            (Zero, Zero) => Some(Self {
-                negative: self.negative && other.negative,
-                kind: Zero,
-            }),
+            (Zero, Zero) => Some(Self { negative: self.negative && other.negative, kind: Zero }),
             (Zero, Finite { .. }) => Some(other),
             (Finite { .. }, Zero) => Some(self),
-            (
-                Finite {
-                    significand: a,
-                    exponent: p,
-                },
-                Finite {
-                    significand: b,
-                    exponent: q,
-                },
-            ) => {
+            (Finite { significand: a, exponent: p }, Finite { significand: b, exponent: q }) => {
                 // The one whose last bit stands higher is shifted up, so that no bit of it is lost.
                 if p >= q {
                     self.add_finite((a, p), other.negative, (b, q))
@@ -118,10 +98,7 @@ impl LongDouble {
         } else {
             match high.cmp(&low) {
                 Ordering::Equal => {
-                    return Some(Self {
-                        negative: false,
-                        kind: Kind::Zero,
-                    });
+                    return Some(Self { negative: false, kind: Kind::Zero });
                 }
                 // What was cut off makes `low` larger, so the difference is one less and a little more.
                 Ordering::Greater => (self.negative, high - low - u128::from(sticky), sticky),
@@ -165,10 +142,7 @@ impl From<f64> for LongDouble {
             0 => round(u128::from(fraction), false, -1074),
             _ => round(u128::from(fraction | 1 << 52), false, biased - 1075),
         };
-        Self {
-            negative: value.is_sign_negative(),
-            kind,
-        }
+        Self { negative: value.is_sign_negative(), kind }
     }
 }
 
@@ -202,12 +176,7 @@ fn in_range(kind: Kind) -> Option<Kind> {
 fn parse_decimal(integer: &[u8], fraction: &[u8], exponent: i64) -> Option<Kind> {
     let is_zero = |&&byte: &&u8| byte == b'0';
     let leading = integer.iter().chain(fraction).take_while(is_zero).count();
-    let trailing = fraction
-        .iter()
-        .rev()
-        .chain(integer.iter().rev())
-        .take_while(is_zero)
-        .count();
+    let trailing = fraction.iter().rev().chain(integer.iter().rev()).take_while(is_zero).count();
     let count = integer.len() + fraction.len();
     if leading == count {
         return Some(Kind::Zero);
@@ -224,11 +193,7 @@ fn parse_decimal(integer: &[u8], fraction: &[u8], exponent: i64) -> Option<Kind>
         scale_big(Big::from_decimal(&digits.copied().collect::<Vec<u8>>()), exponent)
     } else {
         let value = digits.fold(0, |value, &byte| value * 10 + u64::from(byte - b'0'));
-        if exponent.abs() <= 27 {
-            scale_short(value, exponent)
-        } else {
-            scale_big(Big::from(value), exponent)
-        }
+        if exponent.abs() <= 27 { scale_short(value, exponent) } else { scale_big(Big::from(value), exponent) }
     })
 }
 
@@ -351,10 +316,7 @@ impl Big {
     /// The two highest limbs, whether anything is below them, and the power of two to multiply them by.
     fn top(&self) -> (u128, bool, i64) {
         let below = self.0.len().saturating_sub(2);
-        let top = self.0[below..]
-            .iter()
-            .rev()
-            .fold(0, |top, &limb| top << 64 | u128::from(limb));
+        let top = self.0[below..].iter().rev().fold(0, |top, &limb| top << 64 | u128::from(limb));
         // Two limbs can have as little as 65 bits, which is what rounding needs.
         (top, self.0[..below].iter().any(|&limb| limb != 0), below as i64 * 64)
     }
@@ -382,10 +344,7 @@ impl Big {
     }
 
     fn compare(&self, other: &Self) -> Ordering {
-        self.0
-            .len()
-            .cmp(&other.0.len())
-            .then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
     }
 
     /// `other` is not larger.

@@ -47,10 +47,7 @@ pub fn decompress(input: &[u8], length: usize) -> Result<Vec<u8>, Corrupt> {
 }
 
 fn copy_run<'a>(out: &mut Vec<u8>, input: &'a [u8], length: usize, room: usize) -> Result<&'a [u8], Corrupt> {
-    let (run, behind) = input
-        .split_at_checked(length)
-        .filter(|_| length <= room)
-        .ok_or(Corrupt)?;
+    let (run, behind) = input.split_at_checked(length).filter(|_| length <= room).ok_or(Corrupt)?;
     out.extend_from_slice(run);
     Ok(behind)
 }
@@ -63,11 +60,7 @@ fn copy_repeat<'a>(out: &mut Vec<u8>, input: &'a [u8], control: usize, room: usi
         (_, []) => return Err(Corrupt),
     };
     let distance = ((control & 31) << 8 | usize::from(low)) + 1;
-    let start = out
-        .len()
-        .checked_sub(distance)
-        .filter(|_| length <= room)
-        .ok_or(Corrupt)?;
+    let start = out.len().checked_sub(distance).filter(|_| length <= room).ok_or(Corrupt)?;
     // The source may reach into what is being put out; each round then copies all there is of the pattern so far.
     let end = out.len() + length;
     while out.len() < end {
@@ -130,11 +123,7 @@ fn is_match(input: &[u8], earlier: usize, at: usize) -> bool {
 
 fn common_length(input: &[u8], earlier: usize, at: usize) -> usize {
     let length_max = REPEAT_MAX.min(input.len() - at);
-    input[earlier..]
-        .iter()
-        .zip(&input[at..at + length_max])
-        .take_while(|(a, b)| a == b)
-        .count()
+    input[earlier..].iter().zip(&input[at..at + length_max]).take_while(|(a, b)| a == b).count()
 }
 
 /// Where each group of three bytes was last seen, by a hash of it; 16 KiB, so that clearing it costs next to nothing.
@@ -156,11 +145,7 @@ impl Table {
         let slot = &mut self.0[(group.wrapping_mul(0x9e37_79b1) >> (u32::BITS - Self::BITS)) as usize];
         let distance = (at as u16).wrapping_sub(*slot);
         *slot = at as u16;
-        if distance == 0 {
-            None
-        } else {
-            at.checked_sub(usize::from(distance))
-        }
+        if distance == 0 { None } else { at.checked_sub(usize::from(distance)) }
     }
 }
 
@@ -172,11 +157,7 @@ mod tests {
     fn runs_and_repeats_are_put_out() {
         assert_eq!(decompress(b"", 0), Ok(vec![]));
         assert_eq!(decompress(b"\x02abc", 3), Ok(b"abc".to_vec()));
-        assert_eq!(
-            decompress(b"\x00a\x20\x00", 4),
-            Ok(b"aaaa".to_vec()),
-            "a repeat may reach into itself"
-        );
+        assert_eq!(decompress(b"\x00a\x20\x00", 4), Ok(b"aaaa".to_vec()), "a repeat may reach into itself");
         assert_eq!(decompress(b"\x01ab\xe0\x00\x01", 11), Ok(b"abababababa".to_vec()));
         assert_eq!(decompress(b"\x00a\xe0\xff\x00", 265), Ok(vec![b'a'; 265]));
     }

@@ -25,9 +25,7 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
 
 /// Reads the length in a bulk header (`$5`): an integer as [`parse_i64`] takes it, in `0..=length_max`.
 pub fn parse_length(text: &[u8], length_max: usize) -> Option<usize> {
-    usize::try_from(parse_i64(text)?)
-        .ok()
-        .filter(|&length| length <= length_max)
+    usize::try_from(parse_i64(text)?).ok().filter(|&length| length <= length_max)
 }
 
 /// Reads the count in a multibulk header (`*3`): an integer as [`parse_i64`] takes it, up to `count_max`.
@@ -155,11 +153,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     let magnitude = match body {
         FloatBody::Infinity => f64::INFINITY,
         FloatBody::Decimal { .. } => parse_decimal_f64(text)?,
-        FloatBody::Hex {
-            mantissa,
-            sticky,
-            exponent,
-        } => hex_f64(mantissa, sticky, exponent)?,
+        FloatBody::Hex { mantissa, sticky, exponent } => hex_f64(mantissa, sticky, exponent)?,
     };
     Some(magnitude.abs().copysign(if negative { -1.0 } else { 1.0 }))
 }
@@ -167,10 +161,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 /// `text` has been scanned: it is one that the standard library reads too, and rounds as `strtod` does.
 fn parse_decimal_f64(text: &[u8]) -> Option<f64> {
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    let significand = text
-        .split(|byte| byte.eq_ignore_ascii_case(&b'e'))
-        .next()
-        .unwrap_or_default();
+    let significand = text.split(|byte| byte.eq_ignore_ascii_case(&b'e')).next().unwrap_or_default();
     let is_zero = !significand.iter().any(|byte| (b'1'..=b'9').contains(byte));
     (value.is_finite() && (value != 0.0 || is_zero)).then_some(value)
 }
@@ -259,11 +250,7 @@ impl<'a> FloatText<'a> {
 fn scan_decimal(text: &[u8]) -> Option<FloatBody<'_>> {
     let (integer, fraction, text) = scan_point(text, u8::is_ascii_digit)?;
     let exponent = scan_exponent(text, b'e')?;
-    Some(FloatBody::Decimal {
-        integer,
-        fraction,
-        exponent,
-    })
+    Some(FloatBody::Decimal { integer, fraction, exponent })
 }
 
 fn scan_hex(text: &[u8]) -> Option<FloatBody<'_>> {
@@ -281,11 +268,7 @@ fn scan_hex(text: &[u8]) -> Option<FloatBody<'_>> {
             exponent += if in_fraction { 0 } else { 4 };
         }
     }
-    Some(FloatBody::Hex {
-        mantissa,
-        sticky,
-        exponent,
-    })
+    Some(FloatBody::Hex { mantissa, sticky, exponent })
 }
 
 /// Splits off the digits before and after the point, of which there is at least one in all.
@@ -388,15 +371,9 @@ fn push_scientific(out: &mut Vec<u8>, digits: &[u8], leading: i32) {
 fn shortest_digits(value: f64) -> (ShortText, i32) {
     let mut text = ShortText::default();
     write!(text, "{:e}", value.abs()).expect("a double has at most 17 digits and an exponent of 4 bytes");
-    let mark = text
-        .as_bytes()
-        .iter()
-        .position(|&byte| byte == b'e')
-        .unwrap_or(text.length);
-    let exponent: i32 = std::str::from_utf8(&text.as_bytes()[mark + 1..])
-        .ok()
-        .and_then(|it| it.parse().ok())
-        .unwrap_or(0);
+    let mark = text.as_bytes().iter().position(|&byte| byte == b'e').unwrap_or(text.length);
+    let exponent: i32 =
+        std::str::from_utf8(&text.as_bytes()[mark + 1..]).ok().and_then(|it| it.parse().ok()).unwrap_or(0);
     text.length = mark;
     if mark > 1 {
         text.bytes.copy_within(2..mark, 1);
@@ -422,10 +399,7 @@ impl ShortText {
 impl std::fmt::Write for ShortText {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         let end = self.length + text.len();
-        self.bytes
-            .get_mut(self.length..end)
-            .ok_or(std::fmt::Error)?
-            .copy_from_slice(text.as_bytes());
+        self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?.copy_from_slice(text.as_bytes());
         self.length = end;
         Ok(())
     }
@@ -437,30 +411,13 @@ mod tests {
 
     #[test]
     fn integers_are_taken_in_one_form_only() {
-        for value in [
-            0,
-            1,
-            -1,
-            10,
-            9_999_999_999,
-            i64::MAX,
-            i64::MIN,
-            i64::MAX - 1,
-            i64::MIN + 1,
-        ] {
+        for value in [0, 1, -1, 10, 9_999_999_999, i64::MAX, i64::MIN, i64::MAX - 1, i64::MIN + 1] {
             assert_eq!(parse_i64(value.to_string().as_bytes()), Some(value));
         }
-        for text in [
-            "", "-", "+1", "-0", "00", "01", "-01", " 1", "1 ", "1.0", "1e3", "0x1", "--1", "1\0", "\u{661}",
-        ] {
+        for text in ["", "-", "+1", "-0", "00", "01", "-01", " 1", "1 ", "1.0", "1e3", "0x1", "--1", "1\0", "\u{661}"] {
             assert_eq!(parse_i64(text.as_bytes()), None, "{text:?}");
         }
-        for text in [
-            "9223372036854775808",
-            "-9223372036854775809",
-            "18446744073709551616",
-            "99999999999999999999999",
-        ] {
+        for text in ["9223372036854775808", "-9223372036854775809", "18446744073709551616", "99999999999999999999999"] {
             assert_eq!(parse_i64(text.as_bytes()), None, "{text:?}");
         }
     }

@@ -201,11 +201,7 @@ impl Clients {
         let mut pause = self.pause.lock();
         let in_force = pause.until_ms > now_ms;
         let writes_only = writes_only && (!in_force || pause.writes_only);
-        let until_ms = if in_force {
-            until_ms.max(pause.until_ms)
-        } else {
-            until_ms
-        };
+        let until_ms = if in_force { until_ms.max(pause.until_ms) } else { until_ms };
         *pause = Pause { until_ms, writes_only };
         self.paused_until.store(until_ms, Relaxed);
     }

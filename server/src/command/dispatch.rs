@@ -78,17 +78,9 @@ impl Batch {
     pub fn add(&mut self, spans: &[Span], start: usize, end: usize) {
         let from = self.spans.len() as u32;
         let start = start as u32;
-        self.spans.extend(spans.iter().map(|span| Span {
-            start: start + span.start,
-            len: span.len,
-        }));
+        self.spans.extend(spans.iter().map(|span| Span { start: start + span.start, len: span.len }));
         let words = (from, self.spans.len() as u32);
-        self.requests.push(Request {
-            words,
-            places: (0, 0),
-            found: Err(Fault::Internal),
-            end,
-        });
+        self.requests.push(Request { words, places: (0, 0), found: Err(Fault::Internal), end });
     }
 
     /// Runs the requests in order and writes their replies.
@@ -108,12 +100,7 @@ impl Batch {
         for request in &self.requests {
             let spans = &self.spans[request.words.0 as usize..request.words.1 as usize];
             let places = &self.places[request.places.0 as usize..request.places.1 as usize];
-            let call = Call {
-                node,
-                words: Words { buffer, spans },
-                places,
-                moment,
-            };
+            let call = Call { node, words: Words { buffer, spans }, places, moment };
             let done = call.run(&request.found, session, reply, pass, &mut clock);
             match done {
                 Done::Replied => {}
@@ -127,25 +114,13 @@ impl Batch {
 
     /// Finds the commands and the places of their keys.
     fn place(&mut self, buffer: &[u8], node: &Shared) {
-        let Batch {
-            spans,
-            requests,
-            places,
-        } = self;
+        let Batch { spans, requests, places } = self;
         for request in requests {
-            let words = Words {
-                buffer,
-                spans: &spans[request.words.0 as usize..request.words.1 as usize],
-            };
+            let words = Words { buffer, spans: &spans[request.words.0 as usize..request.words.1 as usize] };
             request.found = gate::find(words).and_then(|found| gate::arity(found, words.len()).map(|()| found));
             let from = places.len() as u32;
             if let Ok(found) = request.found {
-                places.extend(
-                    found
-                        .keys
-                        .positions(words.len())
-                        .map(|at| node.store.place(words.get(at))),
-                );
+                places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
             }
             request.places = (from, places.len() as u32);
         }
@@ -153,8 +128,7 @@ impl Batch {
 
     fn prefetch(&self, node: &Shared, session: &Session) {
         if self.places.len() > 1 {
-            node.store
-                .prefetch(session.db, &self.places[..self.places.len().min(PREFETCH_MAX)]);
+            node.store.prefetch(session.db, &self.places[..self.places.len().min(PREFETCH_MAX)]);
         }
     }
 }
@@ -219,18 +193,9 @@ impl Call<'_> {
         }
         let run = |session: &mut Session, reply: &mut Reply| {
             let keys = self.lock(session.db);
-            let placed = Placed {
-                range: found.keys,
-                places: self.places,
-            };
+            let placed = Placed { range: found.keys, places: self.places };
             let mut args = Args::new(self.words, found.depth, placed, store);
-            let mut cx = Ctx {
-                command: found.row,
-                store: keys,
-                reply,
-                session,
-                node: self.node,
-            };
+            let mut cx = Ctx { command: found.row, store: keys, reply, session, node: self.node };
             (found.row.run)(&mut cx, &mut args)
         };
         let guarded = AssertUnwindSafe(|| match found.row.scope {
@@ -238,10 +203,7 @@ impl Call<'_> {
             Scope::Everything => pass.alone(|| run(session, reply)),
         });
         catch_unwind(guarded).unwrap_or_else(|_| {
-            tracing::error!(
-                command = found.name,
-                "a handler panicked; please report this with the lines above"
-            );
+            tracing::error!(command = found.name, "a handler panicked; please report this with the lines above");
             Err(Fault::Internal)
         })
     }
@@ -280,22 +242,11 @@ impl Call<'_> {
         if tuning.is_slow(micros) && !found.row.flags.has(Flags::SKIP_SLOWLOG) {
             let address = session.client.address.to_string();
             let name = session.client.names().name;
-            self.node.slowlog.add(
-                tuning.slowlog_len_max(),
-                time_s,
-                micros,
-                self.words.iter(),
-                address,
-                name,
-            );
+            self.node.slowlog.add(tuning.slowlog_len_max(), time_s, micros, self.words.iter(), address, name);
         }
         let threshold = tuning.latency_threshold_ms();
         if threshold > 0 && micros / 1000 >= threshold {
-            let event = if found.row.flags.has(Flags::FAST) {
-                "fast-command"
-            } else {
-                "command"
-            };
+            let event = if found.row.flags.has(Flags::FAST) { "fast-command" } else { "command" };
             self.node.latency.add(event, time_s, micros / 1000);
         }
     }
@@ -305,9 +256,7 @@ impl Call<'_> {
         if found.row.flags.has(Flags::SKIP_MONITOR.and(Flags::ADMIN)) {
             return;
         }
-        let now_us = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_micros());
+        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
         let line = gate::monitor_line(now_us, session.db, &session.client.address.to_string(), self.words);
         let output_max = self.node.tuning.pubsub_output_max();
         for client in self.node.clients.all() {

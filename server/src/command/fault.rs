@@ -76,9 +76,7 @@ impl Fault {
             Fault::Bytes(bytes) => bytes.clone(),
             other => other.to_string().into_bytes(),
         };
-        wire.iter_mut()
-            .filter(|byte| matches!(byte, b'\r' | b'\n'))
-            .for_each(|byte| *byte = b' ');
+        wire.iter_mut().filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
         wire
     }
 
@@ -129,14 +127,8 @@ mod tests {
 
     #[test]
     fn what_the_client_sent_cannot_break_the_protocol() {
-        let fault = Fault::UnknownCommand {
-            name: b"fo\r\no".to_vec(),
-            args: b"'a' ".to_vec(),
-        };
-        assert_eq!(
-            fault.wire(),
-            b"ERR unknown command 'fo  o', with args beginning with: 'a' "
-        );
+        let fault = Fault::UnknownCommand { name: b"fo\r\no".to_vec(), args: b"'a' ".to_vec() };
+        assert_eq!(fault.wire(), b"ERR unknown command 'fo  o', with args beginning with: 'a' ");
         assert_eq!(fault.code(), "ERR");
         assert_eq!(Fault::WrongType.code(), "WRONGTYPE");
     }

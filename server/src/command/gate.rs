@@ -17,10 +17,7 @@ pub fn find(words: Words<'_>) -> Result<&'static Found, Fault> {
     match found.subcommand(words.get(1)) {
         Some(sub) => Ok(sub),
         // A container that also is a command of its own, such as COMMAND, takes what it does not know as its arguments.
-        None => Err(Fault::UnknownSubcommand {
-            name: found.row.name,
-            sub: words.get(1).to_vec(),
-        }),
+        None => Err(Fault::UnknownSubcommand { name: found.row.name, sub: words.get(1).to_vec() }),
     }
 }
 
@@ -38,40 +35,25 @@ fn unknown(words: Words<'_>) -> Fault {
         args.extend_from_slice(&word[..word.len().min(room)]);
         args.extend_from_slice(b"' ");
     }
-    Fault::UnknownCommand {
-        name: words.get(0).to_vec(),
-        args,
-    }
+    Fault::UnknownCommand { name: words.get(0).to_vec(), args }
 }
 
 /// Whether the command may have so many words.
 #[inline]
 pub fn arity(found: &'static Found, words: usize) -> Result<(), Fault> {
-    if found.takes(words) {
-        Ok(())
-    } else {
-        Err(Fault::Arity(found.name.as_str().into()))
-    }
+    if found.takes(words) { Ok(()) } else { Err(Fault::Arity(found.name.as_str().into())) }
 }
 
 /// Whether the connection has logged in, if it must.
 #[inline]
 pub fn login(authenticated: bool, flags: Flags) -> Result<(), Fault> {
-    if authenticated || flags.has(Flags::NO_AUTH) {
-        Ok(())
-    } else {
-        Err(Fault::NoAuth)
-    }
+    if authenticated || flags.has(Flags::NO_AUTH) { Ok(()) } else { Err(Fault::NoAuth) }
 }
 
 /// Whether a command that needs memory may run. `make_room` evicts, and says whether the node is under its limit.
 #[inline]
 pub fn memory(over: bool, flags: Flags, make_room: impl FnOnce() -> bool) -> Result<(), Fault> {
-    if !over || make_room() || !flags.has(Flags::DENYOOM) {
-        Ok(())
-    } else {
-        Err(Fault::OutOfMemory)
-    }
+    if !over || make_room() || !flags.has(Flags::DENYOOM) { Ok(()) } else { Err(Fault::OutOfMemory) }
 }
 
 /// Until when a command is held back, if it is.
@@ -104,10 +86,7 @@ mod tests {
         let mut spans = Vec::new();
         let mut start = 0;
         for word in line.split(' ') {
-            spans.push(Span {
-                start,
-                len: word.len() as u32,
-            });
+            spans.push(Span { start, len: word.len() as u32 });
             start += word.len() as u32 + 1;
         }
         (line.as_bytes().to_vec(), spans)
@@ -116,16 +95,8 @@ mod tests {
     #[test]
     fn an_unknown_command_is_shown_with_its_arguments() {
         let (buffer, spans) = words("NOSUCH a b");
-        let fault = find(Words {
-            buffer: &buffer,
-            spans: &spans,
-        })
-        .err()
-        .unwrap();
-        assert_eq!(
-            fault.to_string(),
-            "ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' "
-        );
+        let fault = find(Words { buffer: &buffer, spans: &spans }).err().unwrap();
+        assert_eq!(fault.to_string(), "ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' ");
     }
 
     #[test]
@@ -146,15 +117,7 @@ mod tests {
     #[test]
     fn monitor_lines_are_quoted() {
         let (buffer, spans) = words("SET a\nb c");
-        let line = monitor_line(
-            1_700_000_000_000_123,
-            3,
-            "127.0.0.1:5",
-            Words {
-                buffer: &buffer,
-                spans: &spans,
-            },
-        );
+        let line = monitor_line(1_700_000_000_000_123, 3, "127.0.0.1:5", Words { buffer: &buffer, spans: &spans });
         assert_eq!(line, b"+1700000000.000123 [3 127.0.0.1:5] \"SET\" \"a\\nb\" \"c\"\r\n");
     }
 }

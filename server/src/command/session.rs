@@ -33,14 +33,7 @@ pub struct Session {
 impl Session {
     pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
         let worker = client.worker;
-        Session {
-            client,
-            db: 0,
-            authenticated,
-            replies: Replies::On,
-            worker,
-            wait_until_ms: None,
-        }
+        Session { client, db: 0, authenticated, replies: Replies::On, worker, wait_until_ms: None }
     }
 
     pub fn select(&mut self, db: usize) {

@@ -153,9 +153,7 @@ impl Shared {
 
 /// Milliseconds since 1970.
 pub fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// 40 hexadecimal digits that no other node has.
@@ -195,20 +193,13 @@ pub struct Pass<'a> {
 
 impl Barrier {
     fn new(workers: usize) -> Barrier {
-        Barrier {
-            gates: (0..workers.max(1)).map(|_| Gate::default()).collect(),
-            all: Mutex::new(()),
-        }
+        Barrier { gates: (0..workers.max(1)).map(|_| Gate::default()).collect(), all: Mutex::new(()) }
     }
 
     /// Enters a worker's gate for a batch.
     #[inline]
     pub fn enter(&self, worker: usize) -> Pass<'_> {
-        Pass {
-            barrier: self,
-            worker,
-            held: Some(self.gates[worker].0.lock()),
-        }
+        Pass { barrier: self, worker, held: Some(self.gates[worker].0.lock()) }
     }
 
     /// Runs something while no worker runs a batch. The caller must not hold a gate.

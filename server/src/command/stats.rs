@@ -120,17 +120,14 @@ impl Stats {
 
     /// Calls, microseconds, rejections and failures of a row.
     pub fn command(&self, number: usize) -> (u64, u64, u64, u64) {
-        self.workers
-            .iter()
-            .map(|worker| worker.of(number))
-            .fold((0, 0, 0, 0), |sum, counters| {
-                (
-                    sum.0 + counters.calls.get(),
-                    sum.1 + counters.nanos.get() / 1000,
-                    sum.2 + counters.rejected.get(),
-                    sum.3 + counters.failed.get(),
-                )
-            })
+        self.workers.iter().map(|worker| worker.of(number)).fold((0, 0, 0, 0), |sum, counters| {
+            (
+                sum.0 + counters.calls.get(),
+                sum.1 + counters.nanos.get() / 1000,
+                sum.2 + counters.rejected.get(),
+                sum.3 + counters.failed.get(),
+            )
+        })
     }
 
     pub fn traffic(&self) -> Traffic {
@@ -152,11 +149,7 @@ impl Stats {
 
     /// Errors by their first word.
     pub fn errors(&self) -> Vec<(String, u64)> {
-        self.errors
-            .lock()
-            .iter()
-            .map(|(code, count)| (code.clone(), *count))
-            .collect()
+        self.errors.lock().iter().map(|(code, count)| (code.clone(), *count)).collect()
     }
 
     /// Works out the rates since the last call; called about once a second.
@@ -187,13 +180,8 @@ impl Stats {
     /// Sets everything that `CONFIG RESETSTAT` resets to zero.
     pub fn reset(&self) {
         for worker in &self.workers {
-            for counter in [
-                &worker.commands,
-                &worker.input_bytes,
-                &worker.output_bytes,
-                &worker.reads,
-                &worker.writes,
-            ] {
+            for counter in [&worker.commands, &worker.input_bytes, &worker.output_bytes, &worker.reads, &worker.writes]
+            {
                 counter.reset();
             }
             for counters in &worker.by_command {

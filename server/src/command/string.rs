@@ -5,10 +5,7 @@ use crate::store::New;
 
 pub const COMMANDS: &[Command] = &[GET, SET, PING];
 
-const STRING: Command = Command {
-    group: Group::String,
-    ..COMMAND
-};
+const STRING: Command = Command { group: Group::String, ..COMMAND };
 
 const GET: Command = Command {
     name: "GET",
@@ -47,14 +44,7 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     cx.reply.ok();
     REPLIED
 }
-const PING: Command = Command {
-    name: "PING",
-    run: ping,
-    summary: "x.",
-    args: &[],
-    flags: Flags::FAST,
-    ..STRING
-};
+const PING: Command = Command { name: "PING", run: ping, summary: "x.", args: &[], flags: Flags::FAST, ..STRING };
 fn ping(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     cx.reply.simple("PONG");
     REPLIED

@@ -29,37 +29,19 @@ impl Found {
         };
         let own = *number;
         *number += 1;
-        let subcommands = row
-            .subcommands
-            .iter()
-            .map(|sub| Found::new(sub, Some(&name), number))
-            .collect();
-        Found {
-            row,
-            depth,
-            arity: row.arity(depth),
-            keys: row.key_range(depth),
-            number: own,
-            name,
-            subcommands,
-        }
+        let subcommands = row.subcommands.iter().map(|sub| Found::new(sub, Some(&name), number)).collect();
+        Found { row, depth, arity: row.arity(depth), keys: row.key_range(depth), number: own, name, subcommands }
     }
 
     /// Whether a call may have so many words.
     #[inline]
     pub fn takes(&self, words: usize) -> bool {
-        if self.arity >= 0 {
-            words == self.arity as usize
-        } else {
-            words >= -self.arity as usize
-        }
+        if self.arity >= 0 { words == self.arity as usize } else { words >= -self.arity as usize }
     }
 
     /// The sub-command of a word.
     pub fn subcommand(&'static self, word: &[u8]) -> Option<&'static Found> {
-        self.subcommands
-            .iter()
-            .find(|sub| sub.row.name.as_bytes().eq_ignore_ascii_case(word))
+        self.subcommands.iter().find(|sub| sub.row.name.as_bytes().eq_ignore_ascii_case(word))
     }
 
     pub fn is_write(&self) -> bool {
@@ -118,24 +100,18 @@ pub fn numbers() -> usize {
 
 /// Every row, sub-commands behind their containers.
 pub fn each() -> impl Iterator<Item = &'static Found> {
-    all()
-        .iter()
-        .flat_map(|found| std::iter::once(found).chain(&found.subcommands))
+    all().iter().flat_map(|found| std::iter::once(found).chain(&found.subcommands))
 }
 
 /// The name of a row as [`Found::name`] has it.
 pub fn full_name(row: &Command) -> String {
-    each()
-        .find(|found| std::ptr::eq(found.row, row))
-        .map_or_else(|| row.name.to_ascii_lowercase(), |f| f.name.clone())
+    each().find(|found| std::ptr::eq(found.row, row)).map_or_else(|| row.name.to_ascii_lowercase(), |f| f.name.clone())
 }
 
 /// FNV-1a over the name in capitals.
 #[inline]
 fn hash(name: &[u8]) -> u32 {
-    name.iter().fold(0x811C_9DC5, |hash, byte| {
-        (hash ^ u32::from(byte.to_ascii_uppercase())).wrapping_mul(0x0100_0193)
-    })
+    name.iter().fold(0x811C_9DC5, |hash, byte| (hash ^ u32::from(byte.to_ascii_uppercase())).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -146,10 +122,7 @@ mod tests {
     fn every_command_is_found_by_its_name_in_any_case() {
         for found in all() {
             for name in [found.row.name.to_owned(), found.row.name.to_lowercase()] {
-                assert!(
-                    find(name.as_bytes()).is_some_and(|other| std::ptr::eq(other, found)),
-                    "{name}"
-                );
+                assert!(find(name.as_bytes()).is_some_and(|other| std::ptr::eq(other, found)), "{name}");
             }
         }
         assert!(find(b"NOSUCHCOMMAND").is_none());
@@ -162,20 +135,8 @@ mod tests {
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
         for found in each() {
-            assert!(
-                found
-                    .row
-                    .name
-                    .chars()
-                    .all(|c| c.is_ascii_uppercase() || "-.".contains(c)),
-                "{}",
-                found.name
-            );
-            assert!(
-                found.row.summary.ends_with('.'),
-                "{} has a summary that is no sentence",
-                found.name
-            );
+            assert!(found.row.name.chars().all(|c| c.is_ascii_uppercase() || "-.".contains(c)), "{}", found.name);
+            assert!(found.row.summary.ends_with('.'), "{} has a summary that is no sentence", found.name);
         }
     }
 }

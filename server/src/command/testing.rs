@@ -29,14 +29,7 @@ impl Desk {
     pub fn with(options: Options) -> Desk {
         let store = Store::with_hasher(options, KeyHasher::seeded(1));
         let live = Arc::new(Live::new(&Config::default(), Raw::default(), Machine::here()));
-        let parts = Parts {
-            store,
-            live,
-            port: 6379,
-            workers: 1,
-            stop: Box::new(|| ()),
-            apply: Box::new(|_| ()),
-        };
+        let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), apply: Box::new(|_| ()) };
         Desk::on(Arc::new(Shared::new(parts)))
     }
 
@@ -51,12 +44,7 @@ impl Desk {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 6379));
         let client = Arc::new(Client::new(id, address, local, -1, 0, super::shared::now_ms()));
         node.clients.add(client.clone());
-        Desk {
-            node,
-            session: Session::new(client, true),
-            reply: Reply::default(),
-            ended: Ended::Done,
-        }
+        Desk { node, session: Session::new(client, true), reply: Reply::default(), ended: Ended::Done }
     }
 
     /// Runs one command given as its words, and returns the bytes of the reply.
@@ -64,10 +52,7 @@ impl Desk {
         let mut buffer = Vec::new();
         let mut spans = Vec::new();
         for word in words {
-            spans.push(Span {
-                start: buffer.len() as u32,
-                len: word.len() as u32,
-            });
+            spans.push(Span { start: buffer.len() as u32, len: word.len() as u32 });
             buffer.extend_from_slice(word);
         }
         let mut batch = Batch::default();

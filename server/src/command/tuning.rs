@@ -73,13 +73,11 @@ impl Tuning {
             ms => ms.saturating_mul(1000),
         };
         let unlimited = |limit: u64| if limit == 0 { u64::MAX } else { limit };
-        self.slow_nanos
-            .store(slowlog_micros.min(latency_micros).saturating_mul(1000), Relaxed);
+        self.slow_nanos.store(slowlog_micros.min(latency_micros).saturating_mul(1000), Relaxed);
         self.slowlog_micros.store(slowlog_micros, Relaxed);
         self.slowlog_len_max.store(values.slowlog_len_max, Relaxed);
         self.latency_threshold_ms.store(values.latency_threshold_ms, Relaxed);
-        self.pubsub_output_max
-            .store(unlimited(values.pubsub_output_max), Relaxed);
+        self.pubsub_output_max.store(unlimited(values.pubsub_output_max), Relaxed);
         self.output_max.store(unlimited(values.output_max), Relaxed);
         self.input_max.store(values.input_max, Relaxed);
         self.bulk_len_max.store(values.bulk_len_max, Relaxed);

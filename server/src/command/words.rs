@@ -66,12 +66,7 @@ pub struct Args<'a> {
 impl<'a> Args<'a> {
     /// The arguments behind the first `depth` words.
     pub fn new(words: Words<'a>, depth: usize, placed: Placed<'a>, store: &'a Store) -> Args<'a> {
-        Args {
-            words,
-            at: depth,
-            placed,
-            store,
-        }
+        Args { words, at: depth, placed, store }
     }
 
     /// All words of the request, the name included.
@@ -109,9 +104,7 @@ impl<'a> Args<'a> {
         let bytes = self.word()?;
         let index = self.at - 1;
         let Placed { range, places } = self.placed;
-        let known = index
-            .checked_sub(range.first)
-            .and_then(|offset| places.get(offset / range.step.max(1)));
+        let known = index.checked_sub(range.first).and_then(|offset| places.get(offset / range.step.max(1)));
         match known {
             Some(&place) if range.first != 0 && (index - range.first).is_multiple_of(range.step.max(1)) => {
                 Ok(Key { bytes, place })
@@ -132,9 +125,7 @@ impl<'a> Args<'a> {
 
     /// Takes the next word if it is this one, in any case.
     pub fn take(&mut self, token: &str) -> bool {
-        let is_it = self
-            .peek()
-            .is_some_and(|word| word.eq_ignore_ascii_case(token.as_bytes()));
+        let is_it = self.peek().is_some_and(|word| word.eq_ignore_ascii_case(token.as_bytes()));
         self.at += usize::from(is_it);
         is_it
     }

@@ -65,15 +65,8 @@ pub fn check(raw: &Raw, machine: &Machine) -> (Values, Vec<Wrong>) {
 fn check_entry(entry: &Entry, before: &Value, rank: Option<u8>, machine: &Machine) -> Result<Value, Wrong> {
     let row = entry.id.row();
     let words: Vec<&str> = entry.words.iter().map(String::as_str).collect();
-    let words: &[&str] = if row.kind.takes_words() && words == [""] {
-        &[]
-    } else {
-        &words
-    };
-    let value = row
-        .kind
-        .check(words, before, machine)
-        .map_err(|problem| Wrong::value(entry, &problem))?;
+    let words: &[&str] = if row.kind.takes_words() && words == [""] { &[] } else { &words };
+    let value = row.kind.check(words, before, machine).map_err(|problem| Wrong::value(entry, &problem))?;
     match (row.effect, before, value) {
         // Lines of one source add up, as those of a `redis.conf` do; an empty one starts afresh.
         (_, Value::SavePoints(earlier), Value::SavePoints(points))
@@ -93,11 +86,7 @@ pub fn notices(raw: &Raw, values: &Values, machine: &Machine) -> Vec<String> {
     let idle = |id: &Id| id.row().effect == Effect::Ignored && *values.get(*id) != id.row().kind.default(machine);
     let notice = |id: Id| {
         let origin = raw.origin(id)?;
-        Some(format!(
-            "{origin}: '{}' is accepted but has no effect. {}",
-            id.row().name,
-            id.row().doc
-        ))
+        Some(format!("{origin}: '{}' is accepted but has no effect. {}", id.row().name, id.row().doc))
     };
     Id::all().filter(idle).filter_map(notice).collect()
 }
@@ -166,10 +155,7 @@ pub trait Named: Copy + PartialEq + 'static {
 
     /// The place of the variant in [`Named::ALL`].
     fn place(self) -> usize {
-        Self::ALL
-            .iter()
-            .position(|variant| *variant == self)
-            .unwrap_or_default()
+        Self::ALL.iter().position(|variant| *variant == self).unwrap_or_default()
     }
 }
 
@@ -385,8 +371,7 @@ impl Typed for Option<Duration> {
     }
 
     fn to_value(&self, row: &Setting) -> Value {
-        self.as_ref()
-            .map_or(Value::Whole(never(row)), |duration| duration.to_value(row))
+        self.as_ref().map_or(Value::Whole(never(row)), |duration| duration.to_value(row))
     }
 }
 
@@ -505,10 +490,7 @@ mod tests {
     use super::*;
     use crate::config::raw::Origin;
 
-    const MACHINE: Machine = Machine {
-        memory: 8 << 30,
-        cores: 4,
-    };
+    const MACHINE: Machine = Machine { memory: 8 << 30, cores: 4 };
 
     fn raw(entries: &[(&str, &str, bool)]) -> Raw {
         let entry = |(name, words, flag): &(&str, &str, bool)| Entry {
@@ -519,10 +501,7 @@ mod tests {
                 false => Origin::Variable(format!("LARDER_{name}")),
             },
         };
-        Raw {
-            entries: entries.iter().map(entry).collect(),
-            file: None,
-        }
+        Raw { entries: entries.iter().map(entry).collect(), file: None }
     }
 
     fn text(entries: &[(&str, &str, bool)], name: &str) -> String {
@@ -551,17 +530,10 @@ mod tests {
     #[test]
     fn fields_that_were_changed_count() {
         let zero = Some(Duration::ZERO);
-        let config = Config {
-            port: 7000,
-            slowlog_log_slower_than: zero,
-            ..Config::new(Values::defaults(&MACHINE))
-        };
+        let config = Config { port: 7000, slowlog_log_slower_than: zero, ..Config::new(Values::defaults(&MACHINE)) };
         assert_eq!(config.values().named("port").text(), "7000");
         assert_eq!(config.values().named("slowlog-log-slower-than").text(), "0");
-        let never = Config {
-            slowlog_log_slower_than: None,
-            ..config
-        };
+        let never = Config { slowlog_log_slower_than: None, ..config };
         assert_eq!(never.values().named("slowlog-log-slower-than").text(), "-1");
     }
 
@@ -576,13 +548,7 @@ mod tests {
 
     #[test]
     fn the_last_entry_holds() {
-        assert_eq!(
-            text(
-                &[("port", "1", false), ("port", "2", false), ("port", "3", true)],
-                "port"
-            ),
-            "3"
-        );
+        assert_eq!(text(&[("port", "1", false), ("port", "2", false), ("port", "3", true)], "port"), "3");
     }
 
     #[test]
@@ -598,21 +564,13 @@ mod tests {
     fn output_limits_are_replaced_class_by_class() {
         let name = "client-output-buffer-limit";
         let lines = [(name, "normal 1 2 3", false), (name, "replica 4 5 6", true)];
-        assert_eq!(
-            text(&lines, name),
-            "normal 1 2 3 slave 4 5 6 pubsub 33554432 8388608 60"
-        );
+        assert_eq!(text(&lines, name), "normal 1 2 3 slave 4 5 6 pubsub 33554432 8388608 60");
     }
 
     #[test]
     fn every_mistake_is_reported() {
         assert_eq!(
-            wrong(&[
-                ("maxmemory", "abc", true),
-                ("port", "0", true),
-                ("port", "1 2", false),
-                ("hz", "x", true)
-            ]),
+            wrong(&[("maxmemory", "abc", true), ("port", "0", true), ("port", "1 2", false), ("hz", "x", true)]),
             [
                 "--port: found '0': port 0 would leave the node without a way in; give a port from 1 to 65535; \
                  allowed: 1 to 65535",
@@ -638,20 +596,12 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let found = wrong(&[("requirepass", "two words", true)]);
-        assert_eq!(
-            found,
-            ["--requirepass: found a secret: wrong number of arguments; allowed: text"]
-        );
+        assert_eq!(found, ["--requirepass: found a secret: wrong number of arguments; allowed: text"]);
     }
 
     #[test]
     fn only_what_differs_from_what_larder_does_is_noticed() {
-        let raw = raw(&[
-            ("appendonly", "yes", true),
-            ("save", "", true),
-            ("hz", "10", true),
-            ("port", "1", true),
-        ]);
+        let raw = raw(&[("appendonly", "yes", true), ("save", "", true), ("hz", "10", true), ("port", "1", true)]);
         let (values, _) = check(&raw, &MACHINE);
         assert_eq!(
             notices(&raw, &values, &MACHINE),

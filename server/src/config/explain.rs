@@ -27,11 +27,7 @@ impl Printed {
 
     /// The text, with its colours for a terminal and without for everything else.
     pub fn text(&self, colour: bool) -> String {
-        if colour {
-            self.0.clone()
-        } else {
-            without_colour(&self.0)
-        }
+        if colour { self.0.clone() } else { without_colour(&self.0) }
     }
 }
 
@@ -40,9 +36,7 @@ fn without_colour(text: &str) -> String {
     let mut parts = text.split("\x1b[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part
-            .find(|letter: char| letter.is_ascii_alphabetic())
-            .map_or(part.len(), |at| at + 1);
+        let end = part.find(|letter: char| letter.is_ascii_alphabetic()).map_or(part.len(), |at| at + 1);
         plain.push_str(&part[end..]);
     }
     plain
@@ -131,26 +125,15 @@ fn rows_of(table: &'static str) -> impl Iterator<Item = Id> {
 fn all(values: &Values, raw: &Raw) -> String {
     let names = Id::all().map(|id| id.row().name.len()).max().unwrap_or(0);
     let shown = |id: Id| id.row().value_shown(values.get(id));
-    let widths = Id::all()
-        .map(|id| shown(id).chars().count())
-        .filter(|width| *width <= 40)
-        .max()
-        .unwrap_or(0);
+    let widths = Id::all().map(|id| shown(id).chars().count()).filter(|width| *width <= 40).max().unwrap_or(0);
     let mut out = String::new();
     for table in tables() {
-        let about = if table == "redis" {
-            "  Redis's own, without effect here"
-        } else {
-            ""
-        };
+        let about = if table == "redis" { "  Redis's own, without effect here" } else { "" };
         put(&mut out, format_args!("{BOLD}[{table}]{PLAIN}{DIM}{about}{PLAIN}\n"));
         for id in rows_of(table) {
             let colour = if raw.origin(id).is_some() { GREEN } else { DIM };
             let (name, value, source) = (id.row().name, shown(id), source(id, raw));
-            put(
-                &mut out,
-                format_args!("  {CYAN}{name:names$}{PLAIN}  {value:widths$}  {colour}{source}{PLAIN}\n"),
-            );
+            put(&mut out, format_args!("  {CYAN}{name:names$}{PLAIN}  {value:widths$}  {colour}{source}{PLAIN}\n"));
         }
         out.push('\n');
     }
@@ -164,10 +147,7 @@ fn all(values: &Values, raw: &Raw) -> String {
 fn one(id: Id, values: &Values, raw: &Raw) -> String {
     let row = id.row();
     let mut out = String::new();
-    put(
-        &mut out,
-        format_args!("{BOLD}{CYAN}{}{PLAIN}\n{}\n\n", row.name, row.doc),
-    );
+    put(&mut out, format_args!("{BOLD}{CYAN}{}{PLAIN}\n{}\n\n", row.name, row.doc));
     let mut line = |title: &str, text: &str| put(&mut out, format_args!("  {DIM}{title:<10}{PLAIN}{text}\n"));
     line("value", &row.value_shown(values.get(id)));
     line("from", &source(id, raw));
@@ -194,11 +174,7 @@ fn json_array(values: &Values, raw: &Raw) -> String {
 fn json_object(id: Id, values: &Values, raw: &Raw) -> String {
     let row = id.row();
     let secret = row.secret && !values.get(id).text().is_empty();
-    let value = if secret {
-        "null".to_owned()
-    } else {
-        json_text(&values.get(id).text())
-    };
+    let value = if secret { "null".to_owned() } else { json_text(&values.get(id).text()) };
     let unit = match row.kind {
         Kind::Whole { unit, .. } => unit.name(),
         Kind::Memory { .. } | Kind::MemoryOfMachine { .. } | Kind::MemoryOrPercent => "bytes",
@@ -219,10 +195,7 @@ fn json_object(id: Id, values: &Values, raw: &Raw) -> String {
         ("aliases", format!("[{}]", aliases.join(","))),
         ("doc", json_text(row.doc)),
     ];
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("\"{name}\":{value}"))
-        .collect();
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", fields.join(","))
 }
 
@@ -258,20 +231,9 @@ fn page_row(out: &mut String, row: &Setting) {
     put(out, format_args!("### `{}`\n{}\n\n", row.name, row.doc));
     put(
         out,
-        format_args!(
-            "* default: {}\n* allowed: {}\n",
-            markdown(&row.default_shown()),
-            markdown(&row.kind.allowed())
-        ),
+        format_args!("* default: {}\n* allowed: {}\n", markdown(&row.default_shown()), markdown(&row.kind.allowed())),
     );
-    put(
-        out,
-        format_args!(
-            "* change by: {}\n* variable: `{}`\n",
-            change(row),
-            Setting::variable(row.name)
-        ),
-    );
+    put(out, format_args!("* change by: {}\n* variable: `{}`\n", change(row), Setting::variable(row.name)));
     if !row.aliases.is_empty() {
         put(out, format_args!("* also: `{}`\n", row.aliases.join("`, `")));
     }
@@ -280,20 +242,8 @@ fn page_row(out: &mut String, row: &Setting) {
 
 fn page_idle_row(out: &mut String, row: &Setting) {
     let names: Vec<&str> = row.names().collect();
-    let effect = if row.effect == Effect::DefaultOnly {
-        "other values are refused"
-    } else {
-        "no effect"
-    };
-    put(
-        out,
-        format_args!(
-            "| `{}` | {} | {effect} | {} |\n",
-            names.join("`, `"),
-            row.default_shown(),
-            row.doc
-        ),
-    );
+    let effect = if row.effect == Effect::DefaultOnly { "other values are refused" } else { "no effect" };
+    put(out, format_args!("| `{}` | {} | {effect} | {} |\n", names.join("`, `"), row.default_shown(), row.doc));
 }
 
 /// The text with the letters escaped that mean something in Markdown.
@@ -354,25 +304,15 @@ mod tests {
     use crate::config::machine::Machine;
     use crate::config::raw::{Entry, Origin};
 
-    const MACHINE: Machine = Machine {
-        memory: 8 << 30,
-        cores: 4,
-    };
+    const MACHINE: Machine = Machine { memory: 8 << 30, cores: 4 };
 
     fn printed(name: Option<&str>, json: bool) -> Printed {
         let mut values = Values::defaults(&MACHINE);
         let id = table::find("port").unwrap();
         values.set(id, Value::Whole(7000));
         values.set(table::find("requirepass").unwrap(), Value::Text("geheim".to_owned()));
-        let entry = Entry {
-            id,
-            words: vec!["7000".to_owned()],
-            origin: Origin::Variable("LARDER_PORT".to_owned()),
-        };
-        let raw = Raw {
-            entries: vec![entry],
-            file: None,
-        };
+        let entry = Entry { id, words: vec!["7000".to_owned()], origin: Origin::Variable("LARDER_PORT".to_owned()) };
+        let raw = Raw { entries: vec![entry], file: None };
         explain(name, json, &values, &raw).unwrap()
     }
 
@@ -382,22 +322,10 @@ mod tests {
         for row in SETTINGS {
             assert!(text.contains(row.name), "{}", row.name);
         }
-        let port = text
-            .lines()
-            .find(|line| line.trim_start().starts_with("port "))
-            .unwrap();
-        assert_eq!(
-            port.split_whitespace().collect::<Vec<_>>(),
-            ["port", "7000", "LARDER_PORT"]
-        );
-        let memory = text
-            .lines()
-            .find(|line| line.trim_start().starts_with("maxmemory "))
-            .unwrap();
-        assert_eq!(
-            memory.split_whitespace().collect::<Vec<_>>(),
-            ["maxmemory", "6gb", "default"]
-        );
+        let port = text.lines().find(|line| line.trim_start().starts_with("port ")).unwrap();
+        assert_eq!(port.split_whitespace().collect::<Vec<_>>(), ["port", "7000", "LARDER_PORT"]);
+        let memory = text.lines().find(|line| line.trim_start().starts_with("maxmemory ")).unwrap();
+        assert_eq!(memory.split_whitespace().collect::<Vec<_>>(), ["maxmemory", "6gb", "default"]);
         assert!(!text.contains("geheim") && !text.contains('\x1b'));
         assert!(printed(None, false).text(true).contains('\x1b'));
     }
@@ -405,14 +333,7 @@ mod tests {
     #[test]
     fn one_setting_is_explained_in_full() {
         let text = printed(Some("TIMEOUT"), false).text(false);
-        for part in [
-            "0 seconds",
-            "default",
-            "CONFIG SET",
-            "[network] timeout",
-            "--timeout",
-            "LARDER_TIMEOUT",
-        ] {
+        for part in ["0 seconds", "default", "CONFIG SET", "[network] timeout", "--timeout", "LARDER_TIMEOUT"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let text = printed(Some("appendonly"), false).text(false);
@@ -432,10 +353,7 @@ mod tests {
     #[test]
     fn unknown_settings_have_a_neighbour() {
         let wrong = explain(Some("maxmemroy"), false, &Values::defaults(&MACHINE), &Raw::default()).unwrap_err();
-        assert_eq!(
-            wrong.to_string(),
-            "maxmemroy: there is no such setting; did you mean maxmemory?"
-        );
+        assert_eq!(wrong.to_string(), "maxmemroy: there is no such setting; did you mean maxmemory?");
     }
 
     #[test]
@@ -446,9 +364,6 @@ mod tests {
             std::fs::write(&path, page()).unwrap();
         }
         let written = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            written == page(),
-            "docs/configuration.md is out of date: run UPDATE_DOCS=1 cargo test -p larder"
-        );
+        assert!(written == page(), "docs/configuration.md is out of date: run UPDATE_DOCS=1 cargo test -p larder");
     }
 }

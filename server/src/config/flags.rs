@@ -48,9 +48,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Asked {
         }
         Err(error) if is_help(&error) => (Verb::Print(Printed::styled(error.render().ansi().to_string())), None),
         Err(error) => {
-            reading
-                .wrong
-                .push(Wrong::new("command line", first_sentence(&error.to_string())));
+            reading.wrong.push(Wrong::new("command line", first_sentence(&error.to_string())));
             (Verb::Run, None)
         }
     };
@@ -59,10 +57,7 @@ pub fn read(args: impl Iterator<Item = OsString>) -> Asked {
 
 /// Whether the text is what was asked for, or what helps whoever stopped half-way.
 fn is_help(error: &clap::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    )
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
 /// The mistake itself, without the usage that follows it.
@@ -76,10 +71,7 @@ fn verb(matches: &ArgMatches) -> Verb {
         return Verb::Print(Printed::styled(version()));
     }
     match matches.subcommand().and_then(|(_, config)| config.subcommand()) {
-        Some((_, explain)) => Verb::Explain {
-            name: explain.get_one("name").cloned(),
-            json: explain.get_flag("json"),
-        },
+        Some((_, explain)) => Verb::Explain { name: explain.get_one("name").cloned(), json: explain.get_flag("json") },
         None => Verb::Run,
     }
 }
@@ -87,10 +79,7 @@ fn verb(matches: &ArgMatches) -> Verb {
 /// In the manner of `redis-server -v`, which scripts take apart.
 fn version() -> String {
     let bits = usize::BITS;
-    format!(
-        "Larder server v={} malloc=mimalloc bits={bits}\n",
-        env!("CARGO_PKG_VERSION")
-    )
+    format!("Larder server v={} malloc=mimalloc bits={bits}\n", env!("CARGO_PKG_VERSION"))
 }
 
 fn settings(matches: &ArgMatches, reading: &mut Reading) {
@@ -121,17 +110,11 @@ fn joined(args: impl Iterator<Item = OsString>, wrong: &mut Vec<Wrong>) -> Vec<O
     let mut args = args.peekable();
     let mut out: Vec<OsString> = args.next().into_iter().collect();
     while let Some(arg) = args.next() {
-        let Some(flag) = arg
-            .to_str()
-            .and_then(|arg| arg.strip_prefix("--"))
-            .filter(|flag| !flag.is_empty())
-        else {
+        let Some(flag) = arg.to_str().and_then(|arg| arg.strip_prefix("--")).filter(|flag| !flag.is_empty()) else {
             out.push(arg);
             continue;
         };
-        let (name, value) = flag
-            .split_once('=')
-            .map_or((flag, None), |(name, value)| (name, Some(value)));
+        let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
         let values = std::iter::from_fn(|| args.next_if(is_value));
         match (table::find(name), value) {
             (Some(id), Some(value)) => out.push(flag_of(id, value.as_ref())),
@@ -169,29 +152,20 @@ fn value_of(id: Id, values: Vec<OsString>) -> Result<OsString, Wrong> {
     match values.as_slice() {
         [] => {
             let remedy = Some(format!("allowed: {}", id.row().allowed()));
-            Err(Wrong {
-                remedy,
-                ..Wrong::new(place, "a value is missing")
-            })
+            Err(Wrong { remedy, ..Wrong::new(place, "a value is missing") })
         }
         [value] => Ok(value.clone()),
         values => {
             let quoted = values.iter().map(|value| value.to_str().map(words::quote));
             let quoted: Option<Vec<String>> = quoted.collect();
-            Ok(quoted
-                .ok_or_else(|| Wrong::new(place, "its value is not UTF-8"))?
-                .join(" ")
-                .into())
+            Ok(quoted.ok_or_else(|| Wrong::new(place, "its value is not UTF-8"))?.join(" ").into())
         }
     }
 }
 
 fn unknown(name: &str) -> Wrong {
     let place = format!("--{name}");
-    match table::DIRECTIVES
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-    {
+    match table::DIRECTIVES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         Some((_, why)) => Wrong::new(place, *why),
         None => Wrong::unknown(place, name, "--"),
     }
@@ -202,11 +176,7 @@ fn command() -> Command {
         .value_name("FILE")
         .value_parser(clap::value_parser!(OsString))
         .help("The configuration: a node.toml, or a redis.conf; - reads a redis.conf from the standard input");
-    let version = Arg::new("version")
-        .short('v')
-        .long("version")
-        .action(ArgAction::SetTrue)
-        .help("Print the version");
+    let version = Arg::new("version").short('v').long("version").action(ArgAction::SetTrue).help("Print the version");
     Command::new("larder")
         .bin_name("larder")
         .about("A distributed in-memory cache server that any Redis client can talk to.")
@@ -222,13 +192,8 @@ fn command() -> Command {
 }
 
 fn config() -> Command {
-    let name = Arg::new("name")
-        .value_name("SETTING")
-        .help("The one setting to explain");
-    let json = Arg::new("json")
-        .long("json")
-        .action(ArgAction::SetTrue)
-        .help("Print JSON");
+    let name = Arg::new("name").value_name("SETTING").help("The one setting to explain");
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON");
     let explain = Command::new("explain")
         .about("Print settings with their values, where these come from, their defaults and what is allowed")
         .disable_version_flag(true)
@@ -249,12 +214,7 @@ fn setting(row: &'static Setting) -> Arg {
         .long(row.name)
         .value_name(row.value_name())
         .help(row.doc)
-        .long_help(format!(
-            "{}\n[default: {}; allowed: {}]",
-            row.doc,
-            row.default_shown(),
-            row.kind.allowed()
-        ))
+        .long_help(format!("{}\n[default: {}; allowed: {}]", row.doc, row.default_shown(), row.kind.allowed()))
         .help_heading(heading)
         .hide(row.effect != Effect::Works)
         .hide_short_help(true)
@@ -281,11 +241,7 @@ impl Setting {
 }
 
 fn after_help() -> String {
-    let idle: Vec<&str> = SETTINGS
-        .iter()
-        .filter(|row| row.effect != Effect::Works)
-        .map(|row| row.name)
-        .collect();
+    let idle: Vec<&str> = SETTINGS.iter().filter(|row| row.effect != Effect::Works).map(|row| row.name).collect();
     format!(
         "Flags go before environment variables (LARDER_PORT, LARDER_MAXMEMORY, ...; LARDER_CONFIG names the file), \
          these before the file, and the file before the defaults.\n\n\
@@ -309,22 +265,13 @@ mod tests {
     use super::*;
 
     fn ask(words: &[&str]) -> Asked {
-        read(
-            std::iter::once("larder")
-                .chain(words.iter().copied())
-                .map(OsString::from),
-        )
+        read(std::iter::once("larder").chain(words.iter().copied()).map(OsString::from))
     }
 
     fn found(words: &[&str]) -> Vec<(&'static str, String)> {
         let asked = ask(words);
         assert!(asked.reading.wrong.is_empty(), "{words:?}: {:?}", asked.reading.wrong);
-        asked
-            .reading
-            .entries
-            .iter()
-            .map(|entry| (entry.id.row().name, entry.words.join("|")))
-            .collect()
+        asked.reading.entries.iter().map(|entry| (entry.id.row().name, entry.words.join("|"))).collect()
     }
 
     fn wrong(words: &[&str]) -> Vec<String> {
@@ -352,50 +299,25 @@ mod tests {
 
     #[test]
     fn redis_servers_command_lines_work() {
-        let words = [
-            "--port",
-            "7000",
-            "--bind",
-            "127.0.0.1",
-            "-::1",
-            "--save",
-            "",
-            "--dir",
-            "/tmp",
-            "--appendonly",
-            "no",
-        ];
-        let expected = [
-            ("bind", "127.0.0.1|-::1"),
-            ("port", "7000"),
-            ("dir", "/tmp"),
-            ("appendonly", "no"),
-            ("save", ""),
-        ];
+        let words =
+            ["--port", "7000", "--bind", "127.0.0.1", "-::1", "--save", "", "--dir", "/tmp", "--appendonly", "no"];
+        let expected =
+            [("bind", "127.0.0.1|-::1"), ("port", "7000"), ("dir", "/tmp"), ("appendonly", "no"), ("save", "")];
         assert_eq!(found(&words), expected.map(|(name, words)| (name, words.to_owned())));
         assert_eq!(
             found(&["--save", "900", "1", "--save", "60 10"]),
             [("save", "900|1".to_owned()), ("save", "60|10".to_owned())]
         );
         let limit = ["--client-output-buffer-limit", "normal", "0", "0", "0"];
-        assert_eq!(
-            found(&limit),
-            [("client-output-buffer-limit", "normal|0|0|0".to_owned())]
-        );
-        assert_eq!(
-            found(&["--slowlog-log-slower-than", "-1"]),
-            [("slowlog-log-slower-than", "-1".to_owned())]
-        );
+        assert_eq!(found(&limit), [("client-output-buffer-limit", "normal|0|0|0".to_owned())]);
+        assert_eq!(found(&["--slowlog-log-slower-than", "-1"]), [("slowlog-log-slower-than", "-1".to_owned())]);
         assert_eq!(found(&["--MaxMemory", "2gb"]), [("maxmemory", "2gb".to_owned())]);
         assert_eq!(
             found(&["--maxmemory=2gb", "--data-dir=x"]),
             [("dir", "x".to_owned()), ("maxmemory", "2gb".to_owned())]
         );
         assert_eq!(found(&["--requirepass", ""]), [("requirepass", String::new())]);
-        assert_eq!(
-            found(&["--requirepass", "-a b\"c"]),
-            [("requirepass", "-a b\"c".to_owned())]
-        );
+        assert_eq!(found(&["--requirepass", "-a b\"c"]), [("requirepass", "-a b\"c".to_owned())]);
     }
 
     #[test]
@@ -408,16 +330,7 @@ mod tests {
     #[test]
     fn unknown_flags_are_all_reported() {
         assert_eq!(
-            wrong(&[
-                "--prot",
-                "7000",
-                "--maxmemroy=1",
-                "--something",
-                "a",
-                "b",
-                "--loadmodule",
-                "x.so"
-            ]),
+            wrong(&["--prot", "7000", "--maxmemroy=1", "--something", "a", "b", "--loadmodule", "x.so"]),
             [
                 "--prot: there is no such setting; did you mean --port?",
                 "--maxmemroy: there is no such setting; did you mean --maxmemory?",
@@ -440,10 +353,7 @@ mod tests {
 
     #[test]
     fn too_many_words_are_reported() {
-        assert_eq!(
-            wrong(&["a.conf", "b.conf"]),
-            ["command line: unexpected argument 'b.conf' found"]
-        );
+        assert_eq!(wrong(&["a.conf", "b.conf"]), ["command line: unexpected argument 'b.conf' found"]);
         assert_eq!(wrong(&["-x"]), ["command line: unexpected argument '-x' found"]);
     }
 
@@ -452,16 +362,9 @@ mod tests {
     fn bytes_that_are_no_text_are_reported() {
         use std::os::unix::ffi::OsStringExt;
         let odd = OsString::from_vec(vec![0xff]);
-        for words in [
-            vec!["--dir".into(), odd.clone()],
-            vec!["--bind".into(), odd.clone(), odd],
-        ] {
+        for words in [vec!["--dir".into(), odd.clone()], vec!["--bind".into(), odd.clone(), odd]] {
             let asked = read(std::iter::once("larder".into()).chain(words));
-            assert!(
-                asked.reading.wrong[0].to_string().contains("UTF-8"),
-                "{:?}",
-                asked.reading.wrong
-            );
+            assert!(asked.reading.wrong[0].to_string().contains("UTF-8"), "{:?}", asked.reading.wrong);
         }
     }
 
@@ -472,17 +375,7 @@ mod tests {
 
     #[test]
     fn explain_takes_a_name_and_flags_on_either_side() {
-        let words = [
-            "a.toml",
-            "--port",
-            "1",
-            "config",
-            "explain",
-            "maxmemory",
-            "--timeout",
-            "2",
-            "--json",
-        ];
+        let words = ["a.toml", "--port", "1", "config", "explain", "maxmemory", "--timeout", "2", "--json"];
         let asked = ask(&words);
         assert_eq!(found(&words), [("port", "1".to_owned()), ("timeout", "2".to_owned())]);
         assert_eq!(asked.file, Some("a.toml".into()));
@@ -492,10 +385,7 @@ mod tests {
     #[test]
     fn the_version_is_one_line() {
         let text = printed(&["-v"]);
-        assert!(
-            text.starts_with(concat!("Larder server v=", env!("CARGO_PKG_VERSION"), " ")),
-            "{text}"
-        );
+        assert!(text.starts_with(concat!("Larder server v=", env!("CARGO_PKG_VERSION"), " ")), "{text}");
         assert_eq!(text, printed(&["--version"]));
     }
 

@@ -41,12 +41,7 @@ pub enum Kind {
     /// `yes` or `no`.
     Switch { default: bool },
     /// A whole number.
-    Whole {
-        default: i64,
-        min: i64,
-        max: i64,
-        unit: Unit,
-    },
+    Whole { default: i64, min: i64, max: i64, unit: Unit },
     /// A TCP port. 0, which in Redis means "none", is refused.
     Port { default: u16 },
     /// Worker threads; by default as many as there are cores.
@@ -58,15 +53,9 @@ pub enum Kind {
     /// An amount of memory, or a percentage of `maxmemory`; none by default.
     MemoryOrPercent,
     /// One of some names.
-    Choice {
-        default: &'static str,
-        choices: &'static [&'static str],
-    },
+    Choice { default: &'static str, choices: &'static [&'static str] },
     /// Some of some names.
-    Choices {
-        default: &'static str,
-        choices: &'static [&'static str],
-    },
+    Choices { default: &'static str, choices: &'static [&'static str] },
     /// Any text.
     Text { default: &'static str },
     /// Any text, of which blanks may be part without quotes.
@@ -119,10 +108,7 @@ impl Kind {
     /// Whether the setting takes more than one word.
     pub fn takes_words(&self) -> bool {
         use Kind::*;
-        matches!(
-            self,
-            Line { .. } | Choices { .. } | Addresses { .. } | OutputLimits | SavePoints | Percentiles { .. }
-        )
+        matches!(self, Line { .. } | Choices { .. } | Addresses { .. } | OutputLimits | SavePoints | Percentiles { .. })
     }
 
     /// What is allowed, as the end of a sentence.
@@ -245,9 +231,7 @@ fn amount(word: &str, min: u64) -> Result<Value, String> {
 fn amount_of(word: &str, whole: u64) -> Result<Value, String> {
     match percentage(word)? {
         Some(percent) => Ok(Value::Memory(share(whole, percent))),
-        None => Ok(Value::Memory(
-            memory::parse(word).ok_or("argument must be a memory value")?,
-        )),
+        None => Ok(Value::Memory(memory::parse(word).ok_or("argument must be a memory value")?)),
     }
 }
 
@@ -255,9 +239,7 @@ fn amount_or_percent(word: &str) -> Result<Value, String> {
     match percentage(word)? {
         Some(0) => Ok(Value::Memory(0)),
         Some(percent) => Ok(Value::Percent(percent)),
-        None => Ok(Value::Memory(
-            memory::parse(word).ok_or("argument must be a memory or percent value")?,
-        )),
+        None => Ok(Value::Memory(memory::parse(word).ok_or("argument must be a memory or percent value")?)),
     }
 }
 
@@ -271,18 +253,13 @@ fn percentage(word: &str) -> Result<Option<u8>, String> {
 
 fn one_of(word: &str, choices: &'static [&'static str]) -> Result<&'static str, String> {
     let found = choices.iter().find(|choice| choice.eq_ignore_ascii_case(word));
-    found
-        .copied()
-        .ok_or_else(|| format!("argument(s) must be one of the following: {}", choices.join(", ")))
+    found.copied().ok_or_else(|| format!("argument(s) must be one of the following: {}", choices.join(", ")))
 }
 
 /// The first choice is the one that says nothing (`default`), so that any other replaces it.
 fn some_of(words: &[&str], choices: &'static [&'static str]) -> Result<Value, String> {
     let words = if words.is_empty() { &[""] } else { words };
-    let mut chosen = words
-        .iter()
-        .map(|word| one_of(word, choices))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut chosen = words.iter().map(|word| one_of(word, choices)).collect::<Result<Vec<_>, _>>()?;
     if chosen.iter().any(|name| *name != choices[0]) {
         chosen.retain(|name| *name != choices[0]);
     }
@@ -308,9 +285,8 @@ fn output_limits(words: &[&str], current: &Value) -> Result<Value, String> {
         return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
     }
     for group in words.chunks_exact(4) {
-        let limit = limits
-            .class_mut(group[0])
-            .ok_or("Invalid client class specified in buffer limit configuration.")?;
+        let limit =
+            limits.class_mut(group[0]).ok_or("Invalid client class specified in buffer limit configuration.")?;
         *limit = output_limit(&group[1..])
             .ok_or("Error in hard, soft or soft_seconds setting in buffer limit configuration.")?;
     }
@@ -319,11 +295,7 @@ fn output_limits(words: &[&str], current: &Value) -> Result<Value, String> {
 
 fn output_limit(words: &[&str]) -> Option<OutputLimit> {
     let soft_seconds = u32::try_from(memory::parse_whole(words[2])?).ok()?;
-    Some(OutputLimit {
-        hard: memory::parse(words[0])?,
-        soft: memory::parse(words[1])?,
-        soft_seconds,
-    })
+    Some(OutputLimit { hard: memory::parse(words[0])?, soft: memory::parse(words[1])?, soft_seconds })
 }
 
 fn save_points(words: &[&str]) -> Result<Value, String> {
@@ -335,9 +307,7 @@ fn save_points(words: &[&str]) -> Result<Value, String> {
         return Err(INVALID.to_owned());
     }
     let point = |pair: &[&str]| {
-        let seconds = u64::try_from(memory::parse_whole(pair[0])?)
-            .ok()
-            .filter(|seconds| *seconds > 0)?;
+        let seconds = u64::try_from(memory::parse_whole(pair[0])?).ok().filter(|seconds| *seconds > 0)?;
         let changes = u32::try_from(memory::parse_whole(pair[1])?).ok()?;
         Some(SavePoint { seconds, changes })
     };
@@ -367,15 +337,11 @@ fn percentiles(words: &[&str]) -> Result<Value, String> {
 mod tests {
     use super::*;
 
-    const MACHINE: Machine = Machine {
-        memory: 8 << 30,
-        cores: 4,
-    };
+    const MACHINE: Machine = Machine { memory: 8 << 30, cores: 4 };
 
     fn check(kind: Kind, text: &str) -> Result<String, String> {
         let current = kind.default(&MACHINE);
-        kind.check(&kind.parted(text), &current, &MACHINE)
-            .map(|value| value.text())
+        kind.check(&kind.parted(text), &current, &MACHINE).map(|value| value.text())
     }
 
     fn refused(kind: Kind, text: &str) -> String {
@@ -392,21 +358,10 @@ mod tests {
 
     #[test]
     fn whole_numbers_have_a_range() {
-        let kind = Kind::Whole {
-            default: 5,
-            min: 1,
-            max: 2147483647,
-            unit: Unit::Count,
-        };
+        let kind = Kind::Whole { default: 5, min: 1, max: 2147483647, unit: Unit::Count };
         assert_eq!(check(kind, "7"), Ok("7".to_owned()));
-        assert_eq!(
-            refused(kind, "0"),
-            "argument must be between 1 and 2147483647 inclusive"
-        );
-        assert_eq!(
-            refused(kind, "99999999999"),
-            "argument must be between 1 and 2147483647 inclusive"
-        );
+        assert_eq!(refused(kind, "0"), "argument must be between 1 and 2147483647 inclusive");
+        assert_eq!(refused(kind, "99999999999"), "argument must be between 1 and 2147483647 inclusive");
         assert_eq!(refused(kind, "1.5"), "argument couldn't be parsed into an integer");
         assert_eq!(refused(kind, ""), "argument couldn't be parsed into an integer");
     }
@@ -421,15 +376,9 @@ mod tests {
 
     #[test]
     fn memory_has_units_and_a_minimum() {
-        let kind = Kind::Memory {
-            default: 1 << 30,
-            min: 1 << 20,
-        };
+        let kind = Kind::Memory { default: 1 << 30, min: 1 << 20 };
         assert_eq!(check(kind, "10mb"), Ok("10485760".to_owned()));
-        assert_eq!(
-            refused(kind, "1"),
-            "argument must be between 1048576 and 9223372036854775807 inclusive"
-        );
+        assert_eq!(refused(kind, "1"), "argument must be between 1048576 and 9223372036854775807 inclusive");
         assert_eq!(refused(kind, "-1"), "argument must be a memory value");
     }
 
@@ -439,10 +388,7 @@ mod tests {
         assert_eq!(kind.default(&MACHINE), Value::Memory(6 << 30));
         assert_eq!(check(kind, "50%"), Ok((4u64 << 30).to_string()));
         assert_eq!(check(kind, "0"), Ok("0".to_owned()));
-        assert_eq!(
-            refused(kind, "101%"),
-            "percentage argument must be less or equal to 100"
-        );
+        assert_eq!(refused(kind, "101%"), "percentage argument must be less or equal to 100");
         assert_eq!(refused(kind, "abc"), "argument must be a memory value");
     }
 
@@ -453,18 +399,12 @@ mod tests {
         assert_eq!(check(kind, "0%"), Ok("0".to_owned()));
         assert_eq!(check(kind, "1gb"), Ok("1073741824".to_owned()));
         assert_eq!(refused(kind, "5%%"), "argument must be a memory or percent value");
-        assert_eq!(
-            refused(kind, "101%"),
-            "percentage argument must be less or equal to 100"
-        );
+        assert_eq!(refused(kind, "101%"), "percentage argument must be less or equal to 100");
     }
 
     #[test]
     fn choices_are_listed_when_missed() {
-        let kind = Kind::Choice {
-            default: "notice",
-            choices: &["debug", "verbose", "notice", "warning"],
-        };
+        let kind = Kind::Choice { default: "notice", choices: &["debug", "verbose", "notice", "warning"] };
         assert_eq!(check(kind, "NOTICE"), Ok("notice".to_owned()));
         let text = "argument(s) must be one of the following: debug, verbose, notice, warning";
         assert_eq!(refused(kind, "foo"), text);
@@ -472,10 +412,7 @@ mod tests {
 
     #[test]
     fn several_choices_drop_the_empty_one() {
-        let kind = Kind::Choices {
-            default: "default",
-            choices: &["default", "save", "nosave", "now", "force"],
-        };
+        let kind = Kind::Choices { default: "default", choices: &["default", "save", "nosave", "now", "force"] };
         assert_eq!(check(kind, "now save"), Ok("save now".to_owned()));
         assert_eq!(check(kind, "default save"), Ok("save".to_owned()));
         assert_eq!(check(kind, "default"), Ok("default".to_owned()));
@@ -486,9 +423,7 @@ mod tests {
 
     #[test]
     fn addresses_are_read_one_by_one() {
-        let kind = Kind::Addresses {
-            default: &["127.0.0.1", "-::1"],
-        };
+        let kind = Kind::Addresses { default: &["127.0.0.1", "-::1"] };
         assert_eq!(check(kind, "10.0.0.1 -::1"), Ok("10.0.0.1 -::1".to_owned()));
         assert_eq!(refused(kind, "10.0.0.1 nowhere"), "'nowhere' is not an address");
         assert_eq!(refused(kind, ""), "at least one address is needed");
@@ -501,18 +436,9 @@ mod tests {
             check(kind, "normal 1kb 2kb 3 REPLICA 1 2 3").unwrap(),
             "normal 1024 2048 3 slave 1 2 3 pubsub 33554432 8388608 60"
         );
-        assert_eq!(
-            check(kind, "").unwrap(),
-            Value::OutputLimits(OutputLimits::DEFAULT).text()
-        );
-        assert_eq!(
-            refused(kind, "normal 0 0"),
-            "Wrong number of arguments in buffer limit configuration."
-        );
-        assert_eq!(
-            refused(kind, "foo 0 0 0"),
-            "Invalid client class specified in buffer limit configuration."
-        );
+        assert_eq!(check(kind, "").unwrap(), Value::OutputLimits(OutputLimits::DEFAULT).text());
+        assert_eq!(refused(kind, "normal 0 0"), "Wrong number of arguments in buffer limit configuration.");
+        assert_eq!(refused(kind, "foo 0 0 0"), "Invalid client class specified in buffer limit configuration.");
         let text = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
         assert_eq!(refused(kind, "normal x 0 0"), text);
         assert_eq!(refused(kind, "normal 1 1 -1"), text);
@@ -531,10 +457,7 @@ mod tests {
     #[test]
     fn events_name_the_letters() {
         assert_eq!(check(Kind::Events, "KEA"), Ok("AKE".to_owned()));
-        assert_eq!(
-            refused(Kind::Events, "q"),
-            "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
-        );
+        assert_eq!(refused(Kind::Events, "q"), "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
     }
 
     #[test]
@@ -543,10 +466,7 @@ mod tests {
         assert_eq!(check(kind, "50 99.95 0"), Ok("50 99.95 0".to_owned()));
         assert_eq!(check(kind, ""), Ok(String::new()));
         let name = "latency-tracking-info-percentiles";
-        assert_eq!(
-            refused(kind, "50 101"),
-            format!("{name} parameters should sit between [0.0,100.0]")
-        );
+        assert_eq!(refused(kind, "50 101"), format!("{name} parameters should sit between [0.0,100.0]"));
         assert_eq!(refused(kind, "abc"), format!("Invalid {name} parameters"));
     }
 

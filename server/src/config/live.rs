@@ -56,16 +56,10 @@ impl fmt::Display for SetFault {
         match self {
             SetFault::Syntax => out.write_str("ERR syntax error"),
             SetFault::Unknown(name) => {
-                write!(
-                    out,
-                    "ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
-                )
+                write!(out, "ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
             }
             SetFault::Failed { name, why } => {
-                write!(
-                    out,
-                    "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
-                )
+                write!(out, "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")
             }
         }
     }
@@ -75,10 +69,7 @@ impl std::error::Error for SetFault {}
 
 impl SetFault {
     fn failed(name: &str, why: impl Into<String>) -> SetFault {
-        SetFault::Failed {
-            name: name.to_owned(),
-            why: why.into(),
-        }
+        SetFault::Failed { name: name.to_owned(), why: why.into() }
     }
 }
 
@@ -127,9 +118,7 @@ impl Live {
         let wanted = |name: &str| patterns.iter().any(|pattern| matches(pattern, name.as_bytes()));
         let values = self.read();
         let rows = Id::all().flat_map(|id| id.row().names().map(move |name| (id, name)));
-        rows.filter(|(_, name)| wanted(name))
-            .map(|(id, name)| (name, values.get(id).text()))
-            .collect()
+        rows.filter(|(_, name)| wanted(name)).map(|(id, name)| (name, values.get(id).text())).collect()
     }
 
     /// Changes settings, all or none. `words` are names and values by turns, `local` says whether the client is on this
@@ -171,13 +160,8 @@ impl Live {
         for pair in words.chunks_exact(2) {
             let written = String::from_utf8_lossy(pair[0]).into_owned();
             let id = table::find(&written).ok_or_else(|| SetFault::Unknown(written.clone()))?;
-            self.changeable(id, local)
-                .map_err(|why| SetFault::failed(&written, why))?;
-            let name = id
-                .row()
-                .names()
-                .find(|name| name.eq_ignore_ascii_case(&written))
-                .unwrap_or(id.row().name);
+            self.changeable(id, local).map_err(|why| SetFault::failed(&written, why))?;
+            let name = id.row().names().find(|name| name.eq_ignore_ascii_case(&written)).unwrap_or(id.row().name);
             if pairs.iter().any(|(_, earlier, _)| *earlier == name) {
                 return Err(SetFault::failed(&written, "duplicate parameter"));
             }
@@ -244,26 +228,16 @@ impl Live {
     pub fn output_limits(&self) -> OutputLimits {
         let limit = |class: &[AtomicU64; 3]| {
             let [hard, soft, seconds] = class.each_ref().map(|number| number.load(Ordering::Relaxed));
-            OutputLimit {
-                hard,
-                soft,
-                soft_seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
-            }
+            OutputLimit { hard, soft, soft_seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
         };
         let [normal, replica, pubsub] = &self.output;
-        OutputLimits {
-            normal: limit(normal),
-            replica: limit(replica),
-            pubsub: limit(pubsub),
-        }
+        OutputLimits { normal: limit(normal), replica: limit(replica), pubsub: limit(pubsub) }
     }
 
     fn publish(&self, values: &Values) {
         self.hot.publish(values);
         let password: String = typed(values, "requirepass");
-        self.hot
-            .has_password
-            .store(u64::from(!password.is_empty()), Ordering::Relaxed);
+        self.hot.has_password.store(u64::from(!password.is_empty()), Ordering::Relaxed);
         let limits: OutputLimits = typed(values, "client-output-buffer-limit");
         for (class, (_, limit)) in self.output.iter().zip(limits.classes()) {
             for (number, new) in class.iter().zip([limit.hard, limit.soft, limit.soft_seconds.into()]) {
@@ -470,20 +444,14 @@ hot! {
 mod tests {
     use super::*;
 
-    const MACHINE: Machine = Machine {
-        memory: 8 << 30,
-        cores: 4,
-    };
+    const MACHINE: Machine = Machine { memory: 8 << 30, cores: 4 };
 
     fn live() -> Live {
         Live::new(&Config::new(Values::defaults(&MACHINE)), Raw::default(), MACHINE)
     }
 
     fn open(access: Access) -> Live {
-        let config = Config {
-            enable_protected_configs: access,
-            ..Config::new(Values::defaults(&MACHINE))
-        };
+        let config = Config { enable_protected_configs: access, ..Config::new(Values::defaults(&MACHINE)) };
         Live::new(&config, Raw::default(), MACHINE)
     }
 
@@ -503,8 +471,7 @@ mod tests {
 
     fn set(live: &Live, words: &[&str]) -> Result<Vec<String>, String> {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        live.set(&words, true, &mut |_| Ok(()))
-            .map_err(|fault| fault.to_string())
+        live.set(&words, true, &mut |_| Ok(())).map_err(|fault| fault.to_string())
     }
 
     fn refused(words: &[&str]) -> String {
@@ -547,11 +514,7 @@ mod tests {
     #[test]
     fn get_takes_several_patterns_of_any_case_and_repeats_nothing() {
         let names = |patterns: &[&[u8]]| -> Vec<&str> {
-            live()
-                .get(patterns, matches)
-                .into_iter()
-                .map(|(name, _)| name)
-                .collect()
+            live().get(patterns, matches).into_iter().map(|(name, _)| name).collect()
         };
         assert_eq!(names(&[b"MAXMEMORY", b"maxmemory", b"hz"]), ["maxmemory", "hz"]);
         assert!(names(&[b"maxmem*"]).contains(&"maxmemory-policy"));
@@ -562,54 +525,22 @@ mod tests {
     #[test]
     fn set_changes_what_hot_code_reads() {
         let live = live();
-        set(
-            &live,
-            &["maxmemory", "100mb", "MAXMEMORY-POLICY", "allkeys-LRU", "timeout", "7"],
-        )
-        .unwrap();
+        set(&live, &["maxmemory", "100mb", "MAXMEMORY-POLICY", "allkeys-LRU", "timeout", "7"]).unwrap();
         assert_eq!(live.maxmemory(), Bytes(100 << 20));
         assert_eq!(live.maxmemory_policy(), EvictionPolicy::AllkeysLru);
         assert_eq!(live.timeout(), Some(Duration::from_secs(7)));
         assert_eq!(get(&live, "maxmemory"), "104857600");
         assert_eq!(live.generation(), 1);
         set(&live, &["client-output-buffer-limit", "normal 1kb 2kb 3"]).unwrap();
-        assert_eq!(
-            live.output_limits().normal,
-            OutputLimit {
-                hard: 1024,
-                soft: 2048,
-                soft_seconds: 3
-            }
-        );
+        assert_eq!(live.output_limits().normal, OutputLimit { hard: 1024, soft: 2048, soft_seconds: 3 });
         assert_eq!(live.output_limits().pubsub, OutputLimits::DEFAULT.pubsub);
-        set(
-            &live,
-            &[
-                "requirepass",
-                "secret",
-                "slowlog-log-slower-than",
-                "-1",
-                "notify-keyspace-events",
-                "KEA",
-            ],
-        )
-        .unwrap();
+        set(&live, &["requirepass", "secret", "slowlog-log-slower-than", "-1", "notify-keyspace-events", "KEA"])
+            .unwrap();
         assert!(live.has_password());
         assert_eq!(live.requirepass(), "secret");
         assert_eq!(live.slowlog_log_slower_than(), None);
         assert!(live.notify_keyspace_events().has(Events::EXPIRED));
-        set(
-            &live,
-            &[
-                "maxmemory-clients",
-                "10%",
-                "list-max-listpack-size",
-                "-5",
-                "requirepass",
-                "",
-            ],
-        )
-        .unwrap();
+        set(&live, &["maxmemory-clients", "10%", "list-max-listpack-size", "-5", "requirepass", ""]).unwrap();
         assert_eq!(live.maxmemory_clients().bytes(1000), 100);
         assert_eq!(live.list_max_listpack_size(), -5);
         assert!(!live.has_password());
@@ -619,11 +550,7 @@ mod tests {
     #[test]
     fn older_names_change_the_same_setting() {
         let live = live();
-        set(
-            &live,
-            &["hash-max-ziplist-entries", "3", "hash-max-listpack-entries", "4"],
-        )
-        .unwrap();
+        set(&live, &["hash-max-ziplist-entries", "3", "hash-max-listpack-entries", "4"]).unwrap();
         assert_eq!(get(&live, "hash-max-ziplist-entries"), "4");
         assert_eq!(live.hash_max_listpack_entries(), 4);
     }
@@ -638,15 +565,9 @@ mod tests {
 
     #[test]
     fn what_cannot_change_says_so_under_the_name_the_client_wrote() {
-        assert_eq!(
-            refused(&["DATABASES", "4"]),
-            failed("DATABASES", "can't set immutable config")
-        );
+        assert_eq!(refused(&["DATABASES", "4"]), failed("DATABASES", "can't set immutable config"));
         assert_eq!(refused(&["dir", "/tmp"]), failed("dir", "can't set protected config"));
-        assert_eq!(
-            refused(&["replicaof", "a 1"]),
-            failed("replicaof", "can't set immutable config")
-        );
+        assert_eq!(refused(&["replicaof", "a 1"]), failed("replicaof", "can't set immutable config"));
         let text = failed("databases", "can't set immutable config");
         assert_eq!(refused(&["timeout", "abc", "databases", "3"]), text);
         assert_eq!(refused(&["databases", "3", "xyz", "1"]), text);
@@ -663,10 +584,7 @@ mod tests {
 
     #[test]
     fn a_setting_may_stand_there_once() {
-        assert_eq!(
-            refused(&["maxmemory", "1", "maxmemory", "2"]),
-            failed("maxmemory", "duplicate parameter")
-        );
+        assert_eq!(refused(&["maxmemory", "1", "maxmemory", "2"]), failed("maxmemory", "duplicate parameter"));
     }
 
     #[test]
@@ -679,10 +597,7 @@ mod tests {
         assert_eq!(refused(&["hash-max-ziplist-value", "-1"]), text);
         let policies = "volatile-lru, volatile-lfu, volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, \
                         allkeys-random, noeviction, allkeys-larder";
-        let text = failed(
-            "maxmemory-policy",
-            &format!("argument(s) must be one of the following: {policies}"),
-        );
+        let text = failed("maxmemory-policy", &format!("argument(s) must be one of the following: {policies}"));
         assert_eq!(refused(&["maxmemory-policy", "foo"]), text);
         let text = failed("maxclients", "argument must be between 1 and 4294967295 inclusive");
         assert_eq!(refused(&["maxclients", "0"]), text);
@@ -692,9 +607,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_refused() {
-        let fault = live()
-            .set(&[b"requirepass", b"\xff"], true, &mut |_| Ok(()))
-            .unwrap_err();
+        let fault = live().set(&[b"requirepass", b"\xff"], true, &mut |_| Ok(())).unwrap_err();
         assert_eq!(fault.to_string(), failed("requirepass", "argument must be UTF-8 text"));
         let fault = live().set(&[b"\xff", b"1"], true, &mut |_| Ok(())).unwrap_err();
         assert!(matches!(fault, SetFault::Unknown(_)));
@@ -706,23 +619,11 @@ mod tests {
         let mut seen = Vec::new();
         let fault = live.set(&[b"maxclients", b"5000000", b"timeout", b"1"], true, &mut |steps| {
             seen = steps.iter().map(|step| (step.name, step.value.text())).collect();
-            Err(Refusal {
-                name: steps[0].name,
-                why: "the machine cannot".to_owned(),
-            })
+            Err(Refusal { name: steps[0].name, why: "the machine cannot".to_owned() })
         });
-        assert_eq!(
-            fault.unwrap_err().to_string(),
-            failed("maxclients", "the machine cannot")
-        );
-        assert_eq!(
-            seen,
-            [("maxclients", "5000000".to_owned()), ("timeout", "1".to_owned())]
-        );
-        assert_eq!(
-            (live.maxclients(), live.timeout(), live.generation()),
-            (10_000, None, 0)
-        );
+        assert_eq!(fault.unwrap_err().to_string(), failed("maxclients", "the machine cannot"));
+        assert_eq!(seen, [("maxclients", "5000000".to_owned()), ("timeout", "1".to_owned())]);
+        assert_eq!((live.maxclients(), live.timeout(), live.generation()), (10_000, None, 0));
     }
 
     #[test]

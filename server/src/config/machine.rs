@@ -22,18 +22,13 @@ impl Machine {
     /// Asks the operating system.
     pub fn here() -> Machine {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Machine {
-            memory: memory_under(Path::new("/")),
-            cores: u16::try_from(cores).unwrap_or(u16::MAX),
-        }
+        Machine { memory: memory_under(Path::new("/")), cores: u16::try_from(cores).unwrap_or(u16::MAX) }
     }
 }
 
 /// The memory a process may use, read from the `proc` and `sys` below `root`.
 fn memory_under(root: &Path) -> u64 {
-    let machine = fs::read_to_string(root.join("proc/meminfo"))
-        .ok()
-        .and_then(|text| mem_total(&text));
+    let machine = fs::read_to_string(root.join("proc/meminfo")).ok().and_then(|text| mem_total(&text));
     match (machine, group_limit(root)) {
         (Some(machine), Some(limit)) => machine.min(limit),
         (Some(bytes), None) | (None, Some(bytes)) => bytes,
@@ -119,11 +114,7 @@ impl Mount {
             _ => return None,
         };
         let mut fields = before.split(' ').skip(3);
-        Some(Mount {
-            version,
-            top: fields.next()?.to_owned(),
-            at: fields.next()?.to_owned(),
-        })
+        Some(Mount { version, top: fields.next()?.to_owned(), at: fields.next()?.to_owned() })
     }
 
     /// The tightest limit on the way from the group up to the mount point.
@@ -131,10 +122,8 @@ impl Mount {
         let point = root.join(self.at.trim_start_matches('/'));
         // A path outside of what is mounted (as with a group namespace) leaves the mount point itself to be asked.
         let below = Path::new(group).strip_prefix(&self.top).unwrap_or(Path::new(""));
-        let below: PathBuf = below
-            .components()
-            .filter(|part| matches!(part, std::path::Component::Normal(_)))
-            .collect();
+        let below: PathBuf =
+            below.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
         let folders = below.ancestors().map(|part| point.join(part));
         folders.filter_map(|folder| self.limit_in(&folder)).min()
     }
@@ -171,10 +160,8 @@ mod tests {
     }
 
     const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:        8388608 kB\nMemFree:  1 kB\n");
-    const MOUNT_V2: (&str, &str) = (
-        "proc/self/mountinfo",
-        "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
-    );
+    const MOUNT_V2: (&str, &str) =
+        ("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n");
     const MOUNT_V1: (&str, &str) = (
         "proc/self/mountinfo",
         "33 30 0:29 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
@@ -212,10 +199,7 @@ mod tests {
                 MOUNT_V1,
                 ("proc/self/cgroup", "4:memory:/docker/abc/inner\n3:cpu:/docker/abc\n"),
                 ("sys/fs/cgroup/memory/memory.limit_in_bytes", "536870912\n"),
-                (
-                    "sys/fs/cgroup/memory/inner/memory.limit_in_bytes",
-                    "9223372036854771712\n",
-                ),
+                ("sys/fs/cgroup/memory/inner/memory.limit_in_bytes", "9223372036854771712\n"),
             ],
         );
         assert_eq!(memory_under(&tree.0), 512 << 20);

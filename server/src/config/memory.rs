@@ -65,11 +65,7 @@ pub fn rounded(bytes: u64) -> String {
 pub fn parse_whole(word: &str) -> Option<i64> {
     let digits = word.strip_prefix('-').unwrap_or(word);
     let lean = digits == "0" && word == "0" || !digits.starts_with('0');
-    if lean && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        word.parse().ok()
-    } else {
-        None
-    }
+    if lean && digits.bytes().all(|byte| byte.is_ascii_digit()) { word.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -78,14 +74,9 @@ mod tests {
 
     #[test]
     fn units_are_those_of_redis() {
-        for (word, bytes) in [
-            ("0", 0),
-            ("1k", 1000),
-            ("1kb", 1024),
-            ("2M", 2_000_000),
-            ("2MB", 2 << 20),
-            ("3g", 3_000_000_000),
-        ] {
+        for (word, bytes) in
+            [("0", 0), ("1k", 1000), ("1kb", 1024), ("2M", 2_000_000), ("2MB", 2 << 20), ("3g", 3_000_000_000)]
+        {
             assert_eq!(parse(word), Some(bytes), "{word}");
         }
         assert_eq!(parse("7GB"), Some(7 << 30));
@@ -96,17 +87,7 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for word in [
-            "abc",
-            "-1",
-            "1.5gb",
-            "1KiB",
-            "1 kb",
-            "10%",
-            "18446744073709551616",
-            "99999999999gb",
-            "1tb",
-        ] {
+        for word in ["abc", "-1", "1.5gb", "1KiB", "1 kb", "10%", "18446744073709551616", "99999999999gb", "1tb"] {
             assert_eq!(parse(word), None, "{word}");
         }
     }
@@ -132,13 +113,7 @@ mod tests {
 
     #[test]
     fn the_shortest_text_is_exact() {
-        for (bytes, text) in [
-            (0, "0"),
-            (1000, "1000"),
-            (2048, "2kb"),
-            (5 << 20, "5mb"),
-            (3 << 30, "3gb"),
-        ] {
+        for (bytes, text) in [(0, "0"), (1000, "1000"), (2048, "2kb"), (5 << 20, "5mb"), (3 << 30, "3gb")] {
             assert_eq!(shortest(bytes), text);
             assert_eq!(parse(text), Some(bytes));
         }

@@ -100,18 +100,11 @@ pub fn read_on(
         return Ok(Start::Print(text));
     }
     let (variables, named) = raw::variables(env);
-    let (mut reading, file) = asked
-        .file
-        .or(named)
-        .map_or_else(Default::default, |path| read_file(&path));
+    let (mut reading, file) = asked.file.or(named).map_or_else(Default::default, |path| read_file(&path));
     reading.append(variables);
     reading.append(asked.reading);
 
-    let Reading {
-        entries,
-        mut wrong,
-        mut notices,
-    } = reading;
+    let Reading { entries, mut wrong, mut notices } = reading;
     let raw = Raw { entries, file };
     let (values, mistakes) = checked::check(&raw, &machine);
     wrong.extend(mistakes);
@@ -120,17 +113,10 @@ pub fn read_on(
     }
     if let Verb::Explain { name, json } = asked.verb {
         let printed = explain::explain(name.as_deref(), json, &values, &raw);
-        return printed
-            .map(Start::Print)
-            .map_err(|wrong| Refused { wrong: vec![wrong] });
+        return printed.map(Start::Print).map_err(|wrong| Refused { wrong: vec![wrong] });
     }
     notices.extend(checked::notices(&raw, &values, &machine));
-    Ok(Start::Run(Box::new(Run {
-        config: Config::new(values),
-        raw,
-        machine,
-        notices,
-    })))
+    Ok(Start::Run(Box::new(Run { config: Config::new(values), raw, machine, notices })))
 }
 
 /// Reads a configuration file, or a `redis.conf` from the standard input if the path is `-`.
@@ -140,18 +126,12 @@ fn read_file(path: &OsStr) -> (Reading, Option<ConfigFile>) {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);
         let path = Path::new("(standard input)");
-        return (
-            read.map_or_else(|error| unreadable(path, &error), |_| redis_conf::read(path, &text)),
-            None,
-        );
+        return (read.map_or_else(|error| unreadable(path, &error), |_| redis_conf::read(path, &text)), None);
     }
     match std::fs::read_to_string(path) {
         Err(error) => (unreadable(path, &error), None),
         Ok(text) => {
-            let file = ConfigFile {
-                path: path.to_owned(),
-                format: format_of(path, &text),
-            };
+            let file = ConfigFile { path: path.to_owned(), format: format_of(path, &text) };
             (rewrite::read_text(&file, &text), Some(file))
         }
     }
@@ -159,10 +139,7 @@ fn read_file(path: &OsStr) -> (Reading, Option<ConfigFile>) {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Reading {
     let wrong = Wrong::new(path.display(), format!("cannot read the configuration file: {error}"));
-    Reading {
-        wrong: vec![wrong],
-        ..Reading::default()
-    }
+    Reading { wrong: vec![wrong], ..Reading::default() }
 }
 
 /// The notation of a file: told by its ending, else by its first line that says something.
@@ -175,15 +152,8 @@ fn format_of(path: &Path, text: &str) -> Format {
         Some("toml") => Format::Toml,
         Some("conf") => Format::RedisConf,
         _ => {
-            let first = text
-                .lines()
-                .map(str::trim)
-                .find(|line| !line.is_empty() && !line.starts_with('#'));
-            if first.is_some_and(toml_like) {
-                Format::Toml
-            } else {
-                Format::RedisConf
-            }
+            let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+            if first.is_some_and(toml_like) { Format::Toml } else { Format::RedisConf }
         }
     }
 }
@@ -192,20 +162,11 @@ fn format_of(path: &Path, text: &str) -> Format {
 mod tests {
     use super::*;
 
-    const MACHINE: Machine = Machine {
-        memory: 8 << 30,
-        cores: 4,
-    };
+    const MACHINE: Machine = Machine { memory: 8 << 30, cores: 4 };
 
     fn start(args: &[&str], env: &[(&str, &str)]) -> Result<Start, Refused> {
-        let args = std::iter::once("larder")
-            .chain(args.iter().copied())
-            .map(OsString::from);
-        read_on(
-            MACHINE,
-            args,
-            env.iter().map(|(name, value)| (name.into(), value.into())),
-        )
+        let args = std::iter::once("larder").chain(args.iter().copied()).map(OsString::from);
+        read_on(MACHINE, args, env.iter().map(|(name, value)| (name.into(), value.into())))
     }
 
     fn run(args: &[&str], env: &[(&str, &str)]) -> Run {
@@ -249,10 +210,7 @@ mod tests {
 
     #[test]
     fn flags_go_before_variables_and_variables_before_files() {
-        let file = Written::new(
-            "order.toml",
-            "[network]\nport = 1\ntimeout = 1\n[clients]\nmaxclients = 1\n",
-        );
+        let file = Written::new("order.toml", "[network]\nport = 1\ntimeout = 1\n[clients]\nmaxclients = 1\n");
         let env = [("LARDER_PORT", "2"), ("LARDER_TIMEOUT", "2")];
         let run = run(&[file.path(), "--port", "3"], &env);
         assert_eq!((run.config.port, run.config.maxclients), (3, 1));
@@ -280,10 +238,7 @@ mod tests {
 
     #[test]
     fn every_mistake_of_every_source_is_told_at_once() {
-        let file = Written::new(
-            "wrong.toml",
-            "[memory]\nmaxmemory = \"lots\"\nmaxmemory-polcy = \"noeviction\"\n",
-        );
+        let file = Written::new("wrong.toml", "[memory]\nmaxmemory = \"lots\"\nmaxmemory-polcy = \"noeviction\"\n");
         let error = start(&[file.path(), "--prot", "1"], &[("LARDER_WORKERS", "0")]).unwrap_err();
         assert_eq!(error.wrong.len(), 4);
         let text = error.to_string();
@@ -301,10 +256,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let text = refused(&["/nowhere/node.toml"]);
-        assert!(
-            text.contains("/nowhere/node.toml: cannot read the configuration file: No such file"),
-            "{text}"
-        );
+        assert!(text.contains("/nowhere/node.toml: cannot read the configuration file: No such file"), "{text}");
     }
 
     #[test]
@@ -314,9 +266,7 @@ mod tests {
 
     #[test]
     fn explain_shows_what_would_run() {
-        let Ok(Start::Print(text)) = start(&["config", "explain", "port", "--port", "7000"], &[]) else {
-            panic!()
-        };
+        let Ok(Start::Print(text)) = start(&["config", "explain", "port", "--port", "7000"], &[]) else { panic!() };
         let text = text.text(false);
         assert!(text.contains("7000") && text.contains("--port"), "{text}");
         assert!(refused(&["config", "explain", "prot"]).contains("did you mean port?"));

@@ -4,9 +4,8 @@
 pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_ascii_lowercase();
     let bound = (wrong.chars().count() / 3).max(1);
-    let near = names
-        .map(|name| (distance(&wrong, &name.to_ascii_lowercase()), name))
-        .filter(|(slips, _)| *slips <= bound);
+    let near =
+        names.map(|name| (distance(&wrong, &name.to_ascii_lowercase()), name)).filter(|(slips, _)| *slips <= bound);
     near.min().map(|(_, name)| name)
 }
 

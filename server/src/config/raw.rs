@@ -13,11 +13,7 @@ use super::words;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// In a configuration file; lines count from 1.
-    File {
-        path: Arc<PathBuf>,
-        line: usize,
-        key: String,
-    },
+    File { path: Arc<PathBuf>, line: usize, key: String },
     /// In an environment variable of this name.
     Variable(String),
     /// As a flag of this name, without its dashes.
@@ -129,31 +125,20 @@ pub struct Wrong {
 impl Wrong {
     /// Something with a place and a problem alone.
     pub fn new(place: impl fmt::Display, problem: impl Into<String>) -> Wrong {
-        Wrong {
-            place: place.to_string(),
-            problem: problem.into(),
-            remedy: None,
-        }
+        Wrong { place: place.to_string(), problem: problem.into(), remedy: None }
     }
 
     /// A name that is no setting's. `prefix` is put before the nearest name, as `--` for flags.
     pub fn unknown(place: impl fmt::Display, name: &str, prefix: &str) -> Wrong {
         let names = Id::all().flat_map(|id| id.row().names());
         let remedy = near::nearest(name, names).map(|near| format!("did you mean {prefix}{near}?"));
-        Wrong {
-            remedy,
-            ..Wrong::new(place, "there is no such setting")
-        }
+        Wrong { remedy, ..Wrong::new(place, "there is no such setting") }
     }
 
     /// A value that its setting does not accept.
     pub fn value(entry: &Entry, problem: &str) -> Wrong {
         let row = entry.id.row();
-        let found = if row.secret {
-            "a secret".to_owned()
-        } else {
-            format!("'{}'", entry.words.join(" "))
-        };
+        let found = if row.secret { "a secret".to_owned() } else { format!("'{}'", entry.words.join(" ")) };
         Wrong {
             place: entry.origin.to_string(),
             problem: format!("found {found}: {problem}"),
@@ -233,10 +218,7 @@ fn variable(name: &str, value: OsString, reading: &mut Reading) {
 }
 
 fn unknown_variable(name: &str) -> String {
-    let names: Vec<String> = Id::all()
-        .flat_map(|id| id.row().names())
-        .map(Setting::variable)
-        .collect();
+    let names: Vec<String> = Id::all().flat_map(|id| id.row().names()).map(Setting::variable).collect();
     match near::nearest(name, names.iter().map(String::as_str)) {
         Some(near) => format!("{name} is passed over: there is no such setting; did you mean {near}?"),
         None => format!("{name} is passed over: there is no such setting"),
@@ -253,17 +235,8 @@ mod tests {
 
     #[test]
     fn variables_name_settings() {
-        let reading = read(&[
-            ("HOME", "/root"),
-            ("LARDER_SAVE", "900 1"),
-            ("LARDER_PORT", "7000"),
-            ("LARDER_DIR", ""),
-        ]);
-        let found: Vec<_> = reading
-            .entries
-            .iter()
-            .map(|entry| (entry.id.row().name, entry.words.join("|")))
-            .collect();
+        let reading = read(&[("HOME", "/root"), ("LARDER_SAVE", "900 1"), ("LARDER_PORT", "7000"), ("LARDER_DIR", "")]);
+        let found: Vec<_> = reading.entries.iter().map(|entry| (entry.id.row().name, entry.words.join("|"))).collect();
         assert_eq!(found, [("port", "7000".to_owned()), ("save", "900|1".to_owned())]);
         assert!(reading.wrong.is_empty() && reading.notices.is_empty());
     }

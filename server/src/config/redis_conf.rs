@@ -31,11 +31,7 @@ fn read_at_depth(path: &Path, text: &str, depth: usize, reading: &mut Reading) {
             continue;
         }
         let key = line.split_ascii_whitespace().next().unwrap_or_default().to_owned();
-        let origin = Origin::File {
-            path: Arc::clone(&path),
-            line: number + 1,
-            key,
-        };
+        let origin = Origin::File { path: Arc::clone(&path), line: number + 1, key };
         match words::split(line) {
             None => reading.wrong.push(Wrong::new(origin, "unbalanced quotes")),
             Some(words) => directive(words, origin, depth, reading),
@@ -45,14 +41,10 @@ fn read_at_depth(path: &Path, text: &str, depth: usize, reading: &mut Reading) {
 
 fn directive(mut words: Vec<String>, origin: Origin, depth: usize, reading: &mut Reading) {
     let name = words.remove(0);
-    let refused = table::DIRECTIVES
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(&name));
+    let refused = table::DIRECTIVES.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
     match (table::find(&name), refused) {
         (Some(_), _) if words.is_empty() => {
-            reading
-                .wrong
-                .push(Wrong::new(origin, "a value is missing; write \"\" for an empty one"));
+            reading.wrong.push(Wrong::new(origin, "a value is missing; write \"\" for an empty one"));
         }
         (Some(id), _) => reading.entries.push(Entry { id, words, origin }),
         (None, Some((_, why))) => reading.wrong.push(Wrong::new(origin, *why)),
@@ -76,9 +68,7 @@ fn include(words: &[String], origin: &Origin, depth: usize, reading: &mut Readin
     for path in included(Path::new(pattern)) {
         match fs::read_to_string(&path) {
             Ok(text) => read_at_depth(&path, &text, depth + 1, reading),
-            Err(error) => reading
-                .wrong
-                .push(Wrong::new(origin, format!("cannot read {}: {error}", path.display()))),
+            Err(error) => reading.wrong.push(Wrong::new(origin, format!("cannot read {}: {error}", path.display()))),
         }
     }
 }
@@ -89,10 +79,7 @@ fn included(pattern: &Path) -> Vec<PathBuf> {
     if !name.contains(['*', '?']) {
         return vec![pattern.to_owned()];
     }
-    let folder = pattern
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = pattern.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
     let matching = files.filter(|file| wildcard(name.as_bytes(), file.file_name().as_encoded_bytes()));
     let mut paths: Vec<PathBuf> = matching.map(|file| file.path()).collect();
@@ -135,12 +122,8 @@ pub fn rewrite(text: &str, changes: &[(Id, Value)]) -> String {
             }
         }
     }
-    let missing: Vec<&(Id, Value)> = changes
-        .iter()
-        .zip(&written)
-        .filter(|(_, done)| !**done)
-        .map(|(it, _)| it)
-        .collect();
+    let missing: Vec<&(Id, Value)> =
+        changes.iter().zip(&written).filter(|(_, done)| !**done).map(|(it, _)| it).collect();
     if !missing.is_empty() && !lines.iter().any(|line| line == SIGNATURE) {
         lines.extend([String::new(), SIGNATURE.to_owned()]);
     }
@@ -166,10 +149,9 @@ fn setting_of(line: &str) -> Option<Id> {
 fn lines_of(id: Id, value: &Value) -> Vec<String> {
     let name = id.row().name;
     match value {
-        Value::SavePoints(points) if !points.is_empty() => points
-            .iter()
-            .map(|point| format!("{name} {}", point.words().join(" ")))
-            .collect(),
+        Value::SavePoints(points) if !points.is_empty() => {
+            points.iter().map(|point| format!("{name} {}", point.words().join(" "))).collect()
+        }
         Value::OutputLimits(limits) => limits
             .classes()
             .iter()
@@ -181,11 +163,7 @@ fn lines_of(id: Id, value: &Value) -> Vec<String> {
         Value::Memory(bytes) => vec![format!("{name} {}", memory::shortest(*bytes))],
         other => {
             let words: Vec<String> = other.words().iter().map(|word| words::quote(word)).collect();
-            let words = if words.is_empty() {
-                "\"\"".to_owned()
-            } else {
-                words.join(" ")
-            };
+            let words = if words.is_empty() { "\"\"".to_owned() } else { words.join(" ") };
             vec![format!("{name} {words}")]
         }
     }
@@ -196,32 +174,19 @@ mod tests {
     use super::*;
 
     fn found(reading: &Reading) -> Vec<(&str, String)> {
-        reading
-            .entries
-            .iter()
-            .map(|entry| (entry.id.row().name, entry.words.join("|")))
-            .collect()
+        reading.entries.iter().map(|entry| (entry.id.row().name, entry.words.join("|"))).collect()
     }
 
     fn wrong(text: &str) -> Vec<String> {
-        read(Path::new("redis.conf"), text)
-            .wrong
-            .iter()
-            .map(Wrong::to_string)
-            .collect()
+        read(Path::new("redis.conf"), text).wrong.iter().map(Wrong::to_string).collect()
     }
 
     #[test]
     fn lines_become_entries() {
         let text = "# a comment\n\n  port 7000\nSAVE 900 1\nsave 60 10\r\nslave-read-only no\nlogfile \"\"\n";
         let reading = read(Path::new("redis.conf"), text);
-        let expected = [
-            ("port", "7000"),
-            ("save", "900|1"),
-            ("save", "60|10"),
-            ("replica-read-only", "no"),
-            ("logfile", ""),
-        ];
+        let expected =
+            [("port", "7000"), ("save", "900|1"), ("save", "60|10"), ("replica-read-only", "no"), ("logfile", "")];
         assert_eq!(found(&reading), expected.map(|(name, words)| (name, words.to_owned())));
         assert_eq!(reading.entries[0].origin.to_string(), "redis.conf:3: port");
     }
@@ -249,21 +214,15 @@ mod tests {
         fs::write(folder.join("b.conf"), "port 2\n").unwrap();
         fs::write(folder.join("a.conf"), "port 1\n").unwrap();
         let main = folder.join("main.cfg");
-        let text = format!(
-            "timeout 1\ninclude {0}/*.conf\ninclude {0}/none.conf\ninclude {0}/main.cfg\n",
-            folder.display()
-        );
+        let text =
+            format!("timeout 1\ninclude {0}/*.conf\ninclude {0}/none.conf\ninclude {0}/main.cfg\n", folder.display());
         fs::write(&main, "timeout 3").unwrap();
         let reading = read(&main, &text);
         fs::remove_dir_all(&folder).unwrap();
         let expected = [("timeout", "1"), ("port", "1"), ("port", "2"), ("timeout", "3")];
         assert_eq!(found(&reading), expected.map(|(name, words)| (name, words.to_owned())));
         assert_eq!(reading.wrong.len(), 1);
-        assert!(
-            reading.wrong[0].to_string().contains("none.conf"),
-            "{}",
-            reading.wrong[0]
-        );
+        assert!(reading.wrong[0].to_string().contains("none.conf"), "{}", reading.wrong[0]);
     }
 
     #[test]
@@ -273,21 +232,14 @@ mod tests {
         fs::write(&path, &text).unwrap();
         let reading = read(&path, &text);
         fs::remove_file(&path).unwrap();
-        assert!(
-            reading.wrong[0].problem.contains("more than 16 deep"),
-            "{}",
-            reading.wrong[0]
-        );
+        assert!(reading.wrong[0].problem.contains("more than 16 deep"), "{}", reading.wrong[0]);
     }
 
     #[test]
     fn a_rewrite_keeps_what_the_user_wrote() {
         let text = "port 17399\n# my comment\nmaxmemory 100mb # not a comment\nsave 900 1\n\nsave 60 10\n# timeout 3\n";
         let set = |name, value| (table::find(name).unwrap(), value);
-        let points = vec![super::super::value::SavePoint {
-            seconds: 60,
-            changes: 10,
-        }];
+        let points = vec![super::super::value::SavePoint { seconds: 60, changes: 10 }];
         let changes = [
             set("maxmemory", Value::Memory(5 << 20)),
             set("save", Value::SavePoints(points)),
@@ -306,10 +258,7 @@ mod tests {
     #[test]
     fn what_a_rewrite_adds_reads_back() {
         for id in Id::all() {
-            let value = id.row().kind.default(&super::super::machine::Machine {
-                memory: 1 << 33,
-                cores: 3,
-            });
+            let value = id.row().kind.default(&super::super::machine::Machine { memory: 1 << 33, cores: 3 });
             let reading = read(Path::new("redis.conf"), &rewrite("", &[(id, value.clone())]));
             let machine = super::super::machine::Machine { memory: 0, cores: 1 };
             let mut back = id.row().kind.default(&machine);

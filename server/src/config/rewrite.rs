@@ -74,12 +74,7 @@ pub fn rewrite(
     };
     // The file is the user's: what cannot be read back as meant must not replace it.
     let back = values_of(file, &new, machine)?;
-    let meant = |id: Id| {
-        changes
-            .iter()
-            .find(|(changed, _)| *changed == id)
-            .map_or(said.get(id), |(_, value)| value)
-    };
+    let meant = |id: Id| changes.iter().find(|(changed, _)| *changed == id).map_or(said.get(id), |(_, value)| value);
     match Id::all().all(|id| back.get(id) == meant(id)) {
         true => Ok(replace(&file.path, &new)?),
         false => Err(unfit()),
@@ -88,10 +83,7 @@ pub fn rewrite(
 
 fn values_of(file: &ConfigFile, text: &str, machine: &Machine) -> Result<Values, RewriteFault> {
     let reading = read_text(file, text);
-    let raw = Raw {
-        entries: reading.entries,
-        file: None,
-    };
+    let raw = Raw { entries: reading.entries, file: None };
     let (values, wrong) = checked::check(&raw, machine);
     match reading.wrong.iter().chain(&wrong).next() {
         Some(wrong) => Err(RewriteFault::Failed(wrong.to_string())),
@@ -137,10 +129,7 @@ mod tests {
     use crate::config::raw::Entry;
     use crate::config::table;
 
-    const MACHINE: Machine = Machine {
-        memory: 8 << 30,
-        cores: 4,
-    };
+    const MACHINE: Machine = Machine { memory: 8 << 30, cores: 4 };
 
     /// A configuration file that goes with the test.
     struct Written(ConfigFile);
@@ -155,10 +144,7 @@ mod tests {
         fn start(&self, more: Vec<Entry>) -> Live {
             let mut entries = read_text(&self.0, &self.text()).entries;
             entries.extend(more);
-            let raw = Raw {
-                entries,
-                file: Some(self.0.clone()),
-            };
+            let raw = Raw { entries, file: Some(self.0.clone()) };
             let (values, wrong) = checked::check(&raw, &MACHINE);
             assert!(wrong.is_empty(), "{wrong:?}");
             Live::new(&Config::new(values), raw, MACHINE)
@@ -181,34 +167,15 @@ mod tests {
     }
 
     fn entry(name: &str, word: &str, origin: Origin) -> Entry {
-        Entry {
-            id: table::find(name).unwrap(),
-            words: vec![word.to_owned()],
-            origin,
-        }
+        Entry { id: table::find(name).unwrap(), words: vec![word.to_owned()], origin }
     }
 
     #[test]
     fn a_redis_conf_is_brought_up_to_date() {
-        let file = Written::new(
-            "a.conf",
-            Format::RedisConf,
-            "# mine\nmaxmemory 1gb\nsave 900 1\nsave 60 10\nport 7000\n",
-        );
+        let file =
+            Written::new("a.conf", Format::RedisConf, "# mine\nmaxmemory 1gb\nsave 900 1\nsave 60 10\nport 7000\n");
         let live = file.start(Vec::new());
-        set(
-            &live,
-            &[
-                "maxmemory",
-                "2gb",
-                "save",
-                "5 5",
-                "timeout",
-                "9",
-                "hash-max-ziplist-value",
-                "1000",
-            ],
-        );
+        set(&live, &["maxmemory", "2gb", "save", "5 5", "timeout", "9", "hash-max-ziplist-value", "1000"]);
         live.rewrite().unwrap();
         assert_eq!(
             file.text(),
@@ -221,10 +188,7 @@ mod tests {
     fn a_toml_file_is_brought_up_to_date() {
         let file = Written::new("a.toml", Format::Toml, "[memory]\n# much\nmaxmemory = \"50%\"\n");
         let live = file.start(Vec::new());
-        set(
-            &live,
-            &["timeout", "9", "maxmemory-policy", "allkeys-lru", "save", "1 2 3 4"],
-        );
+        set(&live, &["timeout", "9", "maxmemory-policy", "allkeys-lru", "save", "1 2 3 4"]);
         live.rewrite().unwrap();
         assert_eq!(
             file.text(),
@@ -262,10 +226,7 @@ mod tests {
         set(&live, &["timeout", "6"]);
         fs::write(&file.0.path, "port = [\n").unwrap();
         let fault = live.rewrite().unwrap_err().to_string();
-        assert!(
-            fault.starts_with("ERR Rewriting config file: ") && fault.contains("not TOML"),
-            "{fault}"
-        );
+        assert!(fault.starts_with("ERR Rewriting config file: ") && fault.contains("not TOML"), "{fault}");
         assert_eq!(file.text(), "port = [\n");
     }
 

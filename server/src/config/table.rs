@@ -75,10 +75,7 @@ pub fn find(name: &str) -> Option<Id> {
 /// Words that have a meaning in a `redis.conf` but are no settings. They are refused, with the reason: to pass over
 /// one would leave the node open, or without what its users rely on.
 pub const DIRECTIVES: &[(&str, &str)] = &[
-    (
-        "rename-command",
-        "commands keep their names in Larder; passing over the line would leave the command callable",
-    ),
+    ("rename-command", "commands keep their names in Larder; passing over the line would leave the command callable"),
     ("user", "this version has no access lists; use requirepass"),
     ("loadmodule", "Larder loads no modules"),
 ];
@@ -107,17 +104,11 @@ impl Setting {
     }
 
     const fn protected(self) -> Setting {
-        Setting {
-            change: Change::Protected,
-            ..self
-        }
+        Setting { change: Change::Protected, ..self }
     }
 
     const fn restart(self) -> Setting {
-        Setting {
-            change: Change::Restart,
-            ..self
-        }
+        Setting { change: Change::Restart, ..self }
     }
 
     const fn secret(self) -> Setting {
@@ -127,16 +118,7 @@ impl Setting {
 
 const fn row(table: &'static str, name: &'static str, kind: Kind, doc: &'static str) -> Setting {
     let (change, effect) = (Change::Live, Effect::Works);
-    Setting {
-        name,
-        aliases: &[],
-        table,
-        kind,
-        change,
-        effect,
-        secret: false,
-        doc,
-    }
+    Setting { name, aliases: &[], table, kind, change, effect, secret: false, doc }
 }
 
 const fn network(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
@@ -169,19 +151,12 @@ const fn encoding(name: &'static str, kind: Kind, doc: &'static str) -> Setting 
 
 /// A setting of Redis that changes nothing here; the text says why.
 const fn ignored(name: &'static str, kind: Kind, why: &'static str) -> Setting {
-    Setting {
-        effect: Effect::Ignored,
-        ..row("redis", name, kind, why)
-    }
+    Setting { effect: Effect::Ignored, ..row("redis", name, kind, why) }
 }
 
 /// A setting of Redis that must keep its default; the text says why.
 const fn fixed(name: &'static str, kind: Kind, why: &'static str) -> Setting {
-    Setting {
-        effect: Effect::DefaultOnly,
-        change: Change::Restart,
-        ..row("redis", name, kind, why)
-    }
+    Setting { effect: Effect::DefaultOnly, change: Change::Restart, ..row("redis", name, kind, why) }
 }
 
 const fn switch(default: bool) -> Kind {
@@ -189,21 +164,11 @@ const fn switch(default: bool) -> Kind {
 }
 
 const fn whole(default: i64, min: i64, max: i64) -> Kind {
-    Kind::Whole {
-        default,
-        min,
-        max,
-        unit: Unit::Count,
-    }
+    Kind::Whole { default, min, max, unit: Unit::Count }
 }
 
 const fn timed(unit: Unit, default: i64, min: i64, max: i64) -> Kind {
-    Kind::Whole {
-        default,
-        min,
-        max,
-        unit,
-    }
+    Kind::Whole { default, min, max, unit }
 }
 
 const fn bytes(default: u64, min: u64) -> Kind {
@@ -245,10 +210,7 @@ pub const ACCESS: &[&str] = &["no", "yes", "local"];
 /// The log levels, the most talkative first.
 pub const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
 
-const SHUTDOWN: Kind = Kind::Choices {
-    default: "default",
-    choices: &["default", "save", "nosave", "now", "force"],
-};
+const SHUTDOWN: Kind = Kind::Choices { default: "default", choices: &["default", "save", "nosave", "now", "force"] };
 
 const NO_AOF: &str = "This version writes no append-only file: what it holds is gone after a restart.";
 const NO_RDB: &str = "This version writes no snapshot files: what it holds is gone after a restart.";
@@ -271,9 +233,7 @@ pub const SETTINGS: &[Setting] = &[
     // What the node listens on.
     network(
         "bind",
-        Kind::Addresses {
-            default: &["127.0.0.1", "-::1"],
-        },
+        Kind::Addresses { default: &["127.0.0.1", "-::1"] },
         "The addresses to listen on. By default only this machine can connect.",
     )
     .restart(),
@@ -300,12 +260,8 @@ pub const SETTINGS: &[Setting] = &[
         switch(true),
         "Without a password, refuse clients from other machines whatever the bind addresses are.",
     ),
-    security(
-        "requirepass",
-        text(""),
-        "The password that clients must give with AUTH or HELLO; empty is none.",
-    )
-    .secret(),
+    security("requirepass", text(""), "The password that clients must give with AUTH or HELLO; empty is none.")
+        .secret(),
     security("enable-debug-command", choice("no", ACCESS), "Who may call DEBUG.").restart(),
     security(
         "enable-protected-configs",
@@ -322,26 +278,11 @@ pub const SETTINGS: &[Setting] = &[
     )
     .alias(&["io-threads"])
     .restart(),
-    node(
-        "databases",
-        whole(16, 1, INT),
-        "How many databases SELECT can choose from.",
-    )
-    .restart(),
-    node("dir", text("./"), "The folder for what the node keeps on disk.")
-        .alias(&["data-dir"])
-        .protected(),
-    node(
-        "shutdown-timeout",
-        timed(Unit::Seconds, 10, 0, INT),
-        "How long a shutdown waits for what is in flight.",
-    ),
+    node("databases", whole(16, 1, INT), "How many databases SELECT can choose from.").restart(),
+    node("dir", text("./"), "The folder for what the node keeps on disk.").alias(&["data-dir"]).protected(),
+    node("shutdown-timeout", timed(Unit::Seconds, 10, 0, INT), "How long a shutdown waits for what is in flight."),
     // Clients and what waits for them.
-    clients(
-        "maxclients",
-        whole(10_000, 1, u32::MAX as i64),
-        "How many clients may be connected at once.",
-    ),
+    clients("maxclients", whole(10_000, 1, u32::MAX as i64), "How many clients may be connected at once."),
     clients(
         "client-output-buffer-limit",
         Kind::OutputLimits,
@@ -353,11 +294,7 @@ pub const SETTINGS: &[Setting] = &[
         bytes(1 << 30, MIB),
         "How many bytes of one client's unfinished requests are held.",
     ),
-    clients(
-        "proto-max-bulk-len",
-        bytes(512 * MIB, MIB),
-        "The longest single argument.",
-    ),
+    clients("proto-max-bulk-len", bytes(512 * MIB, MIB), "The longest single argument."),
     clients(
         "maxmemory-clients",
         Kind::MemoryOrPercent,
@@ -376,11 +313,7 @@ pub const SETTINGS: &[Setting] = &[
         "Which keys make room when maxmemory is reached. allkeys-larder keeps what is worth most hits per byte; the \
          others mean what they mean in Redis.",
     ),
-    memory(
-        "maxmemory-samples",
-        whole(5, 1, INT),
-        "How many keys the sampling policies compare to find one to evict.",
-    ),
+    memory("maxmemory-samples", whole(5, 1, INT), "How many keys the sampling policies compare to find one to evict."),
     memory(
         "lfu-log-factor",
         whole(10, 0, INT),
@@ -392,152 +325,70 @@ pub const SETTINGS: &[Setting] = &[
         "How long until the access counter of an unused key loses one; 0 keeps counters.",
     ),
     // The log, and what can be observed.
-    watch(
-        "loglevel",
-        choice("notice", LOG_LEVELS),
-        "The least important lines that are logged.",
-    ),
+    watch("loglevel", choice("notice", LOG_LEVELS), "The least important lines that are logged."),
     watch("logfile", text(""), "The file to log to; empty is the standard output.").restart(),
     watch(
         "slowlog-log-slower-than",
         timed(Unit::Micros, 10_000, -1, LONG),
         "How long a command must take to enter the slow log; 0 logs all, -1 none.",
     ),
-    watch(
-        "slowlog-max-len",
-        whole(128, 0, LONG),
-        "How many entries the slow log keeps.",
-    ),
+    watch("slowlog-max-len", whole(128, 0, LONG), "How many entries the slow log keeps."),
     watch(
         "latency-monitor-threshold",
         timed(Unit::Millis, 0, 0, LONG),
         "How long an event must take for LATENCY to remember it; 0 remembers none.",
     ),
-    watch(
-        "latency-tracking",
-        switch(true),
-        "Keep a latency histogram for each command.",
-    ),
+    watch("latency-tracking", switch(true), "Keep a latency histogram for each command."),
     watch(
         "latency-tracking-info-percentiles",
-        Kind::Percentiles {
-            default: &[50.0, 99.0, 99.9],
-        },
+        Kind::Percentiles { default: &[50.0, 99.0, 99.9] },
         "The percentiles that INFO latencystats tells.",
     ),
-    watch(
-        "notify-keyspace-events",
-        Kind::Events,
-        "Which changes of keys are published, and on which channels.",
-    ),
+    watch("notify-keyspace-events", Kind::Events, "Which changes of keys are published, and on which channels."),
     // Compact encodings. Where two names are given, the second is from before Redis 7.
-    encoding(
-        "hash-max-listpack-entries",
-        whole(512, 0, LONG),
-        "The most fields of a hash in the compact encoding.",
-    )
-    .alias(&["hash-max-ziplist-entries"]),
-    encoding(
-        "hash-max-listpack-value",
-        bytes(64, 0),
-        "The longest field or value of a hash in the compact encoding.",
-    )
-    .alias(&["hash-max-ziplist-value"]),
+    encoding("hash-max-listpack-entries", whole(512, 0, LONG), "The most fields of a hash in the compact encoding.")
+        .alias(&["hash-max-ziplist-entries"]),
+    encoding("hash-max-listpack-value", bytes(64, 0), "The longest field or value of a hash in the compact encoding.")
+        .alias(&["hash-max-ziplist-value"]),
     encoding(
         "list-max-listpack-size",
         whole(-2, i32::MIN as i64, INT),
         "The size of a list's compact parts: elements, or with -1 to -5 a size of 4, 8, 16, 32 or 64 KiB.",
     )
     .alias(&["list-max-ziplist-size"]),
-    encoding(
-        "set-max-intset-entries",
-        whole(512, 0, LONG),
-        "The most members of a set of integers in its encoding.",
-    ),
-    encoding(
-        "set-max-listpack-entries",
-        whole(128, 0, LONG),
-        "The most members of a set in the compact encoding.",
-    ),
-    encoding(
-        "set-max-listpack-value",
-        bytes(64, 0),
-        "The longest member of a set in the compact encoding.",
-    ),
+    encoding("set-max-intset-entries", whole(512, 0, LONG), "The most members of a set of integers in its encoding."),
+    encoding("set-max-listpack-entries", whole(128, 0, LONG), "The most members of a set in the compact encoding."),
+    encoding("set-max-listpack-value", bytes(64, 0), "The longest member of a set in the compact encoding."),
     encoding(
         "zset-max-listpack-entries",
         whole(128, 0, LONG),
         "The most members of a sorted set in the compact encoding.",
     )
     .alias(&["zset-max-ziplist-entries"]),
-    encoding(
-        "zset-max-listpack-value",
-        bytes(64, 0),
-        "The longest member of a sorted set in the compact encoding.",
-    )
-    .alias(&["zset-max-ziplist-value"]),
-    encoding(
-        "hll-sparse-max-bytes",
-        bytes(3000, 0),
-        "The size up to which a HyperLogLog stays sparse.",
-    ),
-    encoding(
-        "stream-node-max-bytes",
-        bytes(4096, 0),
-        "The size of a stream's node; 0 is no limit.",
-    ),
-    encoding(
-        "stream-node-max-entries",
-        whole(100, 0, LONG),
-        "The entries of a stream's node; 0 is no limit.",
-    ),
+    encoding("zset-max-listpack-value", bytes(64, 0), "The longest member of a sorted set in the compact encoding.")
+        .alias(&["zset-max-ziplist-value"]),
+    encoding("hll-sparse-max-bytes", bytes(3000, 0), "The size up to which a HyperLogLog stays sparse."),
+    encoding("stream-node-max-bytes", bytes(4096, 0), "The size of a stream's node; 0 is no limit."),
+    encoding("stream-node-max-entries", whole(100, 0, LONG), "The entries of a stream's node; 0 is no limit."),
     // What must keep its default, because to pass over it would do harm.
     fixed("replicaof", line(""), NO_REPLICATION).alias(&["slaveof"]),
     fixed("cluster-enabled", switch(false), NO_CLUSTER),
     fixed("tls-port", whole(0, 0, 65535), NO_TLS),
     fixed("unixsocket", text(""), "This version listens on TCP alone."),
-    fixed(
-        "aclfile",
-        text(""),
-        "This version has no access lists; use requirepass.",
-    ),
+    fixed("aclfile", text(""), "This version has no access lists; use requirepass."),
     // What Redis has and nothing here needs.
-    ignored(
-        "hz",
-        whole(10, i32::MIN as i64, INT),
-        "Every periodic task has a clock of its own.",
-    ),
-    ignored(
-        "dynamic-hz",
-        switch(true),
-        "Every periodic task has a clock of its own.",
-    ),
-    ignored(
-        "active-expire-effort",
-        whole(1, 1, 10),
-        "Keys expire on time, whatever the effort.",
-    ),
-    ignored(
-        "maxmemory-eviction-tenacity",
-        whole(10, 0, 100),
-        "The limit holds on every insert.",
-    ),
+    ignored("hz", whole(10, i32::MIN as i64, INT), "Every periodic task has a clock of its own."),
+    ignored("dynamic-hz", switch(true), "Every periodic task has a clock of its own."),
+    ignored("active-expire-effort", whole(1, 1, 10), "Keys expire on time, whatever the effort."),
+    ignored("maxmemory-eviction-tenacity", whole(10, 0, 100), "The limit holds on every insert."),
     ignored("lazyfree-lazy-eviction", switch(false), OFF_WORKER),
     ignored("lazyfree-lazy-expire", switch(false), OFF_WORKER),
     ignored("lazyfree-lazy-server-del", switch(false), OFF_WORKER),
     ignored("lazyfree-lazy-user-del", switch(false), OFF_WORKER),
     ignored("lazyfree-lazy-user-flush", switch(false), OFF_WORKER),
-    ignored(
-        "activerehashing",
-        switch(true),
-        "Tables grow in small steps, as they are written to.",
-    ),
+    ignored("activerehashing", switch(true), "Tables grow in small steps, as they are written to."),
     ignored("list-compress-depth", whole(0, 0, INT), "Lists are not compressed."),
-    ignored(
-        "io-threads-do-reads",
-        switch(false),
-        "A worker reads, runs and answers what its connections send.",
-    ),
+    ignored("io-threads-do-reads", switch(false), "A worker reads, runs and answers what its connections send."),
     ignored("appendonly", switch(false), NO_AOF),
     ignored("appendfilename", text("appendonly.aof"), NO_AOF).restart(),
     ignored("appenddirname", text("appendonlydir"), NO_AOF).restart(),
@@ -558,43 +409,23 @@ pub const SETTINGS: &[Setting] = &[
     ignored("rdb-del-sync-files", switch(false), NO_RDB),
     ignored("rdb-key-save-delay", whole(0, i32::MIN as i64, INT), NO_RDB),
     ignored("stop-writes-on-bgsave-error", switch(true), NO_RDB),
-    ignored(
-        "sanitize-dump-payload",
-        choice("no", &["no", "yes", "clients"]),
-        "RESTORE always checks its payload.",
-    ),
+    ignored("sanitize-dump-payload", choice("no", &["no", "yes", "clients"]), "RESTORE always checks its payload."),
     ignored("shutdown-on-sigint", SHUTDOWN, NO_RDB),
     ignored("shutdown-on-sigterm", SHUTDOWN, NO_RDB),
     ignored("masterauth", text(""), NO_REPLICATION).secret(),
     ignored("masteruser", text(""), NO_REPLICATION),
     ignored("min-replicas-to-write", whole(0, 0, INT), NO_REPLICATION).alias(&["min-slaves-to-write"]),
     ignored("min-replicas-max-lag", timed(Unit::Seconds, 10, 0, INT), NO_REPLICATION).alias(&["min-slaves-max-lag"]),
-    ignored(
-        "propagation-error-behavior",
-        choice("ignore", &["ignore", "panic", "panic-on-replicas"]),
-        NO_REPLICATION,
-    ),
+    ignored("propagation-error-behavior", choice("ignore", &["ignore", "panic", "panic-on-replicas"]), NO_REPLICATION),
     ignored("repl-backlog-size", bytes(MIB, 1), NO_REPLICATION),
     ignored("repl-backlog-ttl", timed(Unit::Seconds, 3600, 0, LONG), NO_REPLICATION),
     ignored("repl-disable-tcp-nodelay", switch(false), NO_REPLICATION),
-    ignored(
-        "repl-diskless-load",
-        choice("disabled", &["disabled", "on-empty-db", "swapdb"]),
-        NO_REPLICATION,
-    ),
+    ignored("repl-diskless-load", choice("disabled", &["disabled", "on-empty-db", "swapdb"]), NO_REPLICATION),
     ignored("repl-diskless-sync", switch(true), NO_REPLICATION),
-    ignored(
-        "repl-diskless-sync-delay",
-        timed(Unit::Seconds, 5, 0, INT),
-        NO_REPLICATION,
-    ),
+    ignored("repl-diskless-sync-delay", timed(Unit::Seconds, 5, 0, INT), NO_REPLICATION),
     ignored("repl-diskless-sync-max-replicas", whole(0, 0, INT), NO_REPLICATION),
-    ignored(
-        "repl-ping-replica-period",
-        timed(Unit::Seconds, 10, 1, INT),
-        NO_REPLICATION,
-    )
-    .alias(&["repl-ping-slave-period"]),
+    ignored("repl-ping-replica-period", timed(Unit::Seconds, 10, 1, INT), NO_REPLICATION)
+        .alias(&["repl-ping-slave-period"]),
     ignored("repl-timeout", timed(Unit::Seconds, 60, 1, INT), NO_REPLICATION),
     ignored("replica-announce-ip", text(""), NO_REPLICATION).alias(&["slave-announce-ip"]),
     ignored("replica-announce-port", whole(0, 0, 65535), NO_REPLICATION).alias(&["slave-announce-port"]),
@@ -619,11 +450,7 @@ pub const SETTINGS: &[Setting] = &[
     ignored("cluster-migration-barrier", whole(1, 0, INT), NO_CLUSTER),
     ignored("cluster-node-timeout", timed(Unit::Millis, 15_000, 0, LONG), NO_CLUSTER),
     ignored("cluster-port", whole(0, 0, 65535), NO_CLUSTER).restart(),
-    ignored(
-        "cluster-preferred-endpoint-type",
-        choice("ip", &["ip", "hostname", "unknown-endpoint"]),
-        NO_CLUSTER,
-    ),
+    ignored("cluster-preferred-endpoint-type", choice("ip", &["ip", "hostname", "unknown-endpoint"]), NO_CLUSTER),
     ignored("cluster-replica-no-failover", switch(false), NO_CLUSTER).alias(&["cluster-slave-no-failover"]),
     ignored("cluster-replica-validity-factor", whole(10, 0, INT), NO_CLUSTER).alias(&["cluster-slave-validity-factor"]),
     ignored("cluster-require-full-coverage", switch(true), NO_CLUSTER),
@@ -652,12 +479,7 @@ pub const SETTINGS: &[Setting] = &[
         "There are no access lists yet.",
     ),
     ignored("acllog-max-len", whole(128, 0, LONG), "There are no access lists yet."),
-    ignored(
-        "enable-module-command",
-        choice("no", ACCESS),
-        "Larder loads no modules.",
-    )
-    .restart(),
+    ignored("enable-module-command", choice("no", ACCESS), "Larder loads no modules.").restart(),
     ignored("busy-reply-threshold", timed(Unit::Millis, 5000, 0, LONG), NO_SCRIPTS).alias(&["lua-time-limit"]),
     ignored("tracking-table-max-keys", whole(1_000_000, 0, LONG), NO_TRACKING),
     ignored("activedefrag", switch(false), NO_DEFRAG),
@@ -665,76 +487,35 @@ pub const SETTINGS: &[Setting] = &[
     ignored("active-defrag-cycle-min", timed(Unit::Percent, 1, 1, 99), NO_DEFRAG),
     ignored("active-defrag-ignore-bytes", bytes(100 * MIB, 1), NO_DEFRAG),
     ignored("active-defrag-max-scan-fields", whole(1000, 1, LONG), NO_DEFRAG),
-    ignored(
-        "active-defrag-threshold-lower",
-        timed(Unit::Percent, 10, 0, 1000),
-        NO_DEFRAG,
-    ),
-    ignored(
-        "active-defrag-threshold-upper",
-        timed(Unit::Percent, 100, 0, 1000),
-        NO_DEFRAG,
-    ),
+    ignored("active-defrag-threshold-lower", timed(Unit::Percent, 10, 0, 1000), NO_DEFRAG),
+    ignored("active-defrag-threshold-upper", timed(Unit::Percent, 100, 0, 1000), NO_DEFRAG),
     ignored("jemalloc-bg-thread", switch(true), "The allocator is mimalloc."),
-    ignored(
-        "disable-thp",
-        switch(true),
-        "Huge pages are asked for where they help, and nowhere else.",
-    )
-    .restart(),
+    ignored("disable-thp", switch(true), "Huge pages are asked for where they help, and nowhere else.").restart(),
     ignored("daemonize", switch(false), NO_DAEMON).restart(),
-    ignored(
-        "supervised",
-        choice("no", &["upstart", "systemd", "auto", "no"]),
-        NO_DAEMON,
-    )
-    .restart(),
+    ignored("supervised", choice("no", &["upstart", "systemd", "auto", "no"]), NO_DAEMON).restart(),
     ignored("pidfile", text(""), NO_DAEMON).restart(),
     ignored("always-show-logo", switch(false), "There is no logo.").restart(),
     ignored("set-proc-title", switch(true), NO_PROCESS_TITLE).restart(),
-    ignored(
-        "proc-title-template",
-        text("{title} {listen-addr} {server-mode}"),
-        NO_PROCESS_TITLE,
-    ),
+    ignored("proc-title-template", text("{title} {listen-addr} {server-mode}"), NO_PROCESS_TITLE),
     ignored("syslog-enabled", switch(false), NO_SYSLOG).restart(),
     ignored("syslog-facility", choice("local0", SYSLOG), NO_SYSLOG).restart(),
     ignored("syslog-ident", text("redis"), NO_SYSLOG).restart(),
     ignored("crash-log-enabled", switch(true), NO_CRASH_REPORT),
     ignored("crash-memcheck-enabled", switch(true), NO_CRASH_REPORT),
-    ignored(
-        "oom-score-adj",
-        choice("no", &["no", "yes", "relative", "absolute"]),
-        NO_OOM_SCORE,
-    ),
+    ignored("oom-score-adj", choice("no", &["no", "yes", "relative", "absolute"]), NO_OOM_SCORE),
     ignored("oom-score-adj-values", line("0 200 800"), NO_OOM_SCORE),
-    ignored("server_cpulist", text(""), NO_PINNING)
-        .alias(&["server-cpulist"])
-        .restart(),
-    ignored("bio_cpulist", text(""), NO_PINNING)
-        .alias(&["bio-cpulist"])
-        .restart(),
-    ignored("aof_rewrite_cpulist", text(""), NO_PINNING)
-        .alias(&["aof-rewrite-cpulist"])
-        .restart(),
-    ignored("bgsave_cpulist", text(""), NO_PINNING)
-        .alias(&["bgsave-cpulist"])
-        .restart(),
+    ignored("server_cpulist", text(""), NO_PINNING).alias(&["server-cpulist"]).restart(),
+    ignored("bio_cpulist", text(""), NO_PINNING).alias(&["bio-cpulist"]).restart(),
+    ignored("aof_rewrite_cpulist", text(""), NO_PINNING).alias(&["aof-rewrite-cpulist"]).restart(),
+    ignored("bgsave_cpulist", text(""), NO_PINNING).alias(&["bgsave-cpulist"]).restart(),
     ignored("bind-source-addr", line(""), "Nothing here connects to other machines.").restart(),
     ignored("unixsocketperm", text("0"), "This version listens on TCP alone.").restart(),
-    ignored(
-        "socket-mark-id",
-        whole(0, 0, u32::MAX as i64),
-        "Sockets are not marked.",
-    )
-    .restart(),
+    ignored("socket-mark-id", whole(0, 0, u32::MAX as i64), "Sockets are not marked.").restart(),
     ignored("ignore-warnings", line(""), "There are no such warnings.").restart(),
     ignored("locale-collate", text(""), "Text is compared byte by byte."),
 ];
 
-const SYSLOG: &[&str] = &[
-    "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-];
+const SYSLOG: &[&str] = &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"];
 
 #[cfg(test)]
 mod tests {
@@ -752,10 +533,7 @@ mod tests {
 
     #[test]
     fn every_default_is_allowed() {
-        let machine = Machine {
-            memory: 1 << 33,
-            cores: 4,
-        };
+        let machine = Machine { memory: 1 << 33, cores: 4 };
         for row in SETTINGS {
             let default = row.kind.default(&machine);
             let words = default.words();

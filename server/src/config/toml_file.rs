@@ -18,18 +18,13 @@ use super::value::Value;
 
 /// Reads the text of the file at `path`.
 pub fn read(path: &Path, text: &str) -> Reading {
-    let reader = Reader {
-        path: Arc::new(path.to_owned()),
-        text,
-    };
+    let reader = Reader { path: Arc::new(path.to_owned()), text };
     let mut reading = Reading::default();
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let line = reader.line(error.span().map_or(0, |span| span.start));
         let problem = format!("this is not TOML: {}", error.message());
-        reading
-            .wrong
-            .push(Wrong::new(format_args!("{}:{line}", path.display()), problem));
+        reading.wrong.push(Wrong::new(format_args!("{}:{line}", path.display()), problem));
     }
     // What follows from a syntax error would only hide it.
     if reading.wrong.is_empty() {
@@ -63,11 +58,7 @@ impl Reader<'_> {
     }
 
     fn origin(&self, at: usize, key: String) -> Origin {
-        Origin::File {
-            path: Arc::clone(&self.path),
-            line: self.line(at),
-            key,
-        }
+        Origin::File { path: Arc::clone(&self.path), line: self.line(at), key }
     }
 
     fn document(&self, document: &DeTable<'_>, reading: &mut Reading) {
@@ -102,10 +93,7 @@ impl Reader<'_> {
 fn unknown_table(origin: Origin, name: &str) -> Wrong {
     let near = near::nearest(name, SETTINGS.iter().map(|row| row.table));
     let remedy = near.map(|near| format!("did you mean [{near}]?"));
-    Wrong {
-        remedy,
-        ..Wrong::new(origin, "there is no such table")
-    }
+    Wrong { remedy, ..Wrong::new(origin, "there is no such table") }
 }
 
 fn take(id: Id, value: &DeValue<'_>, origin: Origin, reading: &mut Reading) {
@@ -113,10 +101,7 @@ fn take(id: Id, value: &DeValue<'_>, origin: Origin, reading: &mut Reading) {
         Ok(words) => reading.entries.push(Entry { id, words, origin }),
         Err(problem) => {
             let remedy = Some(format!("allowed: {}", id.row().allowed()));
-            reading.wrong.push(Wrong {
-                remedy,
-                ..Wrong::new(origin, problem)
-            });
+            reading.wrong.push(Wrong { remedy, ..Wrong::new(origin, problem) });
         }
     }
 }
@@ -150,9 +135,7 @@ fn flattened(groups: impl Iterator<Item = Result<Vec<String>, String>>) -> Resul
 
 fn decimal(integer: &DeInteger<'_>) -> Result<String, String> {
     let number = i64::from_str_radix(integer.as_str(), integer.radix());
-    number
-        .map(|number| number.to_string())
-        .map_err(|_| "found a number that does not fit in 64 bits".to_owned())
+    number.map(|number| number.to_string()).map_err(|_| "found a number that does not fit in 64 bits".to_owned())
 }
 
 /// The text with the settings in `changes` set to their values; every other line and all comments stay.
@@ -176,19 +159,11 @@ fn set(text: &str, id: Id, literal: &str) -> Option<String> {
     let (table, key) = (id.row().table, id.row().key());
     let present = document.get_ref().iter().any(|(name, _)| name.get_ref() == table);
     match header_of(text, table) {
-        Some(line) => Some(with_line_after(
-            text,
-            section_end(text, line),
-            &format!("{key} = {literal}"),
-        )),
+        Some(line) => Some(with_line_after(text, section_end(text, line), &format!("{key} = {literal}"))),
         // Written inline or with dotted keys: a table cannot be opened twice, but the top of the file takes any setting.
         None if present => Some(format!("{} = {literal}\n{text}", id.row().name)),
         None => {
-            let gap = if text.is_empty() || text.ends_with('\n') {
-                ""
-            } else {
-                "\n"
-            };
+            let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
             Some(format!("{text}{gap}\n[{table}]\n{key} = {literal}\n"))
         }
     }
@@ -205,9 +180,7 @@ fn place_of(document: &DeTable<'_>, id: Id) -> Option<Range<usize>> {
     let in_table = || {
         let (_, table) = document.iter().find(|pair| named(pair, row.table))?;
         let table = table.get_ref().as_table()?;
-        table
-            .iter()
-            .find(|pair| named(pair, row.key()) || row.names().any(|name| named(pair, name)))
+        table.iter().find(|pair| named(pair, row.key()) || row.names().any(|name| named(pair, name)))
     };
     let (_, value) = at_top.or_else(in_table)?;
     Some(value.span())
@@ -225,11 +198,7 @@ fn header_of(text: &str, table: &str) -> Option<usize> {
 
 /// The last line that says something in the section under a header.
 fn section_end(text: &str, header: usize) -> usize {
-    let section = text
-        .lines()
-        .enumerate()
-        .skip(header + 1)
-        .take_while(|(_, line)| !line.trim_start().starts_with('['));
+    let section = text.lines().enumerate().skip(header + 1).take_while(|(_, line)| !line.trim_start().starts_with('['));
     section
         .filter(|(_, line)| !line.trim().is_empty() && !line.trim().starts_with('#'))
         .last()
@@ -249,10 +218,7 @@ pub fn literal(value: &Value) -> String {
         Value::Whole(number) => number.to_string(),
         Value::OutputLimits(limits) => {
             let groups = limits.classes().map(|(class, limit)| {
-                let (hard, soft) = (
-                    Value::Memory(limit.hard).short_text(),
-                    Value::Memory(limit.soft).short_text(),
-                );
+                let (hard, soft) = (Value::Memory(limit.hard).short_text(), Value::Memory(limit.soft).short_text());
                 quoted(&format!("{class} {hard} {soft} {}", limit.soft_seconds))
             });
             format!("[{}]", groups.join(", "))
@@ -299,11 +265,7 @@ mod tests {
     fn found(text: &str) -> Vec<(&'static str, String)> {
         let reading = parse(text);
         assert!(reading.wrong.is_empty(), "{:?}", reading.wrong);
-        reading
-            .entries
-            .iter()
-            .map(|entry| (entry.id.row().name, entry.words.join("|")))
-            .collect()
+        reading.entries.iter().map(|entry| (entry.id.row().name, entry.words.join("|"))).collect()
     }
 
     fn wrong(text: &str) -> Vec<String> {
@@ -338,13 +300,7 @@ mod tests {
         }
         assert_eq!(found("save = []"), [("save", String::new())]);
         let limits = "[clients.client-output-buffer-limit]\nnormal = \"1gb 0 0\"\npubsub = [\"32mb\", 0, 0]";
-        assert_eq!(
-            found(limits),
-            [(
-                "client-output-buffer-limit",
-                "normal|1gb|0|0|pubsub|32mb|0|0".to_owned()
-            )]
-        );
+        assert_eq!(found(limits), [("client-output-buffer-limit", "normal|1gb|0|0|pubsub|32mb|0|0".to_owned())]);
     }
 
     #[test]
@@ -399,10 +355,7 @@ mod tests {
 
     #[test]
     fn what_a_rewrite_adds_reads_back() {
-        let machine = Machine {
-            memory: 1 << 33,
-            cores: 3,
-        };
+        let machine = Machine { memory: 1 << 33, cores: 3 };
         for id in Id::all() {
             let value = id.row().kind.default(&machine);
             let text = rewrite("", &[(id, value.clone())]).unwrap();

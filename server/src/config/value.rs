@@ -133,30 +133,14 @@ pub struct OutputLimits {
 impl OutputLimits {
     /// Redis's limits, save that a normal client is cut at 1 GiB, so that no buffer is without a bound.
     pub const DEFAULT: OutputLimits = OutputLimits {
-        normal: OutputLimit {
-            hard: 1 << 30,
-            soft: 0,
-            soft_seconds: 0,
-        },
-        replica: OutputLimit {
-            hard: 256 << 20,
-            soft: 64 << 20,
-            soft_seconds: 60,
-        },
-        pubsub: OutputLimit {
-            hard: 32 << 20,
-            soft: 8 << 20,
-            soft_seconds: 60,
-        },
+        normal: OutputLimit { hard: 1 << 30, soft: 0, soft_seconds: 0 },
+        replica: OutputLimit { hard: 256 << 20, soft: 64 << 20, soft_seconds: 60 },
+        pubsub: OutputLimit { hard: 32 << 20, soft: 8 << 20, soft_seconds: 60 },
     };
 
     /// Each class with its Redis name, in the order of `CONFIG GET`. Redis still says `slave` there.
     pub fn classes(&self) -> [(&'static str, OutputLimit); 3] {
-        [
-            ("normal", self.normal),
-            ("slave", self.replica),
-            ("pubsub", self.pubsub),
-        ]
+        [("normal", self.normal), ("slave", self.replica), ("pubsub", self.pubsub)]
     }
 
     /// The limit of the class a user named, or nothing if there is no such class.
@@ -171,12 +155,7 @@ impl OutputLimits {
 
     fn words(&self, amount: fn(u64) -> String) -> Vec<String> {
         let class_words = |(name, limit): (&str, OutputLimit)| {
-            [
-                name.to_owned(),
-                amount(limit.hard),
-                amount(limit.soft),
-                limit.soft_seconds.to_string(),
-            ]
+            [name.to_owned(), amount(limit.hard), amount(limit.soft), limit.soft_seconds.to_string()]
         };
         self.classes().into_iter().flat_map(class_words).collect()
     }

@@ -22,9 +22,7 @@ pub fn split(line: &str) -> Option<Vec<String>> {
 
 /// Takes a word up to the next blank. As in Redis, a quote in its middle opens a quoted part that ends the word.
 fn bare(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let end = text
-        .iter()
-        .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\''));
+    let end = text.iter().position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\''));
     let (word, rest) = text.split_at(end.unwrap_or(text.len()));
     let (tail, rest) = match rest.first() {
         Some(b'"') => double_quoted(&rest[1..])?,
@@ -134,10 +132,7 @@ mod tests {
 
     #[test]
     fn quotes_hold_a_word_together() {
-        assert_eq!(
-            words(r#"dir "/var/my data" '' "" 'it\'s'"#),
-            ["dir", "/var/my data", "", "", "it's"]
-        );
+        assert_eq!(words(r#"dir "/var/my data" '' "" 'it\'s'"#), ["dir", "/var/my data", "", "", "it's"]);
         assert_eq!(words(r#""a\x41\n\t\"\\""#), ["aA\n\t\"\\"]);
         assert_eq!(words(r#"abc"d e""#), ["abcd e"]);
     }
@@ -151,17 +146,7 @@ mod tests {
 
     #[test]
     fn a_quoted_word_reads_back() {
-        for word in [
-            "",
-            "plain",
-            "two words",
-            "quo\"te",
-            "back\\slash",
-            "tab\tnew\nline",
-            "#sharp",
-            "é",
-            "\u{1}",
-        ] {
+        for word in ["", "plain", "two words", "quo\"te", "back\\slash", "tab\tnew\nline", "#sharp", "é", "\u{1}"] {
             assert_eq!(words(&quote(word)), [word], "{word:?} was written as {}", quote(word));
         }
     }

@@ -170,10 +170,7 @@ impl Connection {
         let mut line = None;
         // Before login each request may change what the next may be.
         let alone = !self.session.authenticated;
-        let limits = Limits {
-            bulk_len_max: node.tuning.bulk_len_max(),
-            logged_in: !alone,
-        };
+        let limits = Limits { bulk_len_max: node.tuning.bulk_len_max(), logged_in: !alone };
         while !bench.batch.is_full() && !(alone && !bench.batch.is_empty()) {
             match self.parser.parse(input, start, limits) {
                 Ok(Parsed::Request { end }) => {
@@ -222,10 +219,7 @@ impl Connection {
                 self.wish = Wish::Close;
                 None
             }
-            Ended::Wait {
-                from: resume,
-                wait: Wait::Until(until_ms),
-            } => {
+            Ended::Wait { from: resume, wait: Wait::Until(until_ms) } => {
                 self.wish = Wish::Wait { until_ms };
                 self.parser.begin();
                 Some(resume.max(from))
@@ -250,10 +244,7 @@ impl Connection {
         let mut buffer = Vec::new();
         let mut spans = Vec::new();
         for word in inline.iter() {
-            spans.push(Span {
-                start: buffer.len() as u32,
-                len: word.len() as u32,
-            });
+            spans.push(Span { start: buffer.len() as u32, len: word.len() as u32 });
             buffer.extend_from_slice(word);
         }
         inline.shrink_to(KEPT_CAPACITY);
@@ -275,11 +266,7 @@ impl Connection {
         self.reply.out.extend_from_slice(fault.wire());
         self.reply.out.extend_from_slice(b"\r\n");
         node.stats.error("ERR".into());
-        tracing::debug!(
-            client = self.session.client.id,
-            "closed: {}",
-            String::from_utf8_lossy(fault.wire())
-        );
+        tracing::debug!(client = self.session.client.id, "closed: {}", String::from_utf8_lossy(fault.wire()));
         self.wish = Wish::Close;
     }
 

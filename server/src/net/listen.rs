@@ -112,12 +112,7 @@ mod tests {
 
     #[test]
     fn only_the_loopback_is_local() {
-        for (peer, local) in [
-            ("127.0.0.1", true),
-            ("::1", true),
-            ("::ffff:127.0.0.1", true),
-            ("10.0.0.1", false),
-        ] {
+        for (peer, local) in [("127.0.0.1", true), ("::1", true), ("::ffff:127.0.0.1", true), ("10.0.0.1", false)] {
             assert_eq!(is_local(peer.parse().unwrap()), local, "{peer}");
         }
     }

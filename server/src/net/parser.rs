@@ -152,10 +152,7 @@ impl Parser {
         if request.len() < end {
             return Ok(Some(end - request.len()));
         }
-        self.words.push(Span {
-            start: self.at as u32,
-            len: len as u32,
-        });
+        self.words.push(Span { start: self.at as u32, len: len as u32 });
         self.bulk = None;
         self.left -= 1;
         self.at = end;
@@ -197,16 +194,8 @@ impl Parser {
             return Ok(Parsed::Incomplete { missing: 1 });
         };
         self.searched = 0;
-        let to = if end > 0 && request[end - 1] == b'\r' {
-            end - 1
-        } else {
-            end
-        };
-        Ok(Parsed::Line {
-            from: start,
-            to: start + to,
-            end: start + end + 1,
-        })
+        let to = if end > 0 && request[end - 1] == b'\r' { end - 1 } else { end };
+        Ok(Parsed::Line { from: start, to: start + to, end: start + end + 1 })
     }
 }
 
@@ -216,10 +205,7 @@ mod tests {
     use larder_client::resp;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits {
-        bulk_len_max: 512 << 20,
-        logged_in: true,
-    };
+    const LIMITS: Limits = Limits { bulk_len_max: 512 << 20, logged_in: true };
 
     /// Feeds bytes cut at the given places, as a connection would, and returns the requests, or the error.
     fn feed(bytes: &[u8], cuts: &[usize], limits: Limits) -> Result<Vec<Vec<Vec<u8>>>, String> {
@@ -267,44 +253,23 @@ mod tests {
     #[test]
     fn malformed_frames_get_their_texts() {
         assert_eq!(fault(b"*x\r\n"), "ERR Protocol error: invalid multibulk length");
-        assert_eq!(
-            fault(b"*2147483648\r\n"),
-            "ERR Protocol error: invalid multibulk length"
-        );
+        assert_eq!(fault(b"*2147483648\r\n"), "ERR Protocol error: invalid multibulk length");
         assert_eq!(fault(b"*1\r\nPING\r\n"), "ERR Protocol error: expected '$', got 'P'");
         assert_eq!(fault(b"*1\r\n$-1\r\n"), "ERR Protocol error: invalid bulk length");
-        assert_eq!(
-            fault(b"*1\r\n$536870913\r\n"),
-            "ERR Protocol error: invalid bulk length"
-        );
+        assert_eq!(fault(b"*1\r\n$536870913\r\n"), "ERR Protocol error: invalid bulk length");
         assert_eq!(fault(b"*1\r\n$abc\r\n"), "ERR Protocol error: invalid bulk length");
         let long = vec![b'1'; LINE_MAX + 2];
-        assert_eq!(
-            fault(&[b"*", &long[..]].concat()),
-            "ERR Protocol error: too big mbulk count string"
-        );
-        assert_eq!(
-            fault(&[b"*1\r\n$", &long[..]].concat()),
-            "ERR Protocol error: too big bulk count string"
-        );
+        assert_eq!(fault(&[b"*", &long[..]].concat()), "ERR Protocol error: too big mbulk count string");
+        assert_eq!(fault(&[b"*1\r\n$", &long[..]].concat()), "ERR Protocol error: too big bulk count string");
         assert_eq!(fault(&long), "ERR Protocol error: too big inline request");
     }
 
     #[test]
     fn less_is_allowed_before_login() {
-        let limits = Limits {
-            logged_in: false,
-            ..LIMITS
-        };
+        let limits = Limits { logged_in: false, ..LIMITS };
         let fault = |bytes: &[u8]| feed(bytes, &[], limits).expect_err("too much before login");
-        assert_eq!(
-            fault(b"*11\r\n"),
-            "ERR Protocol error: unauthenticated multibulk length"
-        );
-        assert_eq!(
-            fault(b"*1\r\n$16385\r\n"),
-            "ERR Protocol error: unauthenticated bulk length"
-        );
+        assert_eq!(fault(b"*11\r\n"), "ERR Protocol error: unauthenticated multibulk length");
+        assert_eq!(fault(b"*1\r\n$16385\r\n"), "ERR Protocol error: unauthenticated bulk length");
     }
 
     #[test]
@@ -316,10 +281,7 @@ mod tests {
     #[test]
     fn lines_may_end_with_one_byte_or_two() {
         let requests = feed(b"PING\r\nECHO x\n", &[2, 5], LIMITS).unwrap();
-        assert_eq!(
-            requests,
-            vec![vec![b"PING".to_vec()], vec![b"ECHO".to_vec(), b"x".to_vec()]]
-        );
+        assert_eq!(requests, vec![vec![b"PING".to_vec()], vec![b"ECHO".to_vec(), b"x".to_vec()]]);
     }
 
     fn requests() -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {

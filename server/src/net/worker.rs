@@ -59,19 +59,9 @@ struct Lent {
 ///
 /// If the system gives no runtime.
 pub fn run(number: usize, node: Arc<Shared>, mut accepted: UnboundedReceiver<Accepted>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    let lent = Lent {
-        bench: Bench::default(),
-        read: vec![0; READ_BYTES].into(),
-    };
-    let worker = Rc::new(Worker {
-        node,
-        number,
-        lent: RefCell::new(lent),
-    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into() };
+    let worker = Rc::new(Worker { node, number, lent: RefCell::new(lent) });
     let tasks = LocalSet::new();
     tasks.spawn_local(duties(worker.clone()));
     runtime.block_on(tasks.run_until(async move {
@@ -92,11 +82,7 @@ pub fn run(number: usize, node: Arc<Shared>, mut accepted: UnboundedReceiver<Acc
 
 /// Serves one connection to its end.
 async fn serve(accepted: Accepted, worker: Rc<Worker>) {
-    let Accepted {
-        stream,
-        client,
-        authenticated,
-    } = accepted;
+    let Accepted { stream, client, authenticated } = accepted;
     let Ok(stream) = TcpStream::from_std(stream) else {
         return;
     };
@@ -107,12 +93,7 @@ async fn serve(accepted: Accepted, worker: Rc<Worker>) {
         sleep: None,
     };
     poll_fn(|cx| served.poll(cx)).await;
-    let Served {
-        stream,
-        connection,
-        worker,
-        ..
-    } = served;
+    let Served { stream, connection, worker, .. } = served;
     worker.node.leave(connection.session);
     if let Ok(stream) = stream.into_std() {
         // The peer may be gone already.
@@ -219,8 +200,7 @@ impl Served {
     fn run(&mut self) {
         let worker = self.worker.clone();
         let mut pass = worker.node.barrier.enter(worker.number);
-        self.connection
-            .run(&worker.node, &mut worker.lent.borrow_mut().bench, &mut pass);
+        self.connection.run(&worker.node, &mut worker.lent.borrow_mut().bench, &mut pass);
         self.connection.publish(now_ms());
     }
 
@@ -233,9 +213,8 @@ impl Served {
             self.sleep = None;
             return Poll::Ready(());
         }
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(until_ms - now))));
+        let sleep =
+            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(until_ms - now))));
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;
         Poll::Ready(())

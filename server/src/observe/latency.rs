@@ -37,11 +37,7 @@ impl Latency {
 
     /// All kinds by name.
     pub fn all(&self) -> Vec<(&'static str, Series)> {
-        self.0
-            .lock()
-            .iter()
-            .map(|(name, series)| (*name, series.clone()))
-            .collect()
+        self.0.lock().iter().map(|(name, series)| (*name, series.clone())).collect()
     }
 
     /// The spikes of one kind.

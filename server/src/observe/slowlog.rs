@@ -45,14 +45,7 @@ impl SlowLog {
         client: Vec<u8>,
     ) {
         let mut log = self.0.lock();
-        let entry = Entry {
-            id: log.next_id,
-            time_s,
-            micros,
-            words: shorten(words),
-            address,
-            client,
-        };
+        let entry = Entry { id: log.next_id, time_s, micros, words: shorten(words), address, client };
         log.next_id += 1;
         log.entries.push_front(entry);
         log.entries.truncate(len_max);

@@ -289,10 +289,7 @@ mod tests {
     fn strings_over_twenty_bytes_are_compressed_if_that_helps() {
         assert_eq!(body(&[b'a'; 20]), [&b"\x00\x14"[..], &[b'a'; 20]].concat());
         assert!(body(&[b'a'; 21]).starts_with(b"\x00\xc3"));
-        assert_eq!(
-            body(b"abcdefghijklmnopqrstuvwxyz"),
-            b"\x00\x1aabcdefghijklmnopqrstuvwxyz"
-        );
+        assert_eq!(body(b"abcdefghijklmnopqrstuvwxyz"), b"\x00\x1aabcdefghijklmnopqrstuvwxyz");
         let mut out = Vec::new();
         push_string(&mut out, &[b'a'; 21], false);
         assert_eq!(out, [&b"\x15"[..], &[b'a'; 21]].concat());
@@ -324,22 +321,11 @@ mod tests {
         let mut unsigned = good.clone();
         unsigned[9..].fill(0); // A check sum of zero means none in RDB files, but not in a payload.
         for payload in [&b""[..], b"abc", &good[..good.len() - 1], &changed, &unsigned] {
-            assert_eq!(
-                restore(payload),
-                Err(RestoreError::Footer),
-                "{}",
-                payload.escape_ascii()
-            );
+            assert_eq!(restore(payload), Err(RestoreError::Footer), "{}", payload.escape_ascii());
         }
         assert_eq!(restore(&seal(b"\x00\x05hello", 12)), Err(RestoreError::Footer));
-        assert_eq!(
-            restore(&seal(b"\x00\x05hello", 0)),
-            Ok(Object::String(b"hello".to_vec()))
-        );
-        assert_eq!(
-            RestoreError::Footer.to_string(),
-            "DUMP payload version or checksum are wrong"
-        );
+        assert_eq!(restore(&seal(b"\x00\x05hello", 0)), Ok(Object::String(b"hello".to_vec())));
+        assert_eq!(RestoreError::Footer.to_string(), "DUMP payload version or checksum are wrong");
     }
 
     #[test]
@@ -383,14 +369,8 @@ mod tests {
     fn an_announced_length_takes_no_memory() {
         let huge = b"\x7f\xff\xff\xff\xff\xff\xff\xff";
         check(&[b"\x00\x81", &huge[..], b"a"].concat(), Err(RestoreError::Format));
-        check(
-            &[b"\x00\xc3\x02\x81", &huge[..], b"\x00a"].concat(),
-            Err(RestoreError::Format),
-        );
-        check(
-            &[b"\x00\xc3\x81", &huge[..], b"\x01\x00a"].concat(),
-            Err(RestoreError::Format),
-        );
+        check(&[b"\x00\xc3\x02\x81", &huge[..], b"\x00a"].concat(), Err(RestoreError::Format));
+        check(&[b"\x00\xc3\x81", &huge[..], b"\x01\x00a"].concat(), Err(RestoreError::Format));
     }
 
     proptest::proptest! {

@@ -139,11 +139,7 @@ impl Arena {
         self.retire_fresh();
         let segment = self.pool.take();
         self.footprint += SEGMENT_BYTES;
-        let number = self.install(Slot {
-            base: segment.base(),
-            live: 0,
-            kind: Kind::Shared(segment),
-        });
+        let number = self.install(Slot { base: segment.base(), live: 0, kind: Kind::Shared(segment) });
         self.fresh = Some((number, 0));
         self.alloc(units).expect("a fresh segment holds every shared block")
     }
@@ -165,10 +161,7 @@ impl Arena {
         if units == SEGMENT_UNITS {
             return self.give_back(number);
         }
-        if self
-            .fresh
-            .is_some_and(|(fresh, next)| fresh == number && next == offset(start) + units)
-        {
+        if self.fresh.is_some_and(|(fresh, next)| fresh == number && next == offset(start) + units) {
             if offset(start) == 0 {
                 self.fresh = None;
                 return self.give_back(number);
@@ -251,10 +244,7 @@ impl Arena {
         }
         self.slots.push(slot);
         let number = self.slots.len() as u32 - 1;
-        assert!(
-            number < 1 << (32 - SEGMENT_SHIFT),
-            "a stripe cannot hold more than 32 GiB of records"
-        );
+        assert!(number < 1 << (32 - SEGMENT_SHIFT), "a stripe cannot hold more than 32 GiB of records");
         number
     }
 
@@ -283,11 +273,7 @@ impl Arena {
             std::alloc::handle_alloc_error(layout);
         }
         self.footprint += units * UNIT;
-        let number = self.install(Slot {
-            base,
-            live: 0,
-            kind: Kind::Large(units),
-        });
+        let number = self.install(Slot { base, live: 0, kind: Kind::Large(units) });
         let block = number << SEGMENT_SHIFT;
         self.set_header(block, Header(0));
         self.count(block, units as isize);
@@ -381,11 +367,7 @@ impl Arena {
         if !fits(left, units) {
             return None;
         }
-        self.fresh = if left == units {
-            None
-        } else {
-            Some((number, next + units))
-        };
+        self.fresh = if left == units { None } else { Some((number, next + units)) };
         let block = (number << SEGMENT_SHIFT) + next as u32;
         self.set_header(block, Header(0));
         Some(block)
@@ -408,9 +390,7 @@ impl Arena {
             size += before;
         }
         let end = offset(block) + units;
-        let fresh_starts = self
-            .fresh
-            .is_some_and(|(n, next)| n == block >> SEGMENT_SHIFT && next == end);
+        let fresh_starts = self.fresh.is_some_and(|(n, next)| n == block >> SEGMENT_SHIFT && next == end);
         if end < SEGMENT_UNITS && !fresh_starts {
             let after = block + units as u32;
             let header = self.header(after);
@@ -450,10 +430,7 @@ impl Arena {
         let next = self.word(hole, 1) as u32;
         if next != NIL {
             let header = self.header(next);
-            self.set_header(
-                next,
-                Header::hole(header.hole_units(), prev).with_prev_free(header.prev_free()),
-            );
+            self.set_header(next, Header::hole(header.hole_units(), prev).with_prev_free(header.prev_free()));
         }
         if prev != NIL {
             let tail = self.word(prev, 1) & !0xFFFF_FFFF;
@@ -578,10 +555,7 @@ mod tests {
     fn check(arena: &Arena, block: Ref, units: usize, name: u8) {
         // SAFETY: as in `fill`.
         let bytes = unsafe { std::slice::from_raw_parts(arena.at(block).as_ptr().add(8), units * UNIT - 8) };
-        assert!(
-            bytes.iter().all(|&b| b == name),
-            "block {block} of {units} units lost its bytes"
-        );
+        assert!(bytes.iter().all(|&b| b == name), "block {block} of {units} units lost its bytes");
     }
 
     #[test]

@@ -62,10 +62,7 @@ impl KeyHasher {
     /// The slot and the hash of a key.
     #[inline]
     pub fn place(&self, key: &[u8]) -> Place {
-        Place {
-            slot: slot::of(key).number(),
-            hash: self.hash(key),
-        }
+        Place { slot: slot::of(key).number(), hash: self.hash(key) }
     }
 }
 

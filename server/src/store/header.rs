@@ -187,10 +187,7 @@ mod tests {
         assert_eq!((header.db(), header.key_len(), header.value_len()), (15, 255, 2047));
         assert!(header.expires() && header.prev_free() && !header.is_hole());
         let policy = header.policy();
-        assert_eq!(
-            (policy.f(), policy.p(), policy.queue(), policy.chunk()),
-            (15, 14, 127, 255)
-        );
+        assert_eq!((policy.f(), policy.p(), policy.queue(), policy.chunk()), (15, 14, 127, 255));
         assert_eq!(policy.hit().hit().p(), 15);
         assert_eq!(policy.hit().queue(), 127);
         assert_eq!(header.clock(), 4095);

@@ -36,12 +36,7 @@ struct Part {
 
 impl Lines {
     pub fn new(pool: Arc<Pool>) -> Lines {
-        Lines {
-            pool,
-            segments: Vec::new(),
-            taken: 0,
-            pages: 0,
-        }
+        Lines { pool, segments: Vec::new(), taken: 0, pages: 0 }
     }
 
     /// Bytes of lines taken.
@@ -63,11 +58,7 @@ impl Lines {
             self.pages += part.mark(first, count, true);
             return run(number, first);
         }
-        let mut part = Part {
-            segment: self.pool.take(),
-            map: [0; WORDS],
-            pages: 0,
-        };
+        let mut part = Part { segment: self.pool.take(), map: [0; WORDS], pages: 0 };
         self.pages += part.mark(0, count, true);
         let number = match self.segments.iter().position(Option::is_none) {
             Some(vacant) => {
@@ -104,9 +95,7 @@ impl Lines {
     pub fn give(&mut self, run: Run, count: u32) {
         self.taken -= count as usize;
         let number = (run / RUN_MAX) as usize;
-        let part = self.segments[number]
-            .as_mut()
-            .expect("runs lie in segments that are there");
+        let part = self.segments[number].as_mut().expect("runs lie in segments that are there");
         part.mark(run % RUN_MAX, count, false);
         if part.map == [0; WORDS] {
             let part = self.segments[number].take().expect("just seen");
@@ -117,9 +106,7 @@ impl Lines {
 
     /// The address of a run, right until it is given back.
     pub fn at(&self, run: Run) -> NonNull<u8> {
-        let part = self.segments[(run / RUN_MAX) as usize]
-            .as_ref()
-            .expect("runs lie in segments that are there");
+        let part = self.segments[(run / RUN_MAX) as usize].as_ref().expect("runs lie in segments that are there");
         let offset = (run % RUN_MAX) as usize * LINE_BYTES;
         // SAFETY: the offset is inside the segment.
         unsafe { NonNull::new_unchecked(part.segment.base().add(offset)) }
@@ -127,10 +114,7 @@ impl Lines {
 
     /// Gives everything back.
     pub fn clear(&mut self) {
-        self.segments
-            .drain(..)
-            .flatten()
-            .for_each(|part| self.pool.give(part.segment));
+        self.segments.drain(..).flatten().for_each(|part| self.pool.give(part.segment));
         self.segments = Vec::new();
         (self.taken, self.pages) = (0, 0);
     }

@@ -21,10 +21,7 @@ unsafe impl Sync for Cell {}
 
 impl Cell {
     pub fn new(stripe: Stripe) -> Cell {
-        Cell {
-            lock: RawMutex::INIT,
-            stripe: UnsafeCell::new(stripe),
-        }
+        Cell { lock: RawMutex::INIT, stripe: UnsafeCell::new(stripe) }
     }
 }
 
@@ -66,20 +63,12 @@ impl<'a> Held<'a> {
     #[inline]
     pub fn one(cells: &'a [Cell], number: usize) -> Held<'a> {
         cells[number].lock.lock();
-        Held {
-            cells,
-            held: Numbers::default(),
-            only: number,
-        }
+        Held { cells, held: Numbers::default(), only: number }
     }
 
     /// Takes one stripe if nobody holds it.
     pub fn try_one(cells: &'a [Cell], number: usize) -> Option<Held<'a>> {
-        cells[number].lock.try_lock().then(|| Held {
-            cells,
-            held: Numbers::default(),
-            only: number,
-        })
+        cells[number].lock.try_lock().then(|| Held { cells, held: Numbers::default(), only: number })
     }
 
     /// Waits for several stripes, in ascending order.
@@ -87,11 +76,7 @@ impl<'a> Held<'a> {
         for number in numbers.iter() {
             cells[number].lock.lock();
         }
-        Held {
-            cells,
-            held: numbers,
-            only: SEVERAL,
-        }
+        Held { cells, held: numbers, only: SEVERAL }
     }
 
     /// Whether a stripe is among the held ones.
@@ -112,10 +97,7 @@ impl<'a> Held<'a> {
     /// If it is not: a command touched a key that its row does not declare.
     #[inline]
     pub fn stripe(&mut self, number: usize) -> &mut Stripe {
-        assert!(
-            self.holds(number),
-            "a command reached for a key that its row does not name"
-        );
+        assert!(self.holds(number), "a command reached for a key that its row does not name");
         // SAFETY: the lock is held, and `&mut self` makes this the one reference.
         unsafe { &mut *self.cells[number].stripe.get() }
     }

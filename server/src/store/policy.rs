@@ -73,10 +73,7 @@ impl Eviction {
 
     /// Whether only keys with an expiry may go.
     pub fn volatile_only(self) -> bool {
-        matches!(
-            self,
-            Eviction::VolatileLru | Eviction::VolatileLfu | Eviction::VolatileRandom | Eviction::VolatileTtl
-        )
+        matches!(self, Eviction::VolatileLru | Eviction::VolatileLfu | Eviction::VolatileRandom | Eviction::VolatileTtl)
     }
 }
 
@@ -133,14 +130,7 @@ pub mod lfu {
         let base = f64::from(counter.saturating_sub(INITIAL));
         let chance = 1.0 / (base * f64::from(moment.lfu_log_factor) + 1.0);
         let draw = (random() >> 11) as f64 / (1u64 << 53) as f64;
-        pack(
-            if draw < chance {
-                counter.saturating_add(1)
-            } else {
-                counter
-            },
-            moment.ms,
-        )
+        pack(if draw < chance { counter.saturating_add(1) } else { counter }, moment.ms)
     }
 
     /// xorshift64*, one per thread: drawing lots needs no secrecy.
@@ -162,12 +152,7 @@ mod tests {
     use super::*;
 
     fn moment(ms: u64) -> Moment {
-        Moment {
-            ms,
-            eviction: Eviction::AllkeysLfu,
-            lfu_log_factor: 10,
-            lfu_decay_minutes: 1,
-        }
+        Moment { ms, eviction: Eviction::AllkeysLfu, lfu_log_factor: 10, lfu_decay_minutes: 1 }
     }
 
     #[test]

@@ -55,30 +55,18 @@ impl<'a> New<'a> {
     /// Decides where the value goes: as an integer, in the record, or on the heap.
     pub fn place(self) -> Placed<'a> {
         match self {
-            New::Int(n) => Placed {
-                shape: Shape::Int,
-                len: int_width(n),
-                part: Part::Int(n),
-            },
-            New::Heap(buffer) => Placed {
-                shape: Shape::Heap,
-                len: HEAP_PARTS,
-                part: Part::Heap(buffer),
-            },
+            New::Int(n) => Placed { shape: Shape::Int, len: int_width(n), part: Part::Int(n) },
+            New::Heap(buffer) => Placed { shape: Shape::Heap, len: HEAP_PARTS, part: Part::Heap(buffer) },
             New::Set(bytes) => match crate::base::number::parse_i64(bytes) {
                 Some(n) => New::Int(n).place(),
-                None if bytes.len() <= INLINE_MAX => Placed {
-                    shape: Shape::Bytes,
-                    len: bytes.len(),
-                    part: Part::Bytes(bytes),
-                },
+                None if bytes.len() <= INLINE_MAX => {
+                    Placed { shape: Shape::Bytes, len: bytes.len(), part: Part::Bytes(bytes) }
+                }
                 None => New::Heap(bytes.to_vec()).place(),
             },
-            New::Edited(bytes) if bytes.len() <= INLINE_MAX => Placed {
-                shape: Shape::Edited,
-                len: bytes.len(),
-                part: Part::Bytes(bytes),
-            },
+            New::Edited(bytes) if bytes.len() <= INLINE_MAX => {
+                Placed { shape: Shape::Edited, len: bytes.len(), part: Part::Bytes(bytes) }
+            }
             New::Edited(bytes) => New::Heap(bytes.to_vec()).place(),
         }
     }
@@ -248,14 +236,9 @@ pub(super) fn copy_reshaped(from: NonNull<u8>, to: NonNull<u8>, header: Header, 
     // SAFETY: both blocks were sized for the same key and value, and for the expiry their headers tell of.
     unsafe {
         if header.expires() {
-            to.as_ptr()
-                .cast::<u64>()
-                .add(1)
-                .write(expiry.unwrap_or(0).min(EXPIRY_MAX));
+            to.as_ptr().cast::<u64>().add(1).write(expiry.unwrap_or(0).min(EXPIRY_MAX));
         }
-        to.as_ptr()
-            .add(skip_to)
-            .copy_from_nonoverlapping(from.as_ptr().add(skip_from), bytes);
+        to.as_ptr().add(skip_to).copy_from_nonoverlapping(from.as_ptr().add(skip_from), bytes);
     }
 }
 
@@ -373,17 +356,9 @@ mod tests {
 
     #[test]
     fn integers_take_the_bytes_they_need() {
-        for (n, width) in [
-            (0, 0),
-            (-1, 1),
-            (127, 1),
-            (128, 2),
-            (-32768, 2),
-            (70_000, 4),
-            (-1 << 40, 8),
-            (i64::MIN, 8),
-            (i64::MAX, 8),
-        ] {
+        for (n, width) in
+            [(0, 0), (-1, 1), (127, 1), (128, 2), (-32768, 2), (70_000, 4), (-1 << 40, 8), (i64::MIN, 8), (i64::MAX, 8)]
+        {
             let text = n.to_string();
             assert_eq!(New::Set(text.as_bytes()).place().len, width, "{n}");
             let mut memory = written(b"k", New::Set(text.as_bytes()), None);

@@ -121,11 +121,7 @@ impl Room {
     /// Bytes that `more` bytes would be beyond the limit.
     fn excess(&self, more: usize) -> u64 {
         let limit = self.limit.load(Relaxed);
-        if limit == 0 {
-            0
-        } else {
-            (self.used_bytes() + more as u64).saturating_sub(limit)
-        }
+        if limit == 0 { 0 } else { (self.used_bytes() + more as u64).saturating_sub(limit) }
     }
 
     fn age_of(&self, number: usize) -> f64 {
@@ -229,11 +225,7 @@ impl Store {
             Family::Larder => stripe.evict_lowest(self.room.first()).is_some(),
             _ => stripe.evict_sampled(moment, self.room.samples.load(Relaxed) * 2, DRAWS_PER_SAMPLE),
         };
-        let age = if stripe.queues.is_empty() {
-            f64::INFINITY
-        } else {
-            stripe.queues.age()
-        };
+        let age = if stripe.queues.is_empty() { f64::INFINITY } else { stripe.queues.age() };
         self.room.set_age(number, age);
         if stripe.arena.is_loose() {
             stripe.tighten();

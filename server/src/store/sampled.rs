@@ -43,11 +43,7 @@ impl Stripe {
     /// A record from a database that has candidates; the databases take turns.
     fn draw(&self, eviction: Eviction, turn: u32) -> Option<Ref> {
         let has_candidates = |db: &usize| {
-            if eviction.volatile_only() {
-                self.expiring(*db) > 0
-            } else {
-                self.keys(*db) > 0
-            }
+            if eviction.volatile_only() { self.expiring(*db) > 0 } else { self.keys(*db) > 0 }
         };
         let count = (0..DATABASES).filter(has_candidates).count();
         if count == 0 {

@@ -26,13 +26,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         let eviction = Eviction::AllkeysLarder;
-        Options {
-            memory_max: 0,
-            eviction,
-            samples: 5,
-            lfu_log_factor: 10,
-            lfu_decay_minutes: 1,
-        }
+        Options { memory_max: 0, eviction, samples: 5, lfu_log_factor: 10, lfu_decay_minutes: 1 }
     }
 }
 
@@ -84,10 +78,7 @@ impl Store {
             hasher: hasher.clone(),
             databases: std::array::from_fn(|number| AtomicU8::new(number as u8)),
             eviction: AtomicU8::new(options.eviction as u8),
-            lfu: [
-                AtomicU32::new(options.lfu_log_factor),
-                AtomicU32::new(options.lfu_decay_minutes),
-            ],
+            lfu: [AtomicU32::new(options.lfu_log_factor), AtomicU32::new(options.lfu_decay_minutes)],
             room: Room::new(options.memory_max, options.samples),
             reaper,
         }
@@ -102,10 +93,7 @@ impl Store {
     /// A key with its place.
     #[inline]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
-        Key {
-            bytes,
-            place: self.place(bytes),
-        }
+        Key { bytes, place: self.place(bytes) }
     }
 
     /// The present, with the policy in force.
@@ -135,14 +123,10 @@ impl Store {
     pub fn prefetch(&self, db: usize, places: &[Place]) {
         let db = self.database(db);
         for &place in places {
-            Held::one(&self.cells, place.stripe())
-                .stripe(place.stripe())
-                .prefetch_line(db, place);
+            Held::one(&self.cells, place.stripe()).stripe(place.stripe()).prefetch_line(db, place);
         }
         for &place in places {
-            Held::one(&self.cells, place.stripe())
-                .stripe(place.stripe())
-                .prefetch_record(db, place);
+            Held::one(&self.cells, place.stripe()).stripe(place.stripe()).prefetch_record(db, place);
         }
     }
 
@@ -203,10 +187,7 @@ impl Store {
     pub fn reset_counters(&self) {
         self.each_stripe(|stripe| {
             let changes = stripe.counters.changes;
-            stripe.counters = Counters {
-                changes,
-                ..Counters::default()
-            };
+            stripe.counters = Counters { changes, ..Counters::default() };
         });
     }
 
@@ -304,13 +285,7 @@ pub struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn new(store: &'a Store, held: Held<'a>, db: usize, moment: Moment) -> Keys<'a> {
-        Keys {
-            store,
-            held,
-            db: store.database(db),
-            moment,
-            wrote: false,
-        }
+        Keys { store, held, db: store.database(db), moment, wrote: false }
     }
 
     pub fn moment(&self) -> Moment {
@@ -359,9 +334,7 @@ impl<'a> Keys<'a> {
             let (db, moment) = (self.db, self.moment);
             self.store.settle(self.held.stripe(number));
             self.store.revive(self.held.stripe(number), number);
-            self.store
-                .room
-                .watch_write(key.place.hash, key.bytes.len() + placed.len + placed.heap_bytes());
+            self.store.room.watch_write(key.place.hash, key.bytes.len() + placed.len + placed.heap_bytes());
             self.store.make_room_for(&mut self.held, number, moment, |stripe| {
                 stripe.lacks(db, key, &placed, expiry.is_some())
             });

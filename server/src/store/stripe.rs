@@ -213,10 +213,7 @@ impl Stripe {
                 self.counters.hits += 1;
                 self.touch(found, moment);
                 let at = self.arena.at(found);
-                Some(Entry {
-                    at,
-                    stripe: PhantomData,
-                })
+                Some(Entry { at, stripe: PhantomData })
             }
             None => {
                 self.counters.misses += 1;
@@ -228,10 +225,7 @@ impl Stripe {
     /// As [`Stripe::get`], but neither counted nor taken for an access.
     pub fn peek(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
         let (_, found) = self.live(db, key, moment)?;
-        Some(Entry {
-            at: self.arena.at(found),
-            stripe: PhantomData,
-        })
+        Some(Entry { at: self.arena.at(found), stripe: PhantomData })
     }
 
     #[inline]
@@ -278,10 +272,7 @@ impl Stripe {
         placed.heap_bytes() + self.arena.growth_for(units)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one record's parts, passed on between two private functions"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "one record's parts, passed on between two private functions")]
     fn overwrite(
         &mut self,
         db: usize,
@@ -298,11 +289,7 @@ impl Stripe {
         let old_units = record::units(old_at);
         let old_expiry = record::expiry(old_at);
         self.drop_heap(found);
-        let block = if old_units == units {
-            found
-        } else {
-            self.arena.alloc_or_grow(units)
-        };
+        let block = if old_units == units { found } else { self.arena.alloc_or_grow(units) };
         let to = self.arena.at(block);
         let header = Header::record(placed.shape, old.db(), key.bytes.len(), placed.len, expiry.is_some())
             .with_policy(old.policy())
@@ -385,9 +372,7 @@ impl Stripe {
         let db = record::header(self.arena.at(found)).db() as usize;
         let place = self.hasher.place(key);
         let table = &self.dbs[db].as_ref().expect("a record belongs to a database").tables[place.local()];
-        let (at, _) = table
-            .find(place.hash, |other| other == found)
-            .expect("a record hangs in its table");
+        let (at, _) = table.find(place.hash, |other| other == found).expect("a record hangs in its table");
         self.remove_at(db, place, at, found);
     }
 
@@ -416,9 +401,7 @@ impl Stripe {
         let units = record::units_for(key.bytes.len(), header.value_len(), expiry.is_some());
         let block = self.arena.alloc_or_grow(units);
         let to = self.arena.at(block);
-        let header = header
-            .with_expires(expiry.is_some())
-            .with_prev_free(record::header(to).prev_free());
+        let header = header.with_expires(expiry.is_some()).with_prev_free(record::header(to).prev_free());
         record::copy_reshaped(self.arena.at(found), to, header, expiry);
         let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
         keyspace.tables[key.place.local()].set(at, block);
@@ -449,11 +432,7 @@ impl Stripe {
         }
         change(&mut text);
         let expiry = record::expiry(at);
-        let new = if text.len() > record::INLINE_MAX {
-            New::Heap(text)
-        } else {
-            New::Edited(&text)
-        };
+        let new = if text.len() > record::INLINE_MAX { New::Heap(text) } else { New::Edited(&text) };
         self.put(db, key, new.place(), expiry, moment);
     }
 
@@ -512,10 +491,7 @@ impl Stripe {
             return;
         }
         let mut all = Vec::with_capacity(keys);
-        self.dbs[db]
-            .iter()
-            .flat_map(|db| &db.tables)
-            .for_each(|table| table.each(|found| all.push(found)));
+        self.dbs[db].iter().flat_map(|db| &db.tables).for_each(|table| table.each(|found| all.push(found)));
         all.into_iter().for_each(|found| self.remove_ref(found));
     }
 
@@ -545,10 +521,7 @@ impl Stripe {
         table.scan(from, &hash_of, |found| {
             let at = self.arena.at(found);
             if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
-                each(Entry {
-                    at,
-                    stripe: PhantomData,
-                });
+                each(Entry { at, stripe: PhantomData });
             }
         })
     }
@@ -559,10 +532,7 @@ impl Stripe {
             table.each(|found| {
                 let at = self.arena.at(found);
                 if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
-                    each(Entry {
-                        at,
-                        stripe: PhantomData,
-                    });
+                    each(Entry { at, stripe: PhantomData });
                 }
             });
         }
@@ -589,10 +559,7 @@ impl Stripe {
 
     /// The entry of a reference drawn by [`Stripe::sample`].
     pub(super) fn entry(&self, found: Ref) -> Entry<'_> {
-        Entry {
-            at: self.arena.at(found),
-            stripe: PhantomData,
-        }
+        Entry { at: self.arena.at(found), stripe: PhantomData }
     }
 
     // --- expiry
@@ -604,19 +571,11 @@ impl Stripe {
         }
         self.wheel.start(moment.ms);
         let wide = self.is_wide(db, place);
-        self.wheel.add(
-            place.local() as u8,
-            table::name_of(place.hash),
-            wide,
-            new,
-            &mut self.lines,
-        );
+        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new, &mut self.lines);
     }
 
     fn is_wide(&self, db: usize, place: Place) -> bool {
-        self.dbs[db]
-            .as_ref()
-            .is_some_and(|db| db.tables[place.local()].is_wide())
+        self.dbs[db].as_ref().is_some_and(|db| db.tables[place.local()].is_wide())
     }
 
     /// Deletes keys whose time has come, at most about `keys_max` of them. Returns whether more are due.
@@ -674,13 +633,7 @@ impl Stripe {
         let at = self.arena.at(found);
         let place = self.hasher.place(record::key(at));
         let wide = self.is_wide(record::header(at).db() as usize, place);
-        self.wheel.add(
-            place.local() as u8,
-            table::name_of(place.hash),
-            wide,
-            expiry,
-            &mut self.lines,
-        );
+        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, expiry, &mut self.lines);
     }
 
     // --- the policy's queues
@@ -707,11 +660,7 @@ impl Stripe {
     }
 
     fn queue_name(&self, db: usize, place: Place) -> Name {
-        Name {
-            slot: place.local() as u8,
-            hash: table::name_of(place.hash),
-            wide: self.is_wide(db, place),
-        }
+        Name { slot: place.local() as u8, hash: table::name_of(place.hash), wide: self.is_wide(db, place) }
     }
 
     fn enqueue_new(&mut self, db: usize, place: Place, block: Ref, moment: Moment) {
@@ -743,10 +692,7 @@ impl Stripe {
         if evict::queue_of(new, policy.f()) == policy.queue() {
             return;
         }
-        self.queues.removed(Mark {
-            queue: policy.queue(),
-            chunk: policy.chunk(),
-        });
+        self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
         let mark = self.queues.push(self.queue_name(db, place), new, policy.f());
         let policy = Policy::larder(policy.f(), policy.p(), mark.queue, mark.chunk);
         record::set_header(at, record::header(at).with_policy(policy));
@@ -756,10 +702,7 @@ impl Stripe {
     /// Tells the queues that a record with these bits is gone.
     fn unqueue(&mut self, policy: Policy) {
         if self.family == Family::Larder {
-            self.queues.removed(Mark {
-                queue: policy.queue(),
-                chunk: policy.chunk(),
-            });
+            self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
             self.sweep();
         }
     }
@@ -813,13 +756,9 @@ impl Stripe {
         arena.evacuate(|arena, from, to| {
             let at = arena.at(to);
             let place = hasher.place(record::key(at));
-            let db = dbs[record::header(at).db() as usize]
-                .as_mut()
-                .expect("a record belongs to a database");
+            let db = dbs[record::header(at).db() as usize].as_mut().expect("a record belongs to a database");
             let table = &mut db.tables[place.local()];
-            let (found, _) = table
-                .find(place.hash, |other| other == from)
-                .expect("a record hangs in its table");
+            let (found, _) = table.find(place.hash, |other| other == from).expect("a record hangs in its table");
             table.set(found, to);
         })
     }
@@ -850,11 +789,7 @@ fn see(dbs: &[Option<Box<Db>>; DATABASES], arena: &Arena, partial: Partial, mark
             let policy = record::header(at).policy();
             if seen.is_none() && policy.queue() == mark.queue && policy.chunk() == mark.chunk {
                 seen = Some(Seen {
-                    bytes: Entry {
-                        at,
-                        stripe: PhantomData,
-                    }
-                    .footprint(),
+                    bytes: Entry { at, stripe: PhantomData }.footprint(),
                     f: policy.f(),
                     p: policy.p(),
                     handle: u64::from(candidate),
@@ -867,12 +802,7 @@ fn see(dbs: &[Option<Box<Db>>; DATABASES], arena: &Arena, partial: Partial, mark
 
 impl Db {
     fn new() -> Db {
-        Db {
-            tables: std::array::from_fn(|_| Table::default()),
-            filled: 0,
-            keys: 0,
-            expiring: 0,
-        }
+        Db { tables: std::array::from_fn(|_| Table::default()), filled: 0, keys: 0, expiring: 0 }
     }
 }
 

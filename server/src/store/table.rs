@@ -118,16 +118,7 @@ impl Table {
     #[inline]
     pub fn find(&self, hash: u64, is_it: impl FnMut(Ref) -> bool) -> Option<(At, Ref)> {
         let (number, leaf) = self.leaf_of(hash)?;
-        leaf.find(hash, is_it).map(|(line, way, found)| {
-            (
-                At {
-                    leaf: number,
-                    line,
-                    way,
-                },
-                found,
-            )
-        })
+        leaf.find(hash, is_it).map(|(line, way, found)| (At { leaf: number, line, way }, found))
     }
 
     /// Asks the CPU for the line of a hash.
@@ -310,18 +301,10 @@ impl Table {
     /// Divides a leaf's keys by the next low bit of their hashes.
     fn split(&mut self, number: u32, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
         if let Root::Leaf(_) = self.root {
-            let Root::Leaf(leaf) = std::mem::take(&mut self.root) else {
-                unreachable!()
-            };
-            self.root = Root::Tree(Box::new(Tree {
-                depth: 0,
-                directory: vec![0],
-                leaves: vec![(leaf, 0)],
-            }));
+            let Root::Leaf(leaf) = std::mem::take(&mut self.root) else { unreachable!() };
+            self.root = Root::Tree(Box::new(Tree { depth: 0, directory: vec![0], leaves: vec![(leaf, 0)] }));
         }
-        let Root::Tree(tree) = &mut self.root else {
-            unreachable!("just made")
-        };
+        let Root::Tree(tree) = &mut self.root else { unreachable!("just made") };
         let depth = tree.leaves[number as usize].1;
         if depth == tree.depth {
             tree.directory.extend_from_within(..);
@@ -357,12 +340,7 @@ impl Leaf {
         let first = lines.at(run);
         // SAFETY: the run has so many lines, and all-zero bytes are empty ones.
         unsafe { first.as_ptr().write_bytes(0, count as usize * LINE_BYTES) };
-        Leaf {
-            lines: first.cast(),
-            run,
-            count: count as u16,
-            keys: 0,
-        }
+        Leaf { lines: first.cast(), run, count: count as u16, keys: 0 }
     }
 
     fn give(self, lines: &mut Lines) {
@@ -528,11 +506,7 @@ fn capacity(lines: u32) -> u32 {
 
 /// The next larger number of lines: by one, then by an eighth to a quarter.
 fn larger(lines: u32) -> u32 {
-    if lines < 8 {
-        lines + 1
-    } else {
-        lines + (1 << (lines.ilog2() - 2))
-    }
+    if lines < 8 { lines + 1 } else { lines + (1 << (lines.ilog2() - 2)) }
 }
 
 /// The smallest number of lines that holds so many keys.

@@ -55,11 +55,7 @@ const NONE: Run = Run::MAX;
 
 impl Default for Bucket {
     fn default() -> Bucket {
-        Bucket {
-            head: NONE,
-            codes: 0,
-            sorted: 0,
-        }
+        Bucket { head: NONE, codes: 0, sorted: 0 }
     }
 }
 
@@ -161,10 +157,7 @@ impl Wheel {
 
     /// Forgets all. The lines are cleared by their owner.
     pub fn clear(&mut self) {
-        *self = Wheel {
-            now: self.now,
-            ..Wheel::default()
-        };
+        *self = Wheel { now: self.now, ..Wheel::default() };
     }
 
     /// The level and bucket of a tick, as seen from now. What is past goes into the bucket that is due first.
@@ -226,27 +219,15 @@ const NARROW: u32 = 0xFFFF;
 /// First code, slot and top nine bits of the hash, in the upper half; the fifteen low bits in the lower half.
 fn encode(slot: u8, name: u32, wide: bool) -> u32 {
     let first = u32::from(slot) << 9 | name >> 23;
-    if wide {
-        (first | u32::from(WIDE)) << 16 | name >> 8 & 0x7FFF
-    } else {
-        first << 16 | NARROW
-    }
+    if wide { (first | u32::from(WIDE)) << 16 | name >> 8 & 0x7FFF } else { first << 16 | NARROW }
 }
 
 fn decode(code: u32) -> Name {
     let first = code >> 16;
     let slot = (first >> 9 & 63) as u8;
     match code & 0xFFFF {
-        NARROW => Name {
-            slot,
-            prefix: first & 0x1FF,
-            bits: 9,
-        },
-        low => Name {
-            slot,
-            prefix: (first & 0x1FF) << 15 | low,
-            bits: 24,
-        },
+        NARROW => Name { slot, prefix: first & 0x1FF, bits: 9 },
+        low => Name { slot, prefix: (first & 0x1FF) << 15 | low, bits: 24 },
     }
 }
 
@@ -358,10 +339,7 @@ mod tests {
         }
         assert_eq!(gone.len(), ttls.len(), "left: {alive:?}");
         for (expiry, when) in gone {
-            assert!(
-                when >= expiry && when - expiry <= 2 * TICK_MS + 997,
-                "due {expiry}, gone {when}"
-            );
+            assert!(when >= expiry && when - expiry <= 2 * TICK_MS + 997, "due {expiry}, gone {when}");
         }
         assert_eq!(wheel.codes, 0);
     }
@@ -390,9 +368,7 @@ mod tests {
         }
         wheel.advance(1_000, &mut lines);
         let mut work = wheel.work().unwrap();
-        let mut seen: Vec<_> = std::iter::from_fn(|| work.next())
-            .map(|n| (n.slot, n.prefix, n.bits))
-            .collect();
+        let mut seen: Vec<_> = std::iter::from_fn(|| work.next()).map(|n| (n.slot, n.prefix, n.bits)).collect();
         seen.sort_unstable();
         expected.sort_unstable();
         expected.dedup();

@@ -41,9 +41,7 @@ pub enum Code {
 impl Chunk {
     /// An empty chunk of `words` words whose entries are stamped `base` until an age code says otherwise.
     pub fn new(number: u8, base: f64, words: usize) -> Chunk {
-        let mut chunk = Chunk {
-            words: vec![0; words].into_boxed_slice(),
-        };
+        let mut chunk = Chunk { words: vec![0; words].into_boxed_slice() };
         let bits = base.to_bits();
         for (i, word) in chunk.words[..LEN].iter_mut().enumerate() {
             *word = (bits >> (16 * i)) as u16;
@@ -60,10 +58,7 @@ impl Chunk {
 
     /// The age at the first entry.
     pub fn base(&self) -> f64 {
-        let bits = self.words[..LEN]
-            .iter()
-            .rev()
-            .fold(0, |bits, &word| bits << 16 | u64::from(word));
+        let bits = self.words[..LEN].iter().rev().fold(0, |bits, &word| bits << 16 | u64::from(word));
         f64::from_bits(bits)
     }
 
@@ -132,21 +127,13 @@ impl Chunk {
         let word = self.words[at];
         if word & PAIR == 0 {
             let prefix = u32::from(word & 0x1ff);
-            let entry = Partial {
-                slot: (word >> Partial::NARROW) as u8,
-                prefix,
-                bits: Partial::NARROW,
-            };
+            let entry = Partial { slot: (word >> Partial::NARROW) as u8, prefix, bits: Partial::NARROW };
             return Some((Code::Entry(entry), at + 1));
         }
         let low = u32::from(self.words[at + 1]);
         let code = if word & AGE == 0 {
             let prefix = u32::from(word & 0xff) << 16 | low;
-            Code::Entry(Partial {
-                slot: (word >> 8 & 63) as u8,
-                prefix,
-                bits: Partial::WIDE,
-            })
+            Code::Entry(Partial { slot: (word >> 8 & 63) as u8, prefix, bits: Partial::WIDE })
         } else {
             Code::Age(step_of(u32::from(word & 0x3fff) << 16 | low))
         };
@@ -185,21 +172,9 @@ mod tests {
 
     #[test]
     fn codes_come_back_as_they_were_put() {
-        let narrow = Partial {
-            slot: 63,
-            prefix: 0x1ff,
-            bits: Partial::NARROW,
-        };
-        let wide = Partial {
-            slot: 63,
-            prefix: 0xff_ffff,
-            bits: Partial::WIDE,
-        };
-        let zero = Partial {
-            slot: 0,
-            prefix: 0,
-            bits: Partial::WIDE,
-        };
+        let narrow = Partial { slot: 63, prefix: 0x1ff, bits: Partial::NARROW };
+        let wide = Partial { slot: 63, prefix: 0xff_ffff, bits: Partial::WIDE };
+        let zero = Partial { slot: 0, prefix: 0, bits: Partial::WIDE };
         let mut chunk = Chunk::new(255, 0.1, 16);
         for entry in [narrow, wide, zero] {
             chunk.put(entry);
@@ -207,22 +182,13 @@ mod tests {
         let age = chunk.put_age(1000.1);
         assert!(age <= 1000.1 && age > 1000.099, "{age}");
         assert_eq!((chunk.number(), chunk.base(), chunk.len()), (255, 0.1, 13));
-        let expected = [
-            Code::Entry(narrow),
-            Code::Entry(wide),
-            Code::Entry(zero),
-            Code::Age(age - 0.1),
-        ];
+        let expected = [Code::Entry(narrow), Code::Entry(wide), Code::Entry(zero), Code::Age(age - 0.1)];
         assert_eq!(codes(&chunk), expected);
     }
 
     #[test]
     fn a_chunk_keeps_its_codes_when_it_grows_and_slides() {
-        let entry = |prefix| Partial {
-            slot: 1,
-            prefix,
-            bits: Partial::NARROW,
-        };
+        let entry = |prefix| Partial { slot: 1, prefix, bits: Partial::NARROW };
         let mut chunk = Chunk::new(3, 2.0, 16);
         (0..10).for_each(|i| chunk.put(entry(i)));
         assert_eq!(chunk.room(), 0);
@@ -238,10 +204,7 @@ mod tests {
             for step in [0.0, 1e-9, 0.001, 0.7, 123.456] {
                 let mut chunk = Chunk::new(0, base, 16);
                 let read = chunk.put_age(base + step);
-                assert!(
-                    read <= base + step && base + step - read <= (step * 1e-6).max(base * 1e-15),
-                    "{base} {step}"
-                );
+                assert!(read <= base + step && base + step - read <= (step * 1e-6).max(base * 1e-15), "{base} {step}");
             }
         }
     }

@@ -45,12 +45,7 @@ pub fn sampled(mask: u64, hash: u64) -> bool {
 impl Duel {
     /// A duel for a node that may hold `capacity` bytes of records.
     pub fn new(capacity: u64) -> Duel {
-        Duel {
-            capacity,
-            shift: SHIFT_MIN,
-            shadows: shadows(capacity >> SHIFT_MIN),
-            ratios: [0.0; 2],
-        }
+        Duel { capacity, shift: SHIFT_MIN, shadows: shadows(capacity >> SHIFT_MIN), ratios: [0.0; 2] }
     }
 
     /// Follows the node's limit.
@@ -219,10 +214,6 @@ mod tests {
         (0..2_000).for_each(|i| ask(&mut duel, i));
         duel.set_capacity(16 * 10_000);
         ask(&mut duel, 5_000);
-        assert!(
-            duel.shadows.iter().all(|shadow| shadow.len() <= 100),
-            "{}",
-            duel.shadows[0].len()
-        );
+        assert!(duel.shadows.iter().all(|shadow| shadow.len() <= 100), "{}", duel.shadows[0].len());
     }
 }

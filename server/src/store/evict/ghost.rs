@@ -67,12 +67,7 @@ impl Default for Ghost {
 impl Ghost {
     /// A ghost that remembers nothing until [`Ghost::resize`].
     pub const fn new() -> Ghost {
-        Ghost {
-            capacity: 0,
-            expected: 0,
-            table: None,
-            older: None,
-        }
+        Ghost { capacity: 0, expected: 0, table: None, older: None }
     }
 
     /// Sets how much is remembered: keys of `capacity` bytes of records together, of which about `expected` are
@@ -97,9 +92,7 @@ impl Ghost {
         if self.capacity == 0 {
             return;
         }
-        let table = self
-            .table
-            .get_or_insert_with(|| Box::new(Table::new(self.capacity, self.expected)));
+        let table = self.table.get_or_insert_with(|| Box::new(Table::new(self.capacity, self.expected)));
         table.remember(place(hash), f, bytes, self.capacity);
         if let Some(older) = &mut self.older {
             older.advance(u64::from(bytes), self.capacity);
@@ -133,9 +126,7 @@ impl Ghost {
 
     /// Heap bytes held, exactly; `size_of::<Ghost>()` comes on top.
     pub fn bytes_used(&self) -> usize {
-        self.tables()
-            .map(|table| size_of::<Table>() + size_of_val(&*table.sets))
-            .sum()
+        self.tables().map(|table| size_of::<Table>() + size_of_val(&*table.sets)).sum()
     }
 
     fn tables(&self) -> impl Iterator<Item = &Table> {
@@ -195,10 +186,7 @@ impl Table {
     fn recall(&mut self, (place, print): (u32, u32), capacity: u64) -> Option<u8> {
         let (now, life) = (self.now, self.life(capacity));
         let index = self.index(place);
-        let entry = self.sets[index]
-            .0
-            .iter_mut()
-            .find(|entry| **entry >> 16 == print && uses(**entry) > 0)?;
+        let entry = self.sets[index].0.iter_mut().find(|entry| **entry >> 16 == print && uses(**entry) > 0)?;
         let found = std::mem::take(entry);
         self.held -= 1;
         if age(found, now) > life {
@@ -274,9 +262,7 @@ mod tests {
     use super::*;
 
     fn hash(i: u64) -> u64 {
-        i.wrapping_mul(0xd6e8_feb8_6659_fd93)
-            .rotate_left(32)
-            .wrapping_mul(0xd6e8_feb8_6659_fd93)
+        i.wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(32).wrapping_mul(0xd6e8_feb8_6659_fd93)
     }
 
     fn ghost(records: usize, bytes: u64) -> Ghost {
@@ -291,10 +277,7 @@ mod tests {
         assert_eq!((ghost.bytes_used(), ghost.recall(hash(1))), (0, None));
         ghost.remember(hash(1), 7, 50);
         ghost.remember(hash(2), 15, 50);
-        assert_eq!(
-            [1, 2, 2, 1, 3].map(|i| ghost.recall(hash(i))),
-            [Some(7), Some(15), None, None, None]
-        );
+        assert_eq!([1, 2, 2, 1, 3].map(|i| ghost.recall(hash(i))), [Some(7), Some(15), None, None, None]);
         assert!(ghost.is_empty());
     }
 
@@ -304,20 +287,12 @@ mod tests {
             let mut ghost = ghost(records as usize, 100);
             let last = records * 10;
             (0..last).for_each(|i| ghost.remember(hash(i), 3, 100));
-            assert!(
-                ghost.bytes_used() as f64 <= records as f64 * 5.2 + 200.0,
-                "{}",
-                ghost.bytes_used()
-            );
+            assert!(ghost.bytes_used() as f64 <= records as f64 * 5.2 + 200.0, "{}", ghost.bytes_used());
             assert!(ghost.len() as u64 <= records * 5 / 4 + 16, "{} {records}", ghost.len());
             let (mut young, mut old) = (0, 0);
             for i in (0..last).rev() {
                 let found = u64::from(ghost.recall(hash(i)).is_some());
-                if last - i <= records {
-                    young += found
-                } else {
-                    old += found
-                }
+                if last - i <= records { young += found } else { old += found }
             }
             assert!(young * 100 >= records * 90, "{young} of {records}");
             assert!(old * 100 <= records * 2 + 100, "{old} too old of {records}");
@@ -334,11 +309,7 @@ mod tests {
             }
         }
         // Each second one was taken out, so the FIFO reaches twice as far back.
-        let reach = (0..10_000)
-            .rev()
-            .filter(|i| i % 2 == 1)
-            .take_while(|&i| ghost.recall(hash(i)).is_some())
-            .count();
+        let reach = (0..10_000).rev().filter(|i| i % 2 == 1).take_while(|&i| ghost.recall(hash(i)).is_some()).count();
         let left = (0..10_000).filter(|&i| ghost.recall(hash(i)).is_some()).count();
         assert!((850..=1_100).contains(&(reach + left)), "{reach} {left}");
     }

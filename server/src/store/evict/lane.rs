@@ -52,14 +52,7 @@ pub struct Front {
 impl Lane {
     /// An empty lane, without memory of its own.
     pub fn new() -> Lane {
-        Lane {
-            first: Chunk::none(),
-            rest: None,
-            front_age: 0.0,
-            back_age: 0.0,
-            entries: 0,
-            read: HEAD as u16,
-        }
+        Lane { first: Chunk::none(), rest: None, front_age: 0.0, back_age: 0.0, entries: 0, read: HEAD as u16 }
     }
 
     /// Entries held, stale ones included.
@@ -136,11 +129,7 @@ impl Lane {
             return None;
         }
         match self.first.code(usize::from(self.read)) {
-            Some((Code::Entry(partial), _)) => Some(Front {
-                partial,
-                chunk: self.first.number(),
-                age: self.front_age,
-            }),
+            Some((Code::Entry(partial), _)) => Some(Front { partial, chunk: self.first.number(), age: self.front_age }),
             _ => unreachable!("the front is always settled on an entry"),
         }
     }
@@ -186,11 +175,7 @@ impl Lane {
     fn make_room(&mut self, words: usize) -> bool {
         // What the front has read is free, if the front stands in the last chunk; moving the rest pays if that is a
         // quarter.
-        let free = if self.rest.is_none() {
-            usize::from(self.read) - HEAD
-        } else {
-            0
-        };
+        let free = if self.rest.is_none() { usize::from(self.read) - HEAD } else { 0 };
         let back = self.back_mut();
         let size = back.size();
         if size == 0 {
@@ -244,17 +229,9 @@ mod tests {
 
     fn entry(i: u32) -> Partial {
         if i.is_multiple_of(3) {
-            Partial {
-                slot: (i % 64) as u8,
-                prefix: i & 0xff_ffff,
-                bits: Partial::WIDE,
-            }
+            Partial { slot: (i % 64) as u8, prefix: i & 0xff_ffff, bits: Partial::WIDE }
         } else {
-            Partial {
-                slot: (i % 64) as u8,
-                prefix: i & 0x1ff,
-                bits: Partial::NARROW,
-            }
+            Partial { slot: (i % 64) as u8, prefix: i & 0x1ff, bits: Partial::NARROW }
         }
     }
 

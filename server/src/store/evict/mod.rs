@@ -71,11 +71,7 @@ impl Partial {
 impl From<Name> for Partial {
     fn from(name: Name) -> Partial {
         let bits = if name.wide { Partial::WIDE } else { Partial::NARROW };
-        Partial {
-            slot: name.slot,
-            prefix: name.hash >> (32 - bits),
-            bits,
-        }
+        Partial { slot: name.slot, prefix: name.hash >> (32 - bits), bits }
     }
 }
 
@@ -121,9 +117,7 @@ impl Seen {
     pub fn fate(&self) -> Fate {
         match self.p {
             0 => Fate::Evict,
-            p => Fate::Requeue {
-                f: self.f.saturating_add(p).min(USES_MAX),
-            },
+            p => Fate::Requeue { f: self.f.saturating_add(p).min(USES_MAX) },
         }
     }
 }
@@ -158,12 +152,7 @@ mod tests {
     use super::*;
 
     fn seen(f: u8, p: u8) -> Seen {
-        Seen {
-            bytes: 100,
-            f,
-            p,
-            handle: 0,
-        }
+        Seen { bytes: 100, f, p, handle: 0 }
     }
 
     #[test]
@@ -189,35 +178,14 @@ mod tests {
         assert_eq!(queue_of(16, 1), 5);
         assert_eq!(queue_of(31, 1), 5);
         assert_eq!(queue_of(32, 1), 10);
-        assert_eq!(
-            [0, 1, 2, 3, 4, 5, 8, 9, 15].map(|f| queue_of(0, f)),
-            [0, 0, 1, 2, 2, 3, 3, 4, 4]
-        );
+        assert_eq!([0, 1, 2, 3, 4, 5, 8, 9, 15].map(|f| queue_of(0, f)), [0, 0, 1, 2, 2, 3, 3, 4, 4]);
         assert!(usize::from(queue_of(u32::MAX, 15)) < queues::QUEUES_MAX);
     }
 
     #[test]
     fn a_partial_name_keeps_the_top_bits() {
-        let name = Name {
-            slot: 63,
-            hash: 0xabcd_ef01,
-            wide: false,
-        };
-        assert_eq!(
-            Partial::from(name),
-            Partial {
-                slot: 63,
-                prefix: 0xabcd_ef01 >> 23,
-                bits: 9
-            }
-        );
-        assert_eq!(
-            Partial::from(Name { wide: true, ..name }),
-            Partial {
-                slot: 63,
-                prefix: 0xabcdef,
-                bits: 24
-            }
-        );
+        let name = Name { slot: 63, hash: 0xabcd_ef01, wide: false };
+        assert_eq!(Partial::from(name), Partial { slot: 63, prefix: 0xabcd_ef01 >> 23, bits: 9 });
+        assert_eq!(Partial::from(Name { wide: true, ..name }), Partial { slot: 63, prefix: 0xabcdef, bits: 24 });
     }
 }

@@ -135,10 +135,7 @@ impl Queues {
         loop {
             let (row, next) = self.cheapest()?;
             let front = self.front(row)?;
-            let mark = Mark {
-                queue: self.ids[row],
-                chunk: front.chunk,
-            };
+            let mark = Mark { queue: self.ids[row], chunk: front.chunk };
             let Some(seen) = look(front.partial, mark) else {
                 self.drop_front(row, false);
                 continue;
@@ -149,12 +146,7 @@ impl Queues {
                 continue;
             }
             self.drop_front(row, true);
-            return Some(Candidate {
-                value,
-                partial: front.partial,
-                mark,
-                seen,
-            });
+            return Some(Candidate { value, partial: front.partial, mark, seen });
         }
     }
 
@@ -212,11 +204,7 @@ impl Queues {
 
     /// Forgets all records and gives the memory back. The age stays.
     pub fn clear(&mut self) {
-        *self = Queues {
-            age: self.age,
-            first: self.first,
-            ..Queues::new()
-        };
+        *self = Queues { age: self.age, first: self.first, ..Queues::new() };
     }
 
     /// Records queued.
@@ -258,11 +246,7 @@ impl Queues {
             }
             self.ids.push(queue);
             self.lows.push(f64::NEG_INFINITY);
-            self.queues.push(Queue {
-                lane: Lane::new(),
-                live: 0,
-                numbers: 0,
-            });
+            self.queues.push(Queue { lane: Lane::new(), live: 0, numbers: 0 });
             self.ids.len() - 1
         })
     }
@@ -317,11 +301,7 @@ impl Queues {
     /// Counts a record less, and returns whether the queue is still there.
     fn forget_live(&mut self, row: usize) -> bool {
         let queue = &mut self.queues[row];
-        debug_assert!(
-            queue.live > 0,
-            "more records were removed from queue {} than pushed",
-            self.ids[row]
-        );
+        debug_assert!(queue.live > 0, "more records were removed from queue {} than pushed", self.ids[row]);
         queue.live = queue.live.saturating_sub(1);
         self.live = self.live.saturating_sub(1);
         let stays = queue.live > 0;
@@ -365,12 +345,7 @@ impl Queues {
         }
         let share = |queue: &Queue| 1.0 - f64::from(queue.live) / f64::from(queue.lane.len());
         let worst = (0..self.queues.len()).max_by(|&a, &b| share(&self.queues[a]).total_cmp(&share(&self.queues[b])));
-        self.sweep = worst.map(|row| {
-            Box::new(Sweep {
-                queue: self.ids[row],
-                kept: Lane::new(),
-            })
-        });
+        self.sweep = worst.map(|row| Box::new(Sweep { queue: self.ids[row], kept: Lane::new() }));
         self.sweep.is_some()
     }
 
@@ -382,14 +357,8 @@ impl Queues {
         let Front { partial, chunk, age } = lane.front()?;
         let before = lane.bytes() + sweep.kept.bytes();
         let slack = least_worth(sweep.queue, self.first) / PARTS_SWEPT;
-        let old = Mark {
-            queue: sweep.queue,
-            chunk,
-        };
-        let new = Mark {
-            queue: sweep.queue,
-            chunk: sweep.kept.place(partial, age, slack, numbers),
-        };
+        let old = Mark { queue: sweep.queue, chunk };
+        let new = Mark { queue: sweep.queue, chunk: sweep.kept.place(partial, age, slack, numbers) };
         let was_tail = sweep.kept.len() == 0;
         let alive = remark(partial, old, new);
         lane.pop();
@@ -426,11 +395,7 @@ fn worth(bytes: u32, f: u8, first: f32) -> f64 {
 fn least_worth(queue: u8, first: f32) -> f64 {
     let (class, level) = (u32::from(queue / LEVELS), queue % LEVELS);
     let least_f = [1, 2, 3, 5, 9][usize::from(level)];
-    let most_bytes = if class + 1 < CLASSES {
-        (1 << (class + SMALLEST_BITS)) - 1
-    } else {
-        u32::MAX
-    };
+    let most_bytes = if class + 1 < CLASSES { (1 << (class + SMALLEST_BITS)) - 1 } else { u32::MAX };
     worth(most_bytes, least_f, first)
 }
 
@@ -487,15 +452,7 @@ mod tests {
             let age = self.queues.age();
             let mark = self.queues.push(name, bytes, f);
             self.pushes += 1;
-            let record = Record {
-                name,
-                mark,
-                bytes,
-                f,
-                p: 0,
-                age,
-                pushed: self.pushes,
-            };
+            let record = Record { name, mark, bytes, f, p: 0, age, pushed: self.pushes };
             self.records.insert(id, record);
             self.by_entry.entry(name.into()).or_default().push(id);
             self.twin.entry(mark.queue).or_default().push_back((id, self.pushes));
@@ -504,10 +461,7 @@ mod tests {
 
         fn take(&mut self, id: u64) -> Record {
             let record = self.records.remove(&id).unwrap();
-            self.by_entry
-                .get_mut(&record.name.into())
-                .unwrap()
-                .retain(|&other| other != id);
+            self.by_entry.get_mut(&record.name.into()).unwrap().retain(|&other| other != id);
             record
         }
 
@@ -518,37 +472,19 @@ mod tests {
         }
 
         fn sweep(&mut self) {
-            let Stripe {
-                queues,
-                records,
-                by_entry,
-                ..
-            } = self;
+            let Stripe { queues, records, by_entry, .. } = self;
             queues.sweep(|partial, old, new| {
-                let id = by_entry
-                    .get(&partial)
-                    .and_then(|ids| ids.iter().find(|id| records[id].mark == old));
+                let id = by_entry.get(&partial).and_then(|ids| ids.iter().find(|id| records[id].mark == old));
                 id.inspect(|id| records.get_mut(id).unwrap().mark = new).is_some()
             });
         }
 
         fn lowest(&mut self) -> Option<(u64, Candidate)> {
-            let Stripe {
-                queues,
-                records,
-                by_entry,
-                first,
-                ..
-            } = self;
+            let Stripe { queues, records, by_entry, first, .. } = self;
             let candidate = queues.lowest(*first, |partial, mark| {
                 let &id = by_entry.get(&partial)?.iter().find(|id| records[id].mark == mark)?;
                 let record = &records[&id];
-                Some(Seen {
-                    bytes: record.bytes,
-                    f: record.f,
-                    p: record.p,
-                    handle: id,
-                })
+                Some(Seen { bytes: record.bytes, f: record.f, p: record.p, handle: id })
             })?;
             Some((candidate.seen.handle, candidate))
         }
@@ -562,20 +498,14 @@ mod tests {
                     twin.pop_front();
                 }
             }
-            self.twin
-                .iter()
-                .filter_map(|(&queue, twin)| Some((queue, twin.front()?.0)))
-                .collect()
+            self.twin.iter().filter_map(|(&queue, twin)| Some((queue, twin.front()?.0))).collect()
         }
 
         /// Takes the lowest and holds it against the twin: it is its queue's oldest, and nothing is worth less, but
         /// for what a stamp may be off.
         fn check_lowest(&mut self, seed: u64) -> Option<(u64, Candidate)> {
             let tails = self.tails();
-            let least = tails
-                .values()
-                .map(|id| self.records[id].worth(self.first))
-                .fold(f64::INFINITY, f64::min);
+            let least = tails.values().map(|id| self.records[id].worth(self.first)).fold(f64::INFINITY, f64::min);
             let found = self.lowest();
             assert_eq!(found.is_some(), !tails.is_empty(), "seed {seed}");
             let (id, candidate) = found?;
@@ -584,15 +514,8 @@ mod tests {
             // A stamp may be old by a 16th of what the record was worth when it was queued, when `first` may have
             // been 1.
             let slack = worth(candidate.seen.bytes, candidate.seen.f, 1.0) / 15.0;
-            assert!(
-                candidate.value <= exact + 1e-12 && candidate.value >= exact - slack,
-                "seed {seed}"
-            );
-            assert!(
-                candidate.value <= least + 1e-12,
-                "seed {seed}: {} {least}",
-                candidate.value
-            );
+            assert!(candidate.value <= exact + 1e-12 && candidate.value >= exact - slack, "seed {seed}");
+            assert!(candidate.value <= least + 1e-12, "seed {seed}: {} {least}", candidate.value);
             Some((id, candidate))
         }
 
@@ -601,31 +524,15 @@ mod tests {
             assert_eq!(queues.len(), self.records.len(), "seed {seed}");
             let mut lanes: Vec<&Lane> = queues.queues.iter().map(|queue| &queue.lane).collect();
             lanes.extend(queues.sweep.iter().map(|sweep| &sweep.kept));
-            assert_eq!(
-                lanes.iter().map(|lane| lane.bytes()).sum::<usize>(),
-                queues.lanes,
-                "seed {seed}"
-            );
-            assert_eq!(
-                lanes.iter().map(|lane| lane.len() as usize).sum::<usize>(),
-                queues.entries(),
-                "seed {seed}"
-            );
-            assert_eq!(
-                queues.queues.iter().map(|queue| queue.live).sum::<u32>(),
-                queues.live,
-                "seed {seed}"
-            );
+            assert_eq!(lanes.iter().map(|lane| lane.bytes()).sum::<usize>(), queues.lanes, "seed {seed}");
+            assert_eq!(lanes.iter().map(|lane| lane.len() as usize).sum::<usize>(), queues.entries(), "seed {seed}");
+            assert_eq!(queues.queues.iter().map(|queue| queue.live).sum::<u32>(), queues.live, "seed {seed}");
         }
     }
 
     /// A name no other id below 2^15 has.
     fn name(id: u64, wide: bool) -> Name {
-        Name {
-            slot: (id % 64) as u8,
-            hash: ((id / 64) as u32) << 23,
-            wide,
-        }
+        Name { slot: (id % 64) as u8, hash: ((id / 64) as u32) << 23, wide }
     }
 
     fn mix(random: &mut Random) -> (u32, u8) {
@@ -639,10 +546,7 @@ mod tests {
     fn run(seed: u64, steps: u64, recent: u64, removals: u64, evictions: u64) {
         let mut random = Random(seed);
         let mut ids = 0;
-        let mut stripe = Stripe {
-            first: 0.5,
-            ..Stripe::default()
-        };
+        let mut stripe = Stripe { first: 0.5, ..Stripe::default() };
         for step in 0..steps {
             let id = ids - random.below(recent.min(ids + 1));
             match random.below(100) {
@@ -692,10 +596,7 @@ mod tests {
 
     #[test]
     fn values_order_records_across_queues() {
-        let mut stripe = Stripe {
-            first: 0.5,
-            ..Stripe::default()
-        };
+        let mut stripe = Stripe { first: 0.5, ..Stripe::default() };
         for (id, bytes, f) in [(1, 100, 1), (2, 1000, 1), (3, 1000, 15), (4, 100, 2), (5, 60, 1)] {
             stripe.push(id, name(id, false), bytes, f);
         }
@@ -705,17 +606,12 @@ mod tests {
 
     #[test]
     fn what_is_evicted_raises_the_age_and_later_records_stand_above_it() {
-        let mut stripe = Stripe {
-            first: 1.0,
-            ..Stripe::default()
-        };
+        let mut stripe = Stripe { first: 1.0, ..Stripe::default() };
         stripe.push(1, name(1, false), 100, 5);
         stripe.push(2, name(2, false), 100, 1);
         stripe.queues.evicted(0.045);
         stripe.push(3, name(3, false), 100, 1);
-        let values: Vec<(u64, f64)> = std::iter::from_fn(|| stripe.lowest())
-            .map(|(id, c)| (id, c.value))
-            .collect();
+        let values: Vec<(u64, f64)> = std::iter::from_fn(|| stripe.lowest()).map(|(id, c)| (id, c.value)).collect();
         assert_eq!(values.iter().map(|value| value.0).collect::<Vec<_>>(), [2, 1, 3]);
         assert!((values[2].1 - 0.055).abs() < 1e-6, "{values:?}");
         stripe.queues.evicted(0.01);
@@ -724,19 +620,12 @@ mod tests {
         assert_eq!(stripe.queues.age(), 7.0);
         stripe.push(4, name(4, false), 100, 1);
         stripe.queues.catch_up(8.0);
-        assert_eq!(
-            stripe.queues.age(),
-            7.0,
-            "records would be compared with another age than their own"
-        );
+        assert_eq!(stripe.queues.age(), 7.0, "records would be compared with another age than their own");
     }
 
     #[test]
     fn a_record_queued_anew_is_not_met_at_its_old_place() {
-        let mut stripe = Stripe {
-            first: 1.0,
-            ..Stripe::default()
-        };
+        let mut stripe = Stripe { first: 1.0, ..Stripe::default() };
         stripe.push(1, name(1, false), 100, 1);
         stripe.push(2, name(2, false), 100, 1);
         stripe.remove(1);
@@ -751,10 +640,7 @@ mod tests {
 
     #[test]
     fn a_record_that_changed_in_place_is_valued_as_it_is_now() {
-        let mut stripe = Stripe {
-            first: 1.0,
-            ..Stripe::default()
-        };
+        let mut stripe = Stripe { first: 1.0, ..Stripe::default() };
         for id in 1..4 {
             stripe.push(id, name(id, false), 100 + id as u32, 1);
         }
@@ -767,10 +653,7 @@ mod tests {
 
     #[test]
     fn records_with_the_same_name_and_mark_are_each_found_once() {
-        let mut stripe = Stripe {
-            first: 0.5,
-            ..Stripe::default()
-        };
+        let mut stripe = Stripe { first: 0.5, ..Stripe::default() };
         let mut random = Random(5);
         for id in 0..20_000 {
             // Only eight names: nearly every entry may stand for several records.
@@ -795,10 +678,7 @@ mod tests {
     #[test]
     fn stale_entries_stay_few_when_nothing_is_ever_evicted() {
         for order in 0..3 {
-            let mut stripe = Stripe {
-                first: 0.5,
-                ..Stripe::default()
-            };
+            let mut stripe = Stripe { first: 0.5, ..Stripe::default() };
             let mut random = Random(order);
             let mut alive = VecDeque::new();
             let mut most = 0.0f64;
@@ -824,11 +704,7 @@ mod tests {
             }
             stripe.check_counts(order);
             assert!(most < 2.0, "order {order}: {most}");
-            assert!(
-                stripe.queues.bytes_used() < 25_000,
-                "order {order}: {}",
-                stripe.queues.bytes_used()
-            );
+            assert!(stripe.queues.bytes_used() < 25_000, "order {order}: {}", stripe.queues.bytes_used());
             alive.drain(..).for_each(|id| stripe.remove(id));
             assert!(
                 stripe.queues.entries() < 200 && stripe.queues.bytes_used() < 6_000,
@@ -842,10 +718,7 @@ mod tests {
 
     #[test]
     fn a_sweep_looks_at_few_entries_and_keeps_the_order() {
-        let mut stripe = Stripe {
-            first: 0.5,
-            ..Stripe::default()
-        };
+        let mut stripe = Stripe { first: 0.5, ..Stripe::default() };
         for id in 0..10_000 {
             stripe.push(id, name(id, false), 100, 1);
         }
@@ -855,17 +728,10 @@ mod tests {
         }
         for _ in 0..800 {
             let mut looks = 0;
-            let Stripe {
-                queues,
-                records,
-                by_entry,
-                ..
-            } = &mut stripe;
+            let Stripe { queues, records, by_entry, .. } = &mut stripe;
             queues.sweep(|partial, old, new| {
                 looks += 1;
-                let id = by_entry
-                    .get(&partial)
-                    .and_then(|ids| ids.iter().find(|id| records[id].mark == old));
+                let id = by_entry.get(&partial).and_then(|ids| ids.iter().find(|id| records[id].mark == old));
                 id.inspect(|id| records.get_mut(id).unwrap().mark = new).is_some()
             });
             assert!(looks <= SWEEP_STEPS);

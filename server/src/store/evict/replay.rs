@@ -102,18 +102,12 @@ fn mix(x: u64) -> u64 {
 
 fn name_of(key: u32, wide: bool) -> Name {
     let hash = mix(u64::from(key));
-    Name {
-        slot: (mix(hash) % 64) as u8,
-        hash: (hash >> 32) as u32,
-        wide,
-    }
+    Name { slot: (mix(hash) % 64) as u8, hash: (hash >> 32) as u32, wide }
 }
 
 fn drawn_size(key: u32) -> u32 {
     let drawn = (mix(u64::from(key) ^ 0x5151) >> 11) as f64 / (1u64 << 53) as f64 * 10_000.0;
-    let above = META_KV
-        .partition_point(|point| f64::from(point.0) <= drawn)
-        .min(META_KV.len() - 1);
+    let above = META_KV.partition_point(|point| f64::from(point.0) <= drawn).min(META_KV.len() - 1);
     let ((p0, s0), (p1, s1)) = (META_KV[above - 1], META_KV[above]);
     (f64::from(s0) + (drawn - f64::from(p0)) / f64::from(p1 - p0) * (f64::from(s1) - f64::from(s0))) as u32
 }
@@ -124,11 +118,7 @@ fn setting(name: &str) -> Option<String> {
 
 fn read_trace(path: &str, copies: u32, meta_kv: bool) -> Trace {
     let text = if path.ends_with(".gz") {
-        Command::new("gzip")
-            .args(["-dc", path])
-            .output()
-            .expect("gzip runs")
-            .stdout
+        Command::new("gzip").args(["-dc", path]).output().expect("gzip runs").stdout
     } else {
         std::fs::read(path).expect("LARDER_TRACE names a readable file")
     };
@@ -141,18 +131,11 @@ fn read_trace(path: &str, copies: u32, meta_kv: bool) -> Trace {
         };
         let next = keys.len() as u32;
         let key = *keys.entry(key.to_owned()).or_insert(next);
-        lines.push((
-            key,
-            words.next().and_then(|size| size.parse().ok()).filter(|_| !meta_kv),
-        ));
+        lines.push((key, words.next().and_then(|size| size.parse().ok()).filter(|_| !meta_kv)));
     }
     let distinct = keys.len() as u32;
-    let copied = lines
-        .iter()
-        .flat_map(|&(key, size)| (0..copies).map(move |copy| (key + copy * distinct, size)));
-    let requests: Vec<(u32, u32)> = copied
-        .map(|(key, size)| (key, size.unwrap_or_else(|| drawn_size(key))))
-        .collect();
+    let copied = lines.iter().flat_map(|&(key, size)| (0..copies).map(move |copy| (key + copy * distinct, size)));
+    let requests: Vec<(u32, u32)> = copied.map(|(key, size)| (key, size.unwrap_or_else(|| drawn_size(key)))).collect();
     let last: HashMap<u32, u32> = requests.iter().copied().collect();
     let payload = last.values().map(|&size| u64::from(size + KEY)).sum();
     Trace { requests, payload }
@@ -162,17 +145,7 @@ impl Node {
     fn new(limit: u64, stripes: usize, victim: Victim, duel: bool) -> Node {
         let duel = duel.then(|| Duel::new(limit));
         let stripes = (0..stripes).map(|_| Stripe::default()).collect();
-        Node {
-            limit,
-            used: 0,
-            stripes,
-            duel,
-            victim,
-            random: 1,
-            age: 0.0,
-            looks: 0,
-            evictions: 0,
-        }
+        Node { limit, used: 0, stripes, duel, victim, random: 1, age: 0.0, looks: 0, evictions: 0 }
     }
 
     fn get_or_set(&mut self, key: u32, bytes: u32) -> bool {
@@ -244,10 +217,7 @@ impl Node {
                 continue;
             }
             stripe.queues.evicted(value);
-            stripe.ghost.resize(
-                (stripe.bytes as f64 * 0.9) as u64,
-                (stripe.records.len() as f64 * 0.9) as usize,
-            );
+            stripe.ghost.resize((stripe.bytes as f64 * 0.9) as u64, (stripe.records.len() as f64 * 0.9) as usize);
             stripe.ghost.remember(mix(u64::from(key)), seen.f, seen.bytes);
             self.used -= u64::from(seen.bytes);
             self.age = stripe.queues.age();
@@ -265,39 +235,20 @@ impl Stripe {
         self.bytes += u64::from(bytes);
         self.records.insert(key, Record { mark, bytes, f, p: 0 });
         self.by_entry.entry(name.into()).or_default().push(key);
-        let Stripe {
-            queues,
-            records,
-            by_entry,
-            ..
-        } = self;
+        let Stripe { queues, records, by_entry, .. } = self;
         queues.sweep(|partial, old, new| {
-            let key = by_entry
-                .get(&partial)
-                .and_then(|keys| keys.iter().find(|key| records[key].mark == old));
-            key.and_then(|key| records.get_mut(key))
-                .map(|record| record.mark = new)
-                .is_some()
+            let key = by_entry.get(&partial).and_then(|keys| keys.iter().find(|key| records[key].mark == old));
+            key.and_then(|key| records.get_mut(key)).map(|record| record.mark = new).is_some()
         });
     }
 
     fn lowest(&mut self, first: f32, looks: &mut u64) -> Option<(u32, Seen, f64)> {
-        let Stripe {
-            queues,
-            records,
-            by_entry,
-            ..
-        } = self;
+        let Stripe { queues, records, by_entry, .. } = self;
         let candidate = queues.lowest(first, |partial, mark| {
             *looks += 1;
             let &key = by_entry.get(&partial)?.iter().find(|key| records[key].mark == mark)?;
             let record = &records[&key];
-            Some(Seen {
-                bytes: record.bytes,
-                f: record.f,
-                p: record.p,
-                handle: u64::from(key),
-            })
+            Some(Seen { bytes: record.bytes, f: record.f, p: record.p, handle: u64::from(key) })
         })?;
         Some((candidate.seen.handle as u32, candidate.seen, candidate.value))
     }
@@ -325,16 +276,8 @@ fn run(trace: &Trace, limit: u64, overhead: u32, stripes: usize, victim: Victim,
         hit_bytes += u64::from(bytes) * u64::from(hit);
     }
     let records = node.stripes.iter().map(|stripe| stripe.queues.len()).sum::<usize>() as f64;
-    let queues = node
-        .stripes
-        .iter()
-        .map(|stripe| stripe.queues.bytes_used())
-        .sum::<usize>() as f64;
-    let ghosts = node
-        .stripes
-        .iter()
-        .map(|stripe| stripe.ghost.bytes_used())
-        .sum::<usize>() as f64;
+    let queues = node.stripes.iter().map(|stripe| stripe.queues.bytes_used()).sum::<usize>() as f64;
+    let ghosts = node.stripes.iter().map(|stripe| stripe.ghost.bytes_used()).sum::<usize>() as f64;
     println!(
         "{stripes:3} stripes, {:13}, {}: {:.4}/{:.4}  {records} records, bytes each: queues {:.2}, ghost {:.2}, duel {:.2}; \
          looks an eviction {:.2}; first {}; {:.1} s",
@@ -361,11 +304,7 @@ fn replay_a_trace() {
     for share in setting("LARDER_SHARES").as_deref().unwrap_or("10").split(',') {
         let share: f64 = share.parse().expect("LARDER_SHARES are percentages");
         let limit = (trace.payload as f64 * share / 100.0) as u64;
-        println!(
-            "{} requests, {share} % of {} bytes",
-            trace.requests.len(),
-            trace.payload
-        );
+        println!("{} requests, {share} % of {} bytes", trace.requests.len(), trace.payload);
         run(&trace, limit, overhead, 1, Victim::Own, true);
         run(&trace, limit, overhead, 256, Victim::Own, true);
         run(&trace, limit, overhead, 256, Victim::LowestAge(1), true);
@@ -382,20 +321,12 @@ fn a_node_of_stripes_keeps_what_is_asked_for_and_its_limit() {
         let mut hits = 0;
         for i in 0..200_000u64 {
             // Half of the requests are for a set that fits, the rest are a scan.
-            let key = if i % 2 == 0 {
-                (mix(i) % 2_000) as u32
-            } else {
-                1_000_000 + i as u32
-            };
+            let key = if i % 2 == 0 { (mix(i) % 2_000) as u32 } else { 1_000_000 + i as u32 };
             hits += u32::from(node.get_or_set(key, 100 + key % 200));
             assert!(node.used <= node.limit);
         }
         assert!(hits > 90_000, "{victim:?}: {hits}");
         assert_eq!(node.used, node.stripes.iter().map(|stripe| stripe.bytes).sum::<u64>());
-        assert!(
-            node.stripes
-                .iter()
-                .all(|stripe| stripe.queues.len() == stripe.records.len())
-        );
+        assert!(node.stripes.iter().all(|stripe| stripe.queues.len() == stripe.records.len()));
     }
 }

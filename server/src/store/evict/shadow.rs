@@ -61,10 +61,7 @@ impl Record {
     }
 
     fn mark(self) -> Mark {
-        Mark {
-            queue: (self.0 >> 9) as u8 & 127,
-            chunk: (self.0 >> 16) as u8,
-        }
+        Mark { queue: (self.0 >> 9) as u8 & 127, chunk: (self.0 >> 16) as u8 }
     }
 
     fn set_p(&mut self, p: u8) {
@@ -89,15 +86,7 @@ fn long(short: u16) -> u32 {
 impl Shadow {
     /// An empty shadow of so many bytes in which one use counts `first`.
     pub fn new(first: f32, capacity: u64) -> Shadow {
-        Shadow {
-            first,
-            capacity,
-            used: 0,
-            len: 0,
-            places: Vec::new(),
-            queues: Queues::new(),
-            ghost: Ghost::new(),
-        }
+        Shadow { first, capacity, used: 0, len: 0, places: Vec::new(), queues: Queues::new(), ghost: Ghost::new() }
     }
 
     /// Records held.
@@ -156,12 +145,7 @@ impl Shadow {
             let look = |partial, mark| {
                 let at = find_marked(places, partial, mark)?;
                 let record = places[at];
-                Some(Seen {
-                    bytes: record.bytes(),
-                    f: record.f(),
-                    p: record.p(),
-                    handle: at as u64,
-                })
+                Some(Seen { bytes: record.bytes(), f: record.f(), p: record.p(), handle: at as u64 })
             };
             let Some(lowest) = self.queues.lowest(self.first, look) else {
                 return;
@@ -173,8 +157,7 @@ impl Shadow {
                     self.queues.evicted(lowest.value);
                     let (capacity, records) = (self.capacity as f64 * GHOST, (self.len + 1) as f64 * GHOST);
                     self.ghost.resize(capacity as u64, records as usize);
-                    self.ghost
-                        .remember(u64::from(record.hash()), record.f(), record.bytes());
+                    self.ghost.remember(u64::from(record.hash()), record.f(), record.bytes());
                 }
             }
         }
@@ -270,11 +253,7 @@ fn find_marked(places: &[Record], partial: Partial, mark: Mark) -> Option<usize>
 }
 
 fn name(hash: u32) -> Name {
-    Name {
-        slot: (hash >> (HASH - 6)) as u8,
-        hash: hash << (32 - HASH + 6),
-        wide: false,
-    }
+    Name { slot: (hash >> (HASH - 6)) as u8, hash: hash << (32 - HASH + 6), wide: false }
 }
 
 fn home(hash: u32, size: usize) -> usize {
@@ -307,17 +286,11 @@ mod tests {
         let mut record = Record::new(u64::MAX, 100, 15);
         record.set_mark(Mark { queue: 124, chunk: 255 });
         record.set_p(9);
-        assert_eq!(
-            (record.hash(), record.bytes(), record.f(), record.p()),
-            (0xff_ffff, 100, 15, 9)
-        );
+        assert_eq!((record.hash(), record.bytes(), record.f(), record.p()), (0xff_ffff, 100, 15, 9));
         assert_eq!(record.mark(), Mark { queue: 124, chunk: 255 });
         record.set_mark(Mark { queue: 0, chunk: 1 });
         record.set_p(0);
-        assert_eq!(
-            (record.hash(), record.bytes(), record.f(), record.p()),
-            (0xff_ffff, 100, 15, 0)
-        );
+        assert_eq!((record.hash(), record.bytes(), record.f(), record.p()), (0xff_ffff, 100, 15, 0));
     }
 
     #[test]
@@ -329,10 +302,7 @@ mod tests {
         }
         assert!(shadow.len() > 900, "{}", shadow.len());
         assert_eq!(shadow.queues.len(), shadow.len());
-        assert_eq!(
-            shadow.places.iter().filter(|&&record| record != Record::FREE).count(),
-            shadow.len()
-        );
+        assert_eq!(shadow.places.iter().filter(|&&record| record != Record::FREE).count(), shadow.len());
         shadow.write(hash(1), 200_000);
         assert!(!shadow.read(hash(1)));
     }
@@ -369,10 +339,6 @@ mod tests {
             assert_eq!(shadow.len(), twin.len(), "step {i}");
         }
         assert_eq!(shadow.used, twin.values().sum::<u64>());
-        assert!(
-            shadow.queues.entries() < twin.len() * 2 + 100,
-            "{}",
-            shadow.queues.entries()
-        );
+        assert!(shadow.queues.entries() < twin.len() * 2 + 100, "{}", shadow.queues.entries());
     }
 }
