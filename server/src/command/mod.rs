@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod context;
 pub mod dispatch;
+pub mod expiry;
 pub mod fault;
 pub mod gate;
 pub mod reply;
