@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod context;
 pub mod dispatch;
+pub mod expiry;
 pub mod fault;
 pub mod gate;
 pub mod reply;
@@ -20,7 +21,7 @@ pub mod words;
 pub use context::{Args, Ctx, Done, Outcome, Wait};
 pub use fault::Fault;
 pub use reply::Reply;
-pub use row::{Arg, COMMAND, Command, Flags, Group, KeyUse, Scope, Usage};
+pub use row::{Arg, COMMAND, Command, Deprecated, Flags, Group, KeyUse, Scope, Usage};
 pub use row::{block, double, int, key, one_of, pattern, text, token, unix_time};
 pub use session::Session;
 pub use shared::Shared;

@@ -25,6 +25,15 @@ pub struct Command {
     pub scope: Scope,
     /// What the key at the front is used for besides reading or writing, in Redis's words, such as `UPDATE`.
     pub key_use: KeyUse,
+    /// Set where Redis advises another command.
+    pub deprecated: Option<Deprecated>,
+}
+
+/// Since when a command is out of use, and what to use in its place, in the words of `COMMAND DOCS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deprecated {
+    pub since: &'static str,
+    pub instead: &'static str,
 }
 
 /// What a row may leave out.
@@ -41,6 +50,7 @@ pub const COMMAND: Command = Command {
     subcommands: &[],
     scope: Scope::Keys,
     key_use: KeyUse::Default,
+    deprecated: None,
 };
 
 /// A command with sub-commands that was called without one of them: the arity gate has answered before.

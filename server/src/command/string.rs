@@ -1,51 +1,251 @@
 //! Strings: the values that most keys hold.
+//!
+//! Values are reached through [`read`] and [`peek`] alone, which are the one place that refuses keys of another type.
+
+mod counter;
+mod lcs;
+mod many;
+mod part;
+mod set;
 
 use super::*;
-use crate::store::New;
+use crate::base::number::Digits;
+use crate::store::{Entry, Key, Keys, New, Value};
 
-pub const COMMANDS: &[Command] = &[GET, SET, PING];
+pub const COMMANDS: &[Command] = &[
+    part::APPEND,
+    counter::DECR,
+    counter::DECRBY,
+    GET,
+    GETDEL,
+    set::GETEX,
+    part::GETRANGE,
+    GETSET,
+    counter::INCR,
+    counter::INCRBY,
+    counter::INCRBYFLOAT,
+    lcs::LCS,
+    many::MGET,
+    many::MSET,
+    many::MSETNX,
+    set::PSETEX,
+    set::SET,
+    set::SETEX,
+    set::SETNX,
+    part::SETRANGE,
+    STRLEN,
+    part::SUBSTR,
+];
 
 const STRING: Command = Command { group: Group::String, ..COMMAND };
+
+/// Flags of commands that may need memory.
+const WRITES: Flags = Flags::WRITE.and(Flags::DENYOOM);
 
 const GET: Command = Command {
     name: "GET",
     run: get,
-    summary: "Returns the string value of a key.",
-    complexity: "O(1)",
-    since: "1.0.0",
+    summary: "Returns the value of a key.",
     args: &[key("key", Usage::Read)],
     flags: Flags::READONLY.and(Flags::FAST),
     ..STRING
 };
 
 fn get(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    match cx.store.get(args.key()?) {
-        Some(entry) => cx.reply.value(entry.value()),
-        None => cx.reply.null(),
+    answer(cx, args.key()?)?;
+    REPLIED
+}
+
+const GETDEL: Command = Command {
+    name: "GETDEL",
+    run: getdel,
+    summary: "Returns the value of a key and deletes the key.",
+    since: "6.2.0",
+    args: &[key("key", Usage::Delete)],
+    flags: Flags::WRITE.and(Flags::FAST),
+    key_use: KeyUse::Flags(&["RW", "access", "delete"]),
+    ..STRING
+};
+
+fn getdel(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let key = args.key()?;
+    if answer(cx, key)?.is_some() {
+        cx.store.remove(key);
     }
     REPLIED
 }
 
-const SET: Command = Command {
-    name: "SET",
-    run: set,
-    summary: "Sets the string value of a key.",
-    complexity: "O(1)",
-    since: "1.0.0",
-    args: &[key("key", Usage::Write), text("value")],
-    flags: Flags::WRITE.and(Flags::DENYOOM),
+const GETSET: Command = Command {
+    name: "GETSET",
+    run: getset,
+    summary: "Sets a key to a value and returns the one it had.",
+    args: &[key("key", Usage::Update), text("value")],
+    flags: WRITES.and(Flags::FAST),
+    deprecated: Some(Deprecated { since: "6.2.0", instead: "`SET` with the `!GET` argument" }),
     ..STRING
 };
 
-fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+fn getset(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
     let value = args.word()?;
+    answer(cx, key)?;
     cx.store.set(key, New::Set(value), None);
-    cx.reply.ok();
     REPLIED
 }
-const PING: Command = Command { name: "PING", run: ping, summary: "x.", args: &[], flags: Flags::FAST, ..STRING };
-fn ping(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
-    cx.reply.simple("PONG");
+
+const STRLEN: Command = Command {
+    name: "STRLEN",
+    run: strlen,
+    summary: "Returns the length of a value in bytes.",
+    since: "2.2.0",
+    args: &[key("key", Usage::Read)],
+    flags: Flags::READONLY.and(Flags::FAST),
+    key_use: KeyUse::Flags(&["RO"]),
+    ..STRING
+};
+
+fn strlen(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let key = args.key()?;
+    let len = read(&mut cx.store, key)?.map_or(0, |entry| entry.value().len());
+    cx.reply.len(len);
     REPLIED
+}
+
+// --- what the handlers share
+
+/// The entry of a key that holds a string, `None` if there is no such key. Counts a hit or a miss, and the access.
+///
+/// # Errors
+///
+/// [`Fault::WrongType`] if the key holds something else.
+#[inline]
+fn read<'a>(store: &'a mut Keys<'_>, key: Key<'_>) -> Result<Option<Entry<'a>>, Fault> {
+    store.get(key).map(string).transpose()
+}
+
+/// As [`read`], but neither counted nor taken for an access: for commands that write, where the write is the access.
+fn peek<'a>(store: &'a mut Keys<'_>, key: Key<'_>) -> Result<Option<Entry<'a>>, Fault> {
+    store.peek(key).map(string).transpose()
+}
+
+/// Refuses what is no string. All shapes that a record can have today are strings.
+#[inline]
+fn string(entry: Entry<'_>) -> Result<Entry<'_>, Fault> {
+    Ok(entry)
+}
+
+/// A key that was there when a command looked.
+#[derive(Clone, Copy)]
+struct Old {
+    /// In milliseconds since 1970.
+    expiry: Option<u64>,
+}
+
+/// Replies with the value of a key, or null.
+#[inline]
+fn answer(cx: &mut Ctx<'_>, key: Key<'_>) -> Result<Option<Old>, Fault> {
+    match read(&mut cx.store, key)? {
+        Some(entry) => {
+            cx.reply.value(entry.value());
+            Ok(Some(Old { expiry: entry.expiry() }))
+        }
+        None => {
+            cx.reply.null();
+            Ok(None)
+        }
+    }
+}
+
+/// The bytes of a value; `digits` is the room for those of an integer.
+fn bytes<'a>(value: Value<'a>, digits: &'a mut Digits) -> &'a [u8] {
+    match value {
+        Value::Bytes(bytes) => bytes,
+        Value::Int(n) => digits.format(n).as_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Desk;
+
+    #[test]
+    fn get_returns_what_was_set_byte_for_byte() {
+        let mut desk = Desk::new();
+        for value in ["", "v", "0", "-7", "007", "9223372036854775807", "9223372036854775808", "a\\r\\n\\x00\\xff"] {
+            desk.check(&format!("SET k \"{value}\""), "+OK");
+            desk.check("STRLEN k", &format!(":{}", desk_len(value)));
+        }
+        assert_eq!(desk.call(&[b"GET", b"k"]), b"$5\r\na\r\n\0\xff\r\n");
+    }
+
+    /// The length of a text with its escapes read: each of those used here stands for one byte.
+    fn desk_len(text: &str) -> usize {
+        text.len() - text.matches("\\x").count() * 3 - text.matches("\\r").count() - text.matches("\\n").count()
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_null() {
+        let mut desk = Desk::new();
+        desk.check("GET k", "$-1");
+        desk.check("GETDEL k", "$-1");
+        desk.check("STRLEN k", ":0");
+        desk.check("GETSET k v", "$-1");
+        desk.check("GET k", "$1 v");
+    }
+
+    #[test]
+    fn getdel_returns_and_deletes() {
+        let mut desk = Desk::new();
+        desk.check("SET k 12", "+OK");
+        desk.check("GETDEL k", "$2 12");
+        desk.check("GET k", "$-1");
+    }
+
+    #[test]
+    fn getset_returns_the_old_value_and_takes_the_expiry_away() {
+        let mut desk = Desk::new();
+        desk.check("SET k a EX 100", "+OK");
+        desk.check("GETSET k b", "$1 a");
+        desk.check("GETEX k PERSIST", "$1 b");
+        let key = desk.node.store.key(b"k");
+        let moment = desk.node.store.moment(0);
+        assert_eq!(desk.node.store.lock_one(key.place.stripe(), 0, moment).peek(key).unwrap().expiry(), None);
+    }
+
+    #[test]
+    fn hits_and_misses_are_counted_where_values_are_read() {
+        let mut desk = Desk::new();
+        for line in ["SET a 1", "SET a 2 NX", "SETNX a 1", "INCR a", "APPEND a x", "SETRANGE a 0 y"] {
+            desk.run(line);
+        }
+        let counted = |desk: &Desk| {
+            let counters = desk.node.store.totals().counters;
+            (counters.hits, counters.misses)
+        };
+        assert_eq!(counted(&desk), (0, 0));
+        for line in
+            ["GET a", "GETRANGE a 0 1", "STRLEN a", "MGET a b", "LCS a b", "GETSET a 1", "SET a 2 GET", "GETEX a"]
+        {
+            desk.run(line);
+        }
+        assert_eq!(counted(&desk), (8, 2));
+    }
+
+    #[test]
+    fn missing_words_are_told_before_anything_is_done() {
+        let mut desk = Desk::new();
+        let lines = "get|getdel|getset k|strlen|append k|decr|decrby k|getex|getrange k 0|incr|incrby k|incrbyfloat k|\
+                     lcs a|mget|mset k|msetnx k|psetex k 1|set k|setex k 1|setnx k|setrange k 0|substr k 0";
+        for line in lines.split('|') {
+            let name = line.split(' ').next().unwrap();
+            desk.check(line, &format!("-ERR wrong number of arguments for '{name}' command"));
+        }
+        for line in
+            "get a b|getdel a b|getset a b c|strlen a b|append a b c|incr a b|incrby a 1 2|setex a 1 b c|setnx a b c"
+                .split('|')
+        {
+            let name = line.split(' ').next().unwrap();
+            desk.check(line, &format!("-ERR wrong number of arguments for '{name}' command"));
+        }
+    }
 }

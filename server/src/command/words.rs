@@ -55,7 +55,8 @@ pub struct Placed<'a> {
     pub places: &'a [Place],
 }
 
-/// The arguments of a command, taken from the front one by one.
+/// The arguments of a command, taken from the front one by one. A copy takes them once more.
+#[derive(Clone)]
 pub struct Args<'a> {
     words: Words<'a>,
     at: usize,

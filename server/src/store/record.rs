@@ -16,6 +16,9 @@ pub const INLINE_MAX: usize = 1024;
 /// Expiry times are kept up to this one (the year 10 889); later ones mean the same as this one.
 pub const EXPIRY_MAX: u64 = (1 << 48) - 1;
 
+/// The longest value: its length and its capacity are kept in 32 bits each.
+pub const LEN_MAX: usize = u32::MAX as usize;
+
 /// Bytes of a heap buffer's parts in the record: address, length, capacity.
 const HEAP_PARTS: usize = 8 + 4 + 4;
 
@@ -32,6 +35,8 @@ pub enum New<'a> {
     Set(&'a [u8]),
     /// Bytes that a command built; Redis calls them `raw` from then on.
     Edited(&'a [u8]),
+    /// Bytes that are kept as they are, though they may be the text of an integer.
+    Text(&'a [u8]),
     Int(i64),
     /// A buffer that goes to the heap as it is.
     Heap(Vec<u8>),
@@ -67,8 +72,16 @@ impl<'a> New<'a> {
             New::Edited(bytes) if bytes.len() <= INLINE_MAX => {
                 Placed { shape: Shape::Edited, len: bytes.len(), part: Part::Bytes(bytes) }
             }
-            New::Edited(bytes) => New::Heap(bytes.to_vec()).place(),
+            New::Text(bytes) if bytes.len() <= INLINE_MAX => {
+                Placed { shape: Shape::Bytes, len: bytes.len(), part: Part::Bytes(bytes) }
+            }
+            New::Edited(bytes) | New::Text(bytes) => New::Heap(bytes.to_vec()).place(),
         }
+    }
+
+    /// What a command built in a buffer: the buffer itself if it is too long for the record, its bytes otherwise.
+    pub fn built(buffer: &'a mut Vec<u8>) -> New<'a> {
+        if buffer.len() > INLINE_MAX { New::Heap(std::mem::take(buffer)) } else { New::Edited(buffer) }
     }
 }
 
@@ -102,6 +115,18 @@ impl Value<'_> {
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
+}
+
+/// The capacity of a buffer that a command lengthens to `len` bytes: an eighth more, so that a value built in many small
+/// steps is copied about eight times in all, whatever the number of steps, and wastes no more than that eighth.
+pub(super) fn roomy(len: usize) -> usize {
+    (len + len / 8).min(LEN_MAX)
+}
+
+/// Bytes of a buffer's parts in the record and of the buffer, or of the value in the record, for a value of `len` bytes
+/// that is no integer.
+pub(super) fn split(len: usize) -> (usize, usize) {
+    if len > INLINE_MAX { (HEAP_PARTS, len) } else { (len, 0) }
 }
 
 /// Bytes an integer takes: none for 0, then 1, 2, 4 or 8.
@@ -300,6 +325,18 @@ pub(super) fn value<'a>(at: NonNull<u8>) -> Value<'a> {
             _ => Value::Bytes(std::slice::from_raw_parts(start, len)),
         }
     }
+}
+
+/// Changes an integer in place. Returns whether it could: the new one must take as many bytes as the old one.
+pub(super) fn set_int(at: NonNull<u8>, n: i64) -> bool {
+    let header = header(at);
+    let width = header.value_len();
+    if header.shape() != Shape::Int || width != int_width(n) {
+        return false;
+    }
+    // SAFETY: the value has `width` bytes in the block, and the caller holds the stripe mutably.
+    unsafe { value_start(at).copy_from_nonoverlapping(n.to_le_bytes().as_ptr(), width) };
+    true
 }
 
 /// The bytes of a value in the record, to be changed in place. Not for integers and heap values.

@@ -4,7 +4,7 @@ use super::hash::{KeyHasher, Place, STRIPES};
 use super::lock::{Cell, Held, Numbers};
 use super::pages::Pool;
 use super::policy::Eviction;
-use super::record::New;
+use super::record::{self, New};
 use super::room::Room;
 use super::stripe::{Counters, DATABASES, Entry, Key, Moment, Stripe};
 use std::sync::Arc;
@@ -359,23 +359,29 @@ impl<'a> Keys<'a> {
 
     /// Changes the bytes of a string that is there, after making it at least `len_min` long with zeros behind.
     ///
-    /// The expiry stays, an integer becomes its text, and the encoding becomes `raw`.
-    pub fn edit(&mut self, key: Key<'_>, len_min: usize, change: impl FnOnce(&mut [u8])) {
+    /// The expiry stays, an integer becomes its text, and the encoding becomes `raw`. Returns whether this was done:
+    /// it is not if the key itself had to go to make room, as if it had been evicted before the command.
+    pub fn edit(&mut self, key: Key<'_>, len_min: usize, change: impl FnOnce(&mut [u8])) -> bool {
         self.wrote = true;
         let (db, moment) = (self.db, self.moment);
         let number = key.place.stripe();
-        if self.store.room.is_tight_for(len_min) {
+        if self.store.room.is_tight_for(record::roomy(len_min)) {
             self.store.settle(self.held.stripe(number));
-            self.store.make_room_for(&mut self.held, number, moment, |stripe| {
-                let old = stripe.peek(db, key, moment).map_or(0, Entry::memory);
-                len_min.saturating_sub(old)
-            });
+            self.store
+                .make_room_for(&mut self.held, number, moment, |stripe| stripe.lacks_to_edit(db, key, len_min, moment));
             if self.held.stripe(number).peek(db, key, moment).is_none() {
-                // The key itself had to go; what is written now starts from zeros, as it would a moment later.
-                self.set(key, New::Edited(&[]), None);
+                return false;
             }
         }
         self.held.stripe(number).edit(db, key, len_min, moment, change);
+        true
+    }
+
+    /// Changes an integer where it lies; see [`Stripe::change_int`]. It takes no room, so nothing is evicted.
+    #[inline]
+    pub fn change_int(&mut self, key: Key<'_>, change: impl FnOnce(i64) -> Option<i64>) -> Option<i64> {
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).change_int(db, key, moment, change)
     }
 }
 

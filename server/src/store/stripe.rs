@@ -348,6 +348,13 @@ impl Stripe {
     }
 
     fn remove_at(&mut self, db: usize, place: Place, at: At, found: Ref) {
+        let policy = record::header(self.arena.at(found)).policy();
+        self.take_away(db, place, at, found);
+        self.unqueue(policy);
+    }
+
+    /// Deletes a record that stands in no queue.
+    fn take_away(&mut self, db: usize, place: Place, at: At, found: Ref) {
         let units = record::units(self.arena.at(found));
         let expires = record::header(self.arena.at(found)).expires();
         let (arena, hasher) = (&self.arena, &self.hasher);
@@ -360,20 +367,24 @@ impl Stripe {
         }
         keyspace.keys -= 1;
         keyspace.expiring -= usize::from(expires);
-        let policy = record::header(self.arena.at(found)).policy();
         self.drop_heap(found);
         self.arena.free(found, units);
-        self.unqueue(policy);
     }
 
     /// Deletes the record that a reference leads to.
     pub(super) fn remove_ref(&mut self, found: Ref) {
+        let (db, place, at) = self.whereabouts(found);
+        self.remove_at(db, place, at, found);
+    }
+
+    /// The database, the place and the reference in its table of a record.
+    fn whereabouts(&self, found: Ref) -> (usize, Place, At) {
         let key = record::key(self.arena.at(found));
         let db = record::header(self.arena.at(found)).db() as usize;
         let place = self.hasher.place(key);
         let table = &self.dbs[db].as_ref().expect("a record belongs to a database").tables[place.local()];
         let (at, _) = table.find(place.hash, |other| other == found).expect("a record hangs in its table");
-        self.remove_at(db, place, at, found);
+        (db, place, at)
     }
 
     /// Gives a key an expiry, or takes it away. Returns whether the key is there.
@@ -432,8 +443,51 @@ impl Stripe {
         }
         change(&mut text);
         let expiry = record::expiry(at);
-        let new = if text.len() > record::INLINE_MAX { New::Heap(text) } else { New::Edited(&text) };
-        self.put(db, key, new.place(), expiry, moment);
+        self.put(db, key, New::built(&mut text).place(), expiry, moment);
+    }
+
+    /// Bytes that must be found elsewhere before a string can be [`Stripe::edit`]ed to `len_min` bytes; 0 if it is not
+    /// there.
+    pub fn lacks_to_edit(&mut self, db: usize, key: Key<'_>, len_min: usize, moment: Moment) -> usize {
+        let Some((_, found)) = self.live(db, key, moment) else { return 0 };
+        let at = self.arena.at(found);
+        let header = record::header(at);
+        match header.shape() {
+            Shape::Heap => {
+                let capacity = record::heap_bytes(at);
+                if capacity >= len_min { 0 } else { record::roomy(len_min) - capacity }
+            }
+            Shape::Bytes | Shape::Edited if header.value_len() >= len_min => 0,
+            _ => {
+                let (inline, heap) = record::split(len_min.max(record::value(at).len()));
+                let units = record::units_for(key.bytes.len(), inline, header.expires());
+                heap + self.arena.growth_for(units)
+            }
+        }
+    }
+
+    /// Changes an integer where it lies, and returns what it has become.
+    ///
+    /// `None` if nothing was done: the key is not there or holds no integer, `change` gave none, or the new one takes
+    /// more or fewer bytes than the old one.
+    #[inline]
+    pub fn change_int(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        moment: Moment,
+        change: impl FnOnce(i64) -> Option<i64>,
+    ) -> Option<i64> {
+        let (_, found) = self.live(db, key, moment)?;
+        let at = self.arena.at(found);
+        let Value::Int(old) = record::value(at) else { return None };
+        let new = change(old)?;
+        if !record::set_int(at, new) {
+            return None;
+        }
+        self.counters.changes += 1;
+        self.touch(found, moment);
+        Some(new)
     }
 
     fn edit_heap(
@@ -448,6 +502,9 @@ impl Stripe {
         let at = self.arena.at(found);
         self.heap_bytes -= record::heap_bytes(at);
         record::with_heap(at, |buffer| {
+            if buffer.capacity() < len_min {
+                buffer.reserve_exact(record::roomy(len_min) - buffer.len());
+            }
             if buffer.len() < len_min {
                 buffer.resize(len_min, 0);
             }
@@ -743,7 +800,10 @@ impl Stripe {
                     self.ghost.resize(bytes / 10 * 9, records / 10 * 9);
                     self.ghost.remember(place.hash, lowest.seen.f, lowest.seen.bytes);
                     self.counters.evicted += 1;
-                    self.remove_ref(found);
+                    // It left its queue when it was found to be the lowest.
+                    let (db, place, at) = self.whereabouts(found);
+                    self.take_away(db, place, at, found);
+                    self.sweep();
                     return Some(());
                 }
             }
@@ -811,5 +871,24 @@ impl Drop for Stripe {
         for db in 0..DATABASES {
             self.discard_heaps(db);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shared::{Options, Store};
+    use super::*;
+
+    #[test]
+    fn queues_count_the_records_that_evictions_leave() {
+        let store = Store::with_hasher(Options { memory_max: 12 << 20, ..Options::default() }, KeyHasher::seeded(1));
+        let moment = store.moment(1);
+        for n in 0..60_000u32 {
+            let (name, value) = (n.to_string(), vec![b'x'; 300 + n as usize % 400]);
+            let key = store.key(name.as_bytes());
+            store.lock_one(key.place.stripe(), 0, moment).set(key, New::Set(&value), None);
+        }
+        assert!(store.totals().counters.evicted > 20_000);
+        store.each_stripe(|stripe| assert_eq!(stripe.queues.len(), stripe.keys(0)));
     }
 }

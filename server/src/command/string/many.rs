@@ -1,0 +1,144 @@
+//! Many keys at once: MGET, MSET, MSETNX. The places of the keys were worked out, and their memory asked for, with the
+//! batch.
+
+use super::*;
+
+/// What a client that spreads a command over shards must do.
+const TIPS_READ: &[&str] = &["request_policy:multi_shard"];
+const TIPS_WRITE: &[&str] = &["request_policy:multi_shard", "response_policy:all_succeeded"];
+
+pub const MGET: Command = Command {
+    name: "MGET",
+    run: mget,
+    summary: "Returns the values of many keys, null for those that are not there.",
+    complexity: "O(N) for N keys",
+    args: &[key("key", Usage::Read).many()],
+    flags: Flags::READONLY.and(Flags::FAST),
+    tips: TIPS_READ,
+    ..STRING
+};
+
+fn mget(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    cx.reply.array(args.len());
+    while !args.is_empty() {
+        match read(&mut cx.store, args.key()?) {
+            Ok(Some(entry)) => cx.reply.value(entry.value()),
+            // Redis answers null for keys of another type too.
+            Ok(None) | Err(_) => cx.reply.null(),
+        }
+    }
+    REPLIED
+}
+
+pub const MSET: Command = Command {
+    name: "MSET",
+    run: mset,
+    summary: "Sets many keys, each to its value.",
+    complexity: "O(N) for N keys",
+    since: "1.0.1",
+    args: &[block("data", &[key("key", Usage::Write), text("value")]).many()],
+    flags: WRITES,
+    tips: TIPS_WRITE,
+    ..STRING
+};
+
+fn mset(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    pairs(cx, args)?;
+    set_all(cx, args)?;
+    cx.reply.ok();
+    REPLIED
+}
+
+pub const MSETNX: Command = Command {
+    name: "MSETNX",
+    run: msetnx,
+    summary: "Sets many keys, each to its value, unless one of them is there.",
+    complexity: "O(N) for N keys",
+    since: "1.0.1",
+    args: &[block("data", &[key("key", Usage::Write), text("value")]).many()],
+    flags: WRITES,
+    key_use: KeyUse::Flags(&["OW", "insert"]),
+    ..STRING
+};
+
+fn msetnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    pairs(cx, args)?;
+    let is_free = none_exists(cx, args.clone())?;
+    if is_free {
+        set_all(cx, args)?;
+    }
+    cx.reply.int(i64::from(is_free));
+    REPLIED
+}
+
+/// Refuses a key without its value.
+fn pairs(cx: &Ctx<'_>, args: &Args<'_>) -> Result<(), Fault> {
+    if args.len().is_multiple_of(2) { Ok(()) } else { Err(Fault::Arity(cx.name().into())) }
+}
+
+fn none_exists(cx: &mut Ctx<'_>, mut args: Args<'_>) -> Result<bool, Fault> {
+    while !args.is_empty() {
+        let key = args.key()?;
+        args.word()?;
+        if cx.store.peek(key).is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn set_all(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Fault> {
+    while !args.is_empty() {
+        let key = args.key()?;
+        cx.store.set(key, New::Set(args.word()?), None);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Desk;
+
+    #[test]
+    fn mget_answers_in_the_order_of_the_keys() {
+        let mut desk = Desk::new();
+        desk.check("MSET a 1 b two c \"\"", "+OK");
+        desk.check("MGET c absent b a a", "*5 $0  $-1 $3 two $1 1 $1 1");
+        desk.check("HGET a", "-ERR unknown command 'HGET', with args beginning with: 'a'");
+    }
+
+    #[test]
+    fn mset_takes_the_last_of_a_repeated_key_and_drops_expiries() {
+        let mut desk = Desk::new();
+        desk.check("SET a old EX 100", "+OK");
+        desk.check("MSET a 1 b 2 a 3", "+OK");
+        desk.check("MGET a b", "*2 $1 3 $1 2");
+        assert_eq!(desk.node.store.totals().expiring[0], 0);
+    }
+
+    #[test]
+    fn a_key_without_a_value_is_refused() {
+        let mut desk = Desk::new();
+        desk.check("MSET a 1 b", "-ERR wrong number of arguments for 'mset' command");
+        desk.check("MSETNX a 1 b", "-ERR wrong number of arguments for 'msetnx' command");
+        desk.check("MGET a b", "*2 $-1 $-1");
+    }
+
+    #[test]
+    fn msetnx_sets_all_or_nothing() {
+        let mut desk = Desk::new();
+        desk.check("MSETNX a 1 b 2 a 3", ":1");
+        desk.check("MSETNX c 1 b 9", ":0");
+        desk.check("MGET a b c", "*3 $1 3 $1 2 $-1");
+    }
+
+    #[test]
+    fn many_keys_in_many_stripes_are_served() {
+        let mut desk = Desk::new();
+        let pairs: Vec<String> = (0..2_000).map(|n| format!("key:{n} {n}")).collect();
+        desk.check(&format!("MSET {}", pairs.join(" ")), "+OK");
+        let keys: Vec<String> = (0..2_000).map(|n| format!("key:{n}")).collect();
+        let values: Vec<String> = (0..2_000).map(|n: i32| format!("${} {n}", n.to_string().len())).collect();
+        desk.check(&format!("MGET {}", keys.join(" ")), &format!("*2000 {}", values.join(" ")));
+    }
+}

@@ -1,0 +1,447 @@
+//! SET with all it can be told, its older relatives, and GETEX, which shares the words about expiry.
+
+use super::*;
+use crate::command::expiry::{Unit, deadline, has_passed};
+
+pub const SET: Command = Command {
+    name: "SET",
+    run: set,
+    summary: "Sets a key to a value, under a condition and with an expiry if asked to.",
+    args: &[
+        key("key", Usage::Update),
+        text("value"),
+        one_of("condition", &[token("nx", "NX"), token("xx", "XX")]).optional().since("2.6.12"),
+        token("get", "GET").optional().since("6.2.0"),
+        one_of(
+            "expiration",
+            &[
+                int("seconds").after("EX").since("2.6.12"),
+                int("milliseconds").after("PX").since("2.6.12"),
+                unix_time("unix-time-seconds").after("EXAT").since("6.2.0"),
+                unix_time("unix-time-milliseconds").after("PXAT").since("6.2.0"),
+                token("keepttl", "KEEPTTL").since("6.0.0"),
+            ],
+        )
+        .optional(),
+    ],
+    flags: WRITES,
+    key_use: KeyUse::Flags(&["RW", "access", "update", "variable_flags"]),
+    ..STRING
+};
+
+fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let key = args.key()?;
+    let value = args.word()?;
+    if args.is_empty() {
+        cx.store.set(key, New::Set(value), None);
+        cx.reply.ok();
+        return REPLIED;
+    }
+    let wish = Wish::take(args)?;
+    let until = wish.lifetime.deadline(cx.now_ms(), cx.command)?;
+    let old = if wish.get { answer(cx, key)? } else { cx.store.peek(key).map(|old| Old { expiry: old.expiry() }) };
+    if !wish.condition.is_none_or(|condition| condition.holds(old)) {
+        if !wish.get {
+            cx.reply.null();
+        }
+        return REPLIED;
+    }
+    let kept = old.and_then(|old| old.expiry).filter(|_| matches!(wish.lifetime, Lifetime::Keep));
+    put(cx, key, value, until.or(kept));
+    if !wish.get {
+        cx.reply.ok();
+    }
+    REPLIED
+}
+
+/// Sets a key. With an expiry that has passed the key is gone at once, and needs no room.
+fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u64>) {
+    if expiry.is_some_and(|expiry| has_passed(expiry, cx.now_ms())) {
+        cx.store.remove(key);
+    } else {
+        cx.store.set(key, New::Set(value), expiry);
+    }
+}
+
+pub const SETEX: Command = Command {
+    name: "SETEX",
+    run: |cx, args| set_until(cx, args, Unit::Seconds),
+    summary: "Sets a key to a value that expires after so many seconds.",
+    since: "2.0.0",
+    args: &[key("key", Usage::Write), int("seconds"), text("value")],
+    flags: WRITES,
+    deprecated: Some(Deprecated { since: "2.6.12", instead: "`SET` with the `EX` argument" }),
+    ..STRING
+};
+
+pub const PSETEX: Command = Command {
+    name: "PSETEX",
+    run: |cx, args| set_until(cx, args, Unit::Millis),
+    summary: "Sets a key to a value that expires after so many milliseconds.",
+    since: "2.6.0",
+    args: &[key("key", Usage::Write), int("milliseconds"), text("value")],
+    flags: WRITES,
+    deprecated: Some(Deprecated { since: "2.6.12", instead: "`SET` with the `PX` argument" }),
+    ..STRING
+};
+
+fn set_until(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit) -> Outcome {
+    let key = args.key()?;
+    let time = args.int()?;
+    let value = args.word()?;
+    let until = deadline(time, unit, Some(cx.now_ms()), cx.command)?;
+    cx.store.set(key, New::Set(value), Some(until));
+    cx.reply.ok();
+    REPLIED
+}
+
+pub const SETNX: Command = Command {
+    name: "SETNX",
+    run: setnx,
+    summary: "Sets a key to a value unless the key is there.",
+    args: &[key("key", Usage::Write), text("value")],
+    flags: WRITES.and(Flags::FAST),
+    key_use: KeyUse::Flags(&["OW", "insert"]),
+    deprecated: Some(Deprecated { since: "2.6.12", instead: "`SET` with the `NX` argument" }),
+    ..STRING
+};
+
+fn setnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let key = args.key()?;
+    let value = args.word()?;
+    let is_new = cx.store.peek(key).is_none();
+    if is_new {
+        cx.store.set(key, New::Set(value), None);
+    }
+    cx.reply.int(i64::from(is_new));
+    REPLIED
+}
+
+pub const GETEX: Command = Command {
+    name: "GETEX",
+    run: getex,
+    summary: "Returns the value of a key and changes when the key expires.",
+    since: "6.2.0",
+    args: &[
+        key("key", Usage::Update),
+        one_of(
+            "expiration",
+            &[
+                int("seconds").after("EX"),
+                int("milliseconds").after("PX"),
+                unix_time("unix-time-seconds").after("EXAT"),
+                unix_time("unix-time-milliseconds").after("PXAT"),
+                token("persist", "PERSIST"),
+            ],
+        )
+        .optional(),
+    ],
+    flags: Flags::WRITE.and(Flags::FAST),
+    ..STRING
+};
+
+fn getex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let key = args.key()?;
+    let mut lifetime = Lifetime::Unsaid;
+    while !args.is_empty() {
+        lifetime = lifetime.take(args, "PERSIST", Lifetime::Persist)?.ok_or(Fault::Syntax)?;
+    }
+    // A time that is none is only found out where there is a key: so says Redis.
+    let Some(old) = answer(cx, key)? else { return REPLIED };
+    match (lifetime.deadline(cx.now_ms(), cx.command)?, lifetime) {
+        (Some(until), _) if has_passed(until, cx.now_ms()) => _ = cx.store.remove(key),
+        (Some(until), _) => _ = cx.store.set_expiry(key, Some(until)),
+        (None, Lifetime::Persist) if old.expiry.is_some() => _ = cx.store.set_expiry(key, None),
+        (None, _) => {}
+    }
+    REPLIED
+}
+
+/// What SET was told behind the value, in any order.
+struct Wish<'a> {
+    condition: Option<Condition>,
+    /// Whether the old value is the reply.
+    get: bool,
+    lifetime: Lifetime<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    IfAbsent,
+    IfPresent,
+}
+
+impl Condition {
+    fn holds(self, old: Option<Old>) -> bool {
+        (self == Condition::IfPresent) == old.is_some()
+    }
+}
+
+impl<'a> Wish<'a> {
+    fn take(args: &mut Args<'a>) -> Result<Wish<'a>, Fault> {
+        let mut wish = Wish { condition: None, get: false, lifetime: Lifetime::Unsaid };
+        while !args.is_empty() {
+            if args.take("NX") {
+                wish.add(Condition::IfAbsent)?;
+            } else if args.take("XX") {
+                wish.add(Condition::IfPresent)?;
+            } else if args.take("GET") {
+                wish.get = true;
+            } else {
+                wish.lifetime = wish.lifetime.take(args, "KEEPTTL", Lifetime::Keep)?.ok_or(Fault::Syntax)?;
+            }
+        }
+        Ok(wish)
+    }
+
+    /// The same condition may be said twice, both of them may not.
+    fn add(&mut self, condition: Condition) -> Result<(), Fault> {
+        if self.condition.is_some_and(|said| said != condition) {
+            return Err(Fault::Syntax);
+        }
+        self.condition = Some(condition);
+        Ok(())
+    }
+}
+
+/// What is to become of the expiry.
+#[derive(Clone, Copy)]
+enum Lifetime<'a> {
+    Unsaid,
+    /// KEEPTTL
+    Keep,
+    /// PERSIST
+    Persist,
+    Until {
+        form: Form,
+        /// A number, not yet looked at: syntax errors are told first.
+        time: &'a [u8],
+    },
+}
+
+/// How a time is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Form {
+    token: &'static str,
+    unit: Unit,
+    absolute: bool,
+}
+
+const FORMS: [Form; 4] = [
+    Form { token: "EX", unit: Unit::Seconds, absolute: false },
+    Form { token: "PX", unit: Unit::Millis, absolute: false },
+    Form { token: "EXAT", unit: Unit::Seconds, absolute: true },
+    Form { token: "PXAT", unit: Unit::Millis, absolute: true },
+];
+
+impl<'a> Lifetime<'a> {
+    /// Takes the next words if they are about the lifetime: one of [`FORMS`] with its time, or the `other` word, which
+    /// means `meaning`. `None` if they are not. One form may be given twice, and then the last time counts.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Syntax`] if they contradict what was said before, or the time is missing.
+    fn take(self, args: &mut Args<'a>, other: &str, meaning: Lifetime<'a>) -> Result<Option<Lifetime<'a>>, Fault> {
+        let new = if args.take(other) {
+            meaning
+        } else if let Some(form) = FORMS.into_iter().find(|form| args.take(form.token)) {
+            Lifetime::Until { form, time: args.word()? }
+        } else {
+            return Ok(None);
+        };
+        let agrees = match (self, new) {
+            (Lifetime::Unsaid, _) => true,
+            (Lifetime::Until { form: said, .. }, Lifetime::Until { form, .. }) => said == form,
+            _ => std::mem::discriminant(&self) == std::mem::discriminant(&new),
+        };
+        if agrees { Ok(Some(new)) } else { Err(Fault::Syntax) }
+    }
+
+    /// When the key is to expire, in milliseconds since 1970, if a time was given.
+    fn deadline(self, now_ms: u64, command: &Command) -> Result<Option<u64>, Fault> {
+        let Lifetime::Until { form, time } = self else {
+            return Ok(None);
+        };
+        let time = crate::base::number::parse_i64(time).ok_or(Fault::NotInteger)?;
+        deadline(time, form.unit, (!form.absolute).then_some(now_ms), command).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::shared::now_ms;
+    use crate::command::testing::Desk;
+
+    /// Milliseconds until `k` expires, `None` if it does not.
+    fn ttl(desk: &Desk) -> Option<i64> {
+        let store = &desk.node.store;
+        let key = store.key(b"k");
+        let now = now_ms();
+        let mut keys = store.lock_one(key.place.stripe(), 0, store.moment(now));
+        keys.peek(key).expect("k is there").expiry().map(|expiry| expiry as i64 - now as i64)
+    }
+
+    #[track_caller]
+    fn lives_about(desk: &Desk, ms: i64) {
+        let seen = ttl(desk).expect("k expires");
+        assert!((ms - 5_000..=ms).contains(&seen), "{seen}");
+    }
+
+    #[test]
+    fn set_takes_its_options_in_any_order() {
+        let mut desk = Desk::new();
+        desk.check("SET k a EX 100 NX", "+OK");
+        lives_about(&desk, 100_000);
+        desk.check("SET k b xx px 200000 get", "$1 a");
+        lives_about(&desk, 200_000);
+        desk.check("SET k c Get KeepTtl Xx", "$1 b");
+        lives_about(&desk, 200_000);
+        desk.check("SET k d", "+OK");
+        assert_eq!(ttl(&desk), None);
+        desk.check("SET k e KEEPTTL", "+OK");
+        assert_eq!(ttl(&desk), None);
+        let at = now_ms() / 1000 + 300;
+        desk.check(&format!("SET k f EXAT {at}"), "+OK");
+        lives_about(&desk, 300_000);
+        desk.check(&format!("SET k g PXAT {at}000 GET"), "$1 f");
+        lives_about(&desk, 300_000);
+    }
+
+    #[test]
+    fn conditions_hold_or_the_answer_is_null() {
+        let mut desk = Desk::new();
+        desk.check("SET k a XX", "$-1");
+        desk.check("SET k a NX", "+OK");
+        desk.check("SET k b NX", "$-1");
+        desk.check("SET k b XX", "+OK");
+        desk.check("GET k", "$1 b");
+        desk.check("SETNX k c", ":0");
+        desk.check("SETNX l c", ":1");
+        desk.check("GET l", "$1 c");
+    }
+
+    #[test]
+    fn set_get_answers_the_old_value_whether_it_set_or_not() {
+        let mut desk = Desk::new();
+        desk.check("SET k a XX GET", "$-1");
+        desk.check("GET k", "$-1");
+        desk.check("SET k a NX GET", "$-1");
+        desk.check("GET k", "$1 a");
+        desk.check("SET k b NX GET", "$1 a");
+        desk.check("GET k", "$1 a");
+        desk.check("SET k b GET", "$1 a");
+        desk.check("GET k", "$1 b");
+    }
+
+    #[test]
+    fn words_that_contradict_each_other_are_a_syntax_error() {
+        let mut desk = Desk::new();
+        let tails = "NX XX|XX NX|EX 1 PX 1|EX 1 EXAT 1|PXAT 1 EX 1|KEEPTTL EX 1|EX 1 KEEPTTL|EX|PX|EXAT|PXAT|PERSIST|\
+                     EX 1 2|FOO|NX EX|GET GET FOO|EX x PX 1";
+        for tail in tails.split('|') {
+            desk.check(&format!("SET k v {tail}"), "-ERR syntax error");
+        }
+        for tail in "EX|PX 1 EX 1|PERSIST EX 1|EX 1 PERSIST|KEEPTTL|NX|XX|GET|FOO|PERSIST 1".split('|') {
+            desk.check(&format!("GETEX k {tail}"), "-ERR syntax error");
+        }
+        desk.check("GET k", "$-1");
+    }
+
+    #[test]
+    fn words_may_be_repeated_and_the_last_time_counts() {
+        let mut desk = Desk::new();
+        desk.check("SET k v NX NX EX x EX 100 GET GET", "$-1");
+        lives_about(&desk, 100_000);
+        desk.check("SET k v KEEPTTL XX KEEPTTL", "+OK");
+        lives_about(&desk, 100_000);
+        desk.check("GETEX k PX 1 PX 300000", "$1 v");
+        lives_about(&desk, 300_000);
+        desk.check("GETEX k PERSIST PERSIST", "$1 v");
+        assert_eq!(ttl(&desk), None);
+    }
+
+    #[test]
+    fn times_that_are_none_are_refused_with_the_name_of_the_command() {
+        let mut desk = Desk::new();
+        let set = "-ERR invalid expire time in 'set' command";
+        for time in [
+            "EX 0",
+            "EX -1",
+            "PX 0",
+            "PX -5",
+            "EXAT 0",
+            "PXAT -1",
+            "EX 9223372036854775",
+            "EX 9223372036854776",
+            "PX 9223372036854775807",
+            "EXAT 9223372036854776",
+        ] {
+            desk.check(&format!("SET k v {time}"), set);
+        }
+        for time in ["EX x", "PX 1.5", "EXAT 9223372036854775808", "PXAT +1"] {
+            desk.check(&format!("SET k v {time}"), "-ERR value is not an integer or out of range");
+        }
+        desk.check("SETEX k 0 v", "-ERR invalid expire time in 'setex' command");
+        desk.check("SETEX k x v", "-ERR value is not an integer or out of range");
+        desk.check("PSETEX k -1 v", "-ERR invalid expire time in 'psetex' command");
+        desk.check("GETEX k EX 0", "$-1");
+        desk.check("GETEX k EX x", "$-1");
+        desk.check("SET k v", "+OK");
+        desk.check("GETEX k EX 0", "-ERR invalid expire time in 'getex' command");
+        desk.check("GETEX k PX x", "-ERR value is not an integer or out of range");
+        assert_eq!(ttl(&desk), None);
+        desk.check("SET k v PXAT 9223372036854775807", "+OK");
+    }
+
+    #[test]
+    fn a_refused_set_get_answers_the_error_alone() {
+        let mut desk = Desk::new();
+        desk.check("SET k old", "+OK");
+        desk.check("SET k new GET EX 0", "-ERR invalid expire time in 'set' command");
+        desk.check("GET k", "$3 old");
+    }
+
+    #[test]
+    fn an_expiry_in_the_past_deletes_the_key() {
+        let mut desk = Desk::new();
+        for line in ["SET k b EXAT 1", "SET k b PXAT 1000", "SET k b XX EXAT 1"] {
+            desk.check("SET k a", "+OK");
+            desk.check(line, "+OK");
+            desk.check("GET k", "$-1");
+        }
+        desk.check("SET k a", "+OK");
+        desk.check("SET k b GET EXAT 1", "$1 a");
+        desk.check("GET k", "$-1");
+        for line in ["GETEX k EXAT 1", "GETEX k PXAT 1000"] {
+            desk.check("SET k a", "+OK");
+            desk.check(line, "$1 a");
+            desk.check("GET k", "$-1");
+        }
+    }
+
+    #[test]
+    fn setex_and_psetex_set_value_and_expiry() {
+        let mut desk = Desk::new();
+        desk.check("SETEX k 100 a", "+OK");
+        lives_about(&desk, 100_000);
+        desk.check("PSETEX k 200000 b", "+OK");
+        lives_about(&desk, 200_000);
+        desk.check("GET k", "$1 b");
+    }
+
+    #[test]
+    fn getex_changes_the_expiry_or_leaves_it() {
+        let mut desk = Desk::new();
+        desk.check("GETEX k PERSIST", "$-1");
+        desk.check("SET k 5", "+OK");
+        desk.check("GETEX k EX 100", "$1 5");
+        lives_about(&desk, 100_000);
+        desk.check("GETEX k", "$1 5");
+        lives_about(&desk, 100_000);
+        let at = now_ms() / 1000 + 300;
+        desk.check(&format!("GETEX k EXAT {at}"), "$1 5");
+        lives_about(&desk, 300_000);
+        desk.check("GETEX k PERSIST", "$1 5");
+        assert_eq!(ttl(&desk), None);
+    }
+}
