@@ -3,8 +3,10 @@
 pub mod clients;
 pub mod context;
 pub mod dispatch;
+pub mod expiry;
 pub mod fault;
 pub mod gate;
+pub mod generic;
 pub mod reply;
 pub mod row;
 pub mod session;

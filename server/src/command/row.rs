@@ -90,8 +90,10 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
     Default,
-    /// Redis's key-spec flags for every key, such as `["RW", "UPDATE"]`.
+    /// Redis's key-spec flags for every key, such as `["RW", "update"]`.
     Flags(&'static [&'static str]),
+    /// The same for each key argument in turn.
+    Each(&'static [&'static [&'static str]]),
 }
 
 /// A set of facts about a command, as Redis names them.
@@ -122,6 +124,8 @@ impl Flags {
     pub const DANGEROUS: Flags = Flags(1 << 24);
     /// No flag on the wire: the ACL category `@keyspace` for commands of another group.
     pub const KEYSPACE: Flags = Flags(1 << 25);
+    /// No flag on the wire: the ACL category `@connection` in place of the group's own.
+    pub const CONNECTION: Flags = Flags(1 << 26);
 
     const NAMES: [(Flags, &'static str); 19] = [
         (Flags::WRITE, "write"),
@@ -155,7 +159,10 @@ impl Flags {
 
     /// The names on the wire.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Flags::NAMES.into_iter().filter(move |(flag, _)| self.has(*flag)).map(|(_, name)| name)
+        Flags::NAMES
+            .into_iter()
+            .filter(move |(flag, _)| self.has(*flag))
+            .map(|(_, name)| name)
     }
 }
 
@@ -201,11 +208,22 @@ pub enum Usage {
     Delete,
 }
 
-const ARG: Arg =
-    Arg { name: "", kind: Kind::Text, token: None, optional: false, many: false, many_token: false, since: None };
+const ARG: Arg = Arg {
+    name: "",
+    kind: Kind::Text,
+    token: None,
+    optional: false,
+    many: false,
+    many_token: false,
+    since: None,
+};
 
 pub const fn key(name: &'static str, usage: Usage) -> Arg {
-    Arg { name, kind: Kind::Key(usage), ..ARG }
+    Arg {
+        name,
+        kind: Kind::Key(usage),
+        ..ARG
+    }
 }
 
 pub const fn text(name: &'static str) -> Arg {
@@ -213,32 +231,61 @@ pub const fn text(name: &'static str) -> Arg {
 }
 
 pub const fn int(name: &'static str) -> Arg {
-    Arg { name, kind: Kind::Int, ..ARG }
+    Arg {
+        name,
+        kind: Kind::Int,
+        ..ARG
+    }
 }
 
 pub const fn double(name: &'static str) -> Arg {
-    Arg { name, kind: Kind::Double, ..ARG }
+    Arg {
+        name,
+        kind: Kind::Double,
+        ..ARG
+    }
 }
 
 pub const fn pattern(name: &'static str) -> Arg {
-    Arg { name, kind: Kind::Pattern, ..ARG }
+    Arg {
+        name,
+        kind: Kind::Pattern,
+        ..ARG
+    }
 }
 
 pub const fn unix_time(name: &'static str) -> Arg {
-    Arg { name, kind: Kind::UnixTime, ..ARG }
+    Arg {
+        name,
+        kind: Kind::UnixTime,
+        ..ARG
+    }
 }
 
 /// A word that stands for itself, such as `NX`.
 pub const fn token(name: &'static str, token: &'static str) -> Arg {
-    Arg { name, kind: Kind::Token, token: Some(token), ..ARG }
+    Arg {
+        name,
+        kind: Kind::Token,
+        token: Some(token),
+        ..ARG
+    }
 }
 
 pub const fn one_of(name: &'static str, choices: &'static [Arg]) -> Arg {
-    Arg { name, kind: Kind::OneOf(choices), ..ARG }
+    Arg {
+        name,
+        kind: Kind::OneOf(choices),
+        ..ARG
+    }
 }
 
 pub const fn block(name: &'static str, parts: &'static [Arg]) -> Arg {
-    Arg { name, kind: Kind::Block(parts), ..ARG }
+    Arg {
+        name,
+        kind: Kind::Block(parts),
+        ..ARG
+    }
 }
 
 impl Arg {
@@ -252,11 +299,17 @@ impl Arg {
 
     /// The word that stands before the argument, such as `EX`.
     pub const fn after(self, token: &'static str) -> Arg {
-        Arg { token: Some(token), ..self }
+        Arg {
+            token: Some(token),
+            ..self
+        }
     }
 
     pub const fn since(self, version: &'static str) -> Arg {
-        Arg { since: Some(version), ..self }
+        Arg {
+            since: Some(version),
+            ..self
+        }
     }
 
     /// The fewest words it takes.
@@ -275,9 +328,9 @@ impl Arg {
         !self.optional
             && !self.many
             && match self.kind {
-                Kind::OneOf(choices) => {
-                    choices.iter().all(|c| c.is_fixed() && c.words_min() == choices[0].words_min())
-                }
+                Kind::OneOf(choices) => choices
+                    .iter()
+                    .all(|c| c.is_fixed() && c.words_min() == choices[0].words_min()),
                 Kind::Block(parts) => parts.iter().all(Arg::is_fixed),
                 _ => true,
             }
@@ -298,7 +351,11 @@ impl KeyRange {
     /// The positions of the keys among so many words.
     #[inline]
     pub fn positions(self, words: usize) -> impl Iterator<Item = usize> + use<> {
-        let last = if self.last < 0 { words as isize + self.last } else { self.last.min(words as isize - 1) };
+        let last = if self.last < 0 {
+            words as isize + self.last
+        } else {
+            self.last.min(words as isize - 1)
+        };
         let end = if self.first == 0 { 0 } else { (last + 1).max(0) as usize };
         (self.first..end).step_by(self.step.max(1))
     }
@@ -311,8 +368,18 @@ impl Command {
         if !self.subcommands.is_empty() && self.args.is_empty() {
             return -2;
         }
-        let least = depth + self.args.iter().filter(|arg| !arg.optional).map(Arg::words_min).sum::<usize>();
-        if self.args.iter().all(Arg::is_fixed) { least as i32 } else { -(least as i32) }
+        let least = depth
+            + self
+                .args
+                .iter()
+                .filter(|arg| !arg.optional)
+                .map(Arg::words_min)
+                .sum::<usize>();
+        if self.args.iter().all(Arg::is_fixed) {
+            least as i32
+        } else {
+            -(least as i32)
+        }
     }
 
     /// Where the keys stand.
@@ -327,7 +394,11 @@ impl Command {
             };
             if is_key && arg.token.is_none() {
                 if range.first == 0 {
-                    range = KeyRange { first: position, last: position as isize, step };
+                    range = KeyRange {
+                        first: position,
+                        last: position as isize,
+                        step,
+                    };
                 } else {
                     range.last = position as isize;
                 }
@@ -352,7 +423,14 @@ impl Command {
         for arg in self.args {
             match arg.kind {
                 Kind::Key(usage) => keys.push((position, usage, arg.many, 1)),
-                Kind::Block([Arg { kind: Kind::Key(usage), .. }, ..]) => {
+                Kind::Block(
+                    [
+                        Arg {
+                            kind: Kind::Key(usage), ..
+                        },
+                        ..,
+                    ],
+                ) => {
                     keys.push((position, *usage, arg.many, arg.words_min()));
                 }
                 _ => {}
@@ -365,10 +443,26 @@ impl Command {
         keys
     }
 
+    /// Redis's key-spec flags of the key argument with this number, counted from 0, that is used so.
+    pub fn key_flags(&self, number: usize, usage: Usage) -> &'static [&'static str] {
+        match (self.key_use, usage) {
+            (KeyUse::Flags(flags), _) => flags,
+            (KeyUse::Each(all), _) => all[number],
+            (KeyUse::Default, Usage::Read) => &["RO", "access"],
+            (KeyUse::Default, Usage::Update) => &["RW", "access", "update"],
+            (KeyUse::Default, Usage::Write) => &["OW", "update"],
+            (KeyUse::Default, Usage::Delete) => &["RM", "delete"],
+        }
+    }
+
     /// The ACL categories, each with its `@`.
     pub fn categories(&self) -> Vec<&'static str> {
         let flags = self.flags;
         let mut categories = Vec::new();
+        if !self.subcommands.is_empty() && self.args.is_empty() {
+            // A container does nothing itself.
+            return vec!["@slow"];
+        }
         if flags.has(Flags::WRITE) {
             categories.push("@write");
         }
@@ -378,7 +472,11 @@ impl Command {
         if flags.has(Flags::KEYSPACE) {
             categories.push("@keyspace");
         }
-        categories.extend(self.group.category());
+        categories.extend(if flags.has(Flags::CONNECTION) {
+            Some("@connection")
+        } else {
+            self.group.category()
+        });
         if flags.has(Flags::ADMIN) {
             categories.push("@admin");
         }
@@ -400,7 +498,9 @@ impl Command {
     where
         Self: 'static,
     {
-        self.subcommands.iter().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(word))
+        self.subcommands
+            .iter()
+            .find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(word))
     }
 }
 
@@ -413,19 +513,46 @@ mod tests {
         args: &[key("key", Usage::Write), text("value"), token("nx", "NX").optional()],
         ..COMMAND
     };
-    const MSET: Command =
-        Command { name: "MSET", args: &[block("data", &[key("key", Usage::Write), text("value")]).many()], ..COMMAND };
-    const RENAME: Command =
-        Command { name: "RENAME", args: &[key("key", Usage::Delete), key("newkey", Usage::Write)], ..COMMAND };
+    const MSET: Command = Command {
+        name: "MSET",
+        args: &[block("data", &[key("key", Usage::Write), text("value")]).many()],
+        ..COMMAND
+    };
+    const RENAME: Command = Command {
+        name: "RENAME",
+        args: &[key("key", Usage::Delete), key("newkey", Usage::Write)],
+        ..COMMAND
+    };
 
     #[test]
     fn arity_and_keys_follow_from_the_arguments() {
         assert_eq!(SET.arity(1), -3);
-        assert_eq!(SET.key_range(1), KeyRange { first: 1, last: 1, step: 1 });
+        assert_eq!(
+            SET.key_range(1),
+            KeyRange {
+                first: 1,
+                last: 1,
+                step: 1
+            }
+        );
         assert_eq!(MSET.arity(1), -3);
-        assert_eq!(MSET.key_range(1), KeyRange { first: 1, last: -1, step: 2 });
+        assert_eq!(
+            MSET.key_range(1),
+            KeyRange {
+                first: 1,
+                last: -1,
+                step: 2
+            }
+        );
         assert_eq!(RENAME.arity(1), 3);
-        assert_eq!(RENAME.key_range(1), KeyRange { first: 1, last: 2, step: 1 });
+        assert_eq!(
+            RENAME.key_range(1),
+            KeyRange {
+                first: 1,
+                last: 2,
+                step: 1
+            }
+        );
         assert_eq!(MSET.key_range(1).positions(5).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(RENAME.key_range(1).positions(3).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(KeyRange::default().positions(5).count(), 0);
@@ -433,7 +560,11 @@ mod tests {
 
     #[test]
     fn categories_follow_from_flags_and_group() {
-        let get = Command { flags: Flags::READONLY.and(Flags::FAST), group: Group::String, ..COMMAND };
+        let get = Command {
+            flags: Flags::READONLY.and(Flags::FAST),
+            group: Group::String,
+            ..COMMAND
+        };
         assert_eq!(get.categories(), ["@read", "@string", "@fast"]);
     }
 }
