@@ -6,6 +6,7 @@ pub mod dispatch;
 pub mod expiry;
 pub mod fault;
 pub mod gate;
+pub mod generic;
 pub mod reply;
 pub mod row;
 pub mod session;

@@ -147,6 +147,15 @@ impl Reply {
         self.head(if self.is_3() { b'>' } else { b'*' }, len);
     }
 
+    /// Writes something in front of what stands from `start` on, such as the head of an array whose length was not
+    /// known before.
+    pub fn before(&mut self, start: usize, write: impl FnOnce(&mut Reply)) {
+        let end = self.out.len();
+        write(self);
+        let written = self.out.len() - end;
+        self.out[start..].rotate_right(written);
+    }
+
     fn head(&mut self, kind: u8, len: usize) {
         self.out.push(kind);
         push_integer(&mut self.out, len);

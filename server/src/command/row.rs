@@ -100,8 +100,10 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
     Default,
-    /// Redis's key-spec flags for every key, such as `["RW", "UPDATE"]`.
+    /// Redis's key-spec flags for every key, such as `["RW", "update"]`.
     Flags(&'static [&'static str]),
+    /// The same for each key argument in turn.
+    Each(&'static [&'static [&'static str]]),
 }
 
 /// A set of facts about a command, as Redis names them.
@@ -132,6 +134,8 @@ impl Flags {
     pub const DANGEROUS: Flags = Flags(1 << 24);
     /// No flag on the wire: the ACL category `@keyspace` for commands of another group.
     pub const KEYSPACE: Flags = Flags(1 << 25);
+    /// No flag on the wire: the ACL category `@connection` in place of the group's own.
+    pub const CONNECTION: Flags = Flags(1 << 26);
 
     const NAMES: [(Flags, &'static str); 19] = [
         (Flags::WRITE, "write"),
@@ -373,10 +377,26 @@ impl Command {
         keys
     }
 
+    /// Redis's key-spec flags of the key argument with this number, counted from 0, that is used so.
+    pub fn key_flags(&self, number: usize, usage: Usage) -> &'static [&'static str] {
+        match (self.key_use, usage) {
+            (KeyUse::Flags(flags), _) => flags,
+            (KeyUse::Each(all), _) => all[number],
+            (KeyUse::Default, Usage::Read) => &["RO", "access"],
+            (KeyUse::Default, Usage::Update) => &["RW", "access", "update"],
+            (KeyUse::Default, Usage::Write) => &["OW", "update"],
+            (KeyUse::Default, Usage::Delete) => &["RM", "delete"],
+        }
+    }
+
     /// The ACL categories, each with its `@`.
     pub fn categories(&self) -> Vec<&'static str> {
         let flags = self.flags;
         let mut categories = Vec::new();
+        if !self.subcommands.is_empty() && self.args.is_empty() {
+            // A container does nothing itself.
+            return vec!["@slow"];
+        }
         if flags.has(Flags::WRITE) {
             categories.push("@write");
         }
@@ -386,7 +406,7 @@ impl Command {
         if flags.has(Flags::KEYSPACE) {
             categories.push("@keyspace");
         }
-        categories.extend(self.group.category());
+        categories.extend(if flags.has(Flags::CONNECTION) { Some("@connection") } else { self.group.category() });
         if flags.has(Flags::ADMIN) {
             categories.push("@admin");
         }

@@ -17,6 +17,8 @@ pub mod table;
 mod tags;
 #[cfg(target_arch = "x86_64")]
 mod tags_x86_64;
+mod taken;
+mod walk;
 pub mod wheel;
 
 pub use lock::{Held, Numbers};
@@ -24,3 +26,4 @@ pub use policy::Eviction;
 pub use record::{New, Value};
 pub use shared::{Keys, Options, Store, Totals};
 pub use stripe::{DATABASES, Entry, Key, Moment};
+pub use taken::Taken;

@@ -88,6 +88,11 @@ pub mod lru {
         Policy((ms / STEP_MS) as u32 & MASK)
     }
 
+    /// As noted so long ago, or half the clock's turn ago if it was longer.
+    pub fn idle_for(idle_ms: u64, ms: u64) -> Policy {
+        now(ms.saturating_sub(idle_ms.min(STEP_MS << 22)))
+    }
+
     /// Milliseconds since the noted access.
     pub fn idle_ms(policy: Policy, ms: u64) -> u64 {
         u64::from(now(ms).0.wrapping_sub(policy.0) & MASK) * STEP_MS
@@ -109,6 +114,11 @@ pub mod lfu {
 
     pub fn fresh(moment: Moment) -> Policy {
         pack(INITIAL, moment.ms)
+    }
+
+    /// A counter that was given from outside.
+    pub fn of(counter: u8, moment: Moment) -> Policy {
+        pack(counter, moment.ms)
     }
 
     /// The counter after what has decayed since it was noted.

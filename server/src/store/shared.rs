@@ -7,6 +7,7 @@ use super::policy::Eviction;
 use super::record::{self, New};
 use super::room::Room;
 use super::stripe::{Counters, DATABASES, Entry, Key, Moment, Stripe};
+use super::taken::Taken;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -382,6 +383,40 @@ impl<'a> Keys<'a> {
     pub fn change_int(&mut self, key: Key<'_>, change: impl FnOnce(i64) -> Option<i64>) -> Option<i64> {
         let (db, moment) = (self.db, self.moment);
         self.held.stripe(key.place.stripe()).change_int(db, key, moment, change)
+    }
+
+    /// As [`Keys::get`], but not counted: how commands that write look at what is there.
+    pub fn access(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).access(db, key, moment)
+    }
+
+    /// Takes the value of a key out and deletes the key.
+    pub fn take(&mut self, key: Key<'_>) -> Option<Taken> {
+        self.wrote = true;
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).take(db, key, moment)
+    }
+
+    /// Gives a key a value that was taken or copied, and its expiry.
+    pub fn put(&mut self, key: Key<'_>, mut taken: Taken) {
+        let (expiry, frequency) = (taken.expiry, taken.frequency);
+        self.set(key, taken.value(), expiry);
+        if let Some(frequency) = frequency {
+            self.set_frequency(key, frequency);
+        }
+    }
+
+    /// Makes a key look unused for so long; see [`Stripe::set_idle`].
+    pub fn set_idle(&mut self, key: Key<'_>, idle_ms: u64) {
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).set_idle(db, key, idle_ms, moment);
+    }
+
+    /// Gives a key the access frequency that LFU policies count.
+    pub fn set_frequency(&mut self, key: Key<'_>, frequency: u8) {
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).set_frequency(db, key, frequency, moment);
     }
 }
 

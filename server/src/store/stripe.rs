@@ -9,6 +9,7 @@ use super::pages::Pool;
 use super::policy::{Eviction, Family, lfu, lru};
 use super::record::{self, New, Placed, Value};
 use super::table::{self, At, ScanAt, Table};
+use super::taken::Taken;
 use super::wheel::Wheel;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -80,6 +81,9 @@ struct Db {
 
 /// Buffers of at least this size are freed by the reaper, not by a worker.
 pub const DISCARD_MIN: usize = 256 * 1024;
+
+/// The longest idle time that the access clock is set back by: half its turn, so that it does not soon look like new.
+const IDLE_MAX_MS: u64 = CLOCK_STEP_MS << 11;
 
 /// A record found, while the stripe is borrowed.
 #[derive(Clone, Copy)]
@@ -836,6 +840,69 @@ impl Stripe {
             let at = self.arena.at(found);
             let place = self.hasher.place(record::key(at));
             self.enqueue_new(record::header(at).db() as usize, place, found, moment);
+        }
+    }
+
+    // --- moving, copying and restoring keys
+
+    /// As [`Stripe::get`], but not counted: how commands that write look at what is there.
+    pub fn access(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
+        let (_, found) = self.live(db, key, moment)?;
+        self.touch(found, moment);
+        Some(self.entry(found))
+    }
+
+    /// Takes the value of a key out and deletes the key. A buffer is handed over, not copied.
+    pub fn take(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Taken> {
+        let (at, found) = self.live(db, key, moment)?;
+        let entry = self.entry(found);
+        let (expiry, frequency) = (entry.expiry(), entry.frequency(moment));
+        let mut taken = match entry.shape() {
+            Shape::Heap => Taken::buffer(self.detach_heap(found), expiry),
+            _ => Taken::copy_of(entry),
+        };
+        taken.frequency = (self.family == Family::Lfu).then_some(frequency);
+        self.remove_at(db, key.place, at, found);
+        Some(taken)
+    }
+
+    /// Takes the buffer of a heap value, and leaves a record that is only good for being freed.
+    fn detach_heap(&mut self, found: Ref) -> Vec<u8> {
+        let at = self.arena.at(found);
+        let buffer = record::take_heap(at);
+        self.heap_bytes -= buffer.capacity();
+        // What is left of the buffer's parts are bytes like any others, so that nobody frees the buffer again.
+        record::set_header(at, record::header(at).with_shape(Shape::Edited));
+        buffer
+    }
+
+    /// Makes a key look unused for so long, as far back as the policy in force keeps it.
+    pub fn set_idle(&mut self, db: usize, key: Key<'_>, idle_ms: u64, moment: Moment) {
+        let Some((_, found)) = self.live(db, key, moment) else { return };
+        let at = self.arena.at(found);
+        let header = record::header(at);
+        let clock = Moment { ms: moment.ms.saturating_sub(idle_ms.min(IDLE_MAX_MS)), ..moment }.clock();
+        let policy = if self.family == Family::Lru { lru::idle_for(idle_ms, moment.ms) } else { header.policy() };
+        record::set_header(at, header.with_clock(clock).with_policy(policy));
+    }
+
+    /// Gives a key the access frequency that LFU policies count; others keep none.
+    pub fn set_frequency(&mut self, db: usize, key: Key<'_>, frequency: u8, moment: Moment) {
+        if self.family != Family::Lfu {
+            return;
+        }
+        let Some((_, found)) = self.live(db, key, moment) else { return };
+        let at = self.arena.at(found);
+        record::set_header(at, record::header(at).with_policy(lfu::of(frequency, moment)));
+    }
+
+    /// A reference drawn at random from a slot, `None` if it has no keys.
+    pub(super) fn sample_slot(&self, db: usize, local: usize, mut random: impl FnMut() -> u64) -> Option<Ref> {
+        let table = self.dbs[db].as_ref().map(|db| &db.tables[local]).filter(|table| !table.is_empty())?;
+        loop {
+            if let Some(found) = table.sample(random()) {
+                return Some(found);
+            }
         }
     }
 }

@@ -1,0 +1,228 @@
+//! `DUMP` and `RESTORE`: values in the form in which they travel between servers.
+
+use crate::base::number::parse_i64;
+use crate::command::expiry::has_passed;
+use crate::command::*;
+use crate::persist::rdb::{self, Object};
+use crate::store::New;
+use crate::store::record::{EXPIRY_MAX, INLINE_MAX};
+
+pub const DUMP: Command = Command {
+    name: "DUMP",
+    run: dump,
+    summary: "Returns the value of a key in a form that RESTORE takes.",
+    complexity: "O(N) for a value of N bytes",
+    since: "2.6.0",
+    args: &[key("key", Usage::Read)],
+    flags: Flags::READONLY,
+    tips: &["nondeterministic_output"],
+    ..super::GENERIC
+};
+
+fn dump(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let Some(entry) = cx.store.get(args.key()?) else {
+        cx.reply.null();
+        return REPLIED;
+    };
+    let mut text = Vec::new();
+    entry.value().append_to(&mut text);
+    let mut payload = Vec::with_capacity(text.len() + 32);
+    rdb::dump_string(&mut payload, &text, true);
+    cx.reply.bulk(&payload);
+    REPLIED
+}
+
+pub const RESTORE: Command = Command {
+    name: "RESTORE",
+    run: restore,
+    summary: "Creates a key from what DUMP returned.",
+    complexity: "O(N) for a value of N bytes",
+    since: "2.6.0",
+    args: &[
+        key("key", Usage::Write),
+        int("ttl"),
+        text("serialized-value"),
+        token("replace", "REPLACE").optional().since("3.0.0"),
+        token("absttl", "ABSTTL").optional().since("5.0.0"),
+        int("seconds").after("IDLETIME").optional().since("5.0.0"),
+        int("frequency").after("FREQ").optional().since("5.0.0"),
+    ],
+    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::DANGEROUS),
+    ..super::GENERIC
+};
+
+fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let key = args.key()?;
+    let (ttl, payload) = (args.word()?, args.word()?);
+    let options = Options::read(args)?;
+    if !options.replace && cx.store.peek(key).is_some() {
+        return Err(Fault::BusyKey);
+    }
+    let now = cx.now_ms();
+    let expiry = expiry(ttl, options.absolute, now)?;
+    let Object::String(value) = rdb::restore(payload).map_err(|error| Fault::owned(format!("ERR {error}")))?;
+    // The new value has no part in the old one's past, so the policy is to see a new key.
+    cx.store.remove(key);
+    if !expiry.is_some_and(|expiry| has_passed(expiry, now)) {
+        cx.store.set(key, if value.len() > INLINE_MAX { New::Heap(value) } else { New::Set(&value) }, expiry);
+        options.apply(cx, key);
+    }
+    cx.reply.ok();
+    REPLIED
+}
+
+/// When the key is to expire, from the `ttl` in milliseconds, of which 0 means never.
+fn expiry(ttl: &[u8], absolute: bool, now: u64) -> Result<Option<u64>, Fault> {
+    let ttl = parse_i64(ttl).ok_or(Fault::NotInteger)?;
+    let ttl = u64::try_from(ttl).map_err(|_| Fault::text("ERR Invalid TTL value, must be >= 0"))?;
+    let base = if absolute { 0 } else { now };
+    Ok((ttl > 0).then(|| ttl.saturating_add(base).min(EXPIRY_MAX)))
+}
+
+#[derive(Default)]
+struct Options {
+    replace: bool,
+    absolute: bool,
+    idle_s: Option<u64>,
+    frequency: Option<u8>,
+}
+
+impl Options {
+    fn read(args: &mut Args<'_>) -> Result<Options, Fault> {
+        let mut options = Options::default();
+        while !args.is_empty() {
+            if args.take("REPLACE") {
+                options.replace = true;
+            } else if args.take("ABSTTL") {
+                options.absolute = true;
+            } else if options.frequency.is_none() && args.take("IDLETIME") {
+                let seconds = u64::try_from(args.int()?);
+                options.idle_s = Some(seconds.map_err(|_| Fault::text("ERR Invalid IDLETIME value, must be >= 0"))?);
+            } else if options.idle_s.is_none() && args.take("FREQ") {
+                let frequency = u8::try_from(args.int()?);
+                options.frequency =
+                    Some(frequency.map_err(|_| Fault::text("ERR Invalid FREQ value, must be >= 0 and <= 255"))?);
+            } else {
+                return Err(Fault::Syntax);
+            }
+        }
+        Ok(options)
+    }
+
+    /// Gives the key what the policy in force keeps of its past.
+    fn apply(&self, cx: &mut Ctx<'_>, key: crate::store::Key<'_>) {
+        if let Some(seconds) = self.idle_s {
+            cx.store.set_idle(key, seconds.saturating_mul(1000));
+        }
+        if let Some(frequency) = self.frequency {
+            cx.store.set_frequency(key, frequency);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Desk;
+    use crate::store::{Eviction, Options};
+
+    /// What Redis 7.0 dumps of `v` and of 123456.
+    const TEXT: &[u8] = b"\x00\x01v\n\x00\x91\x08\xce\xb2\x198\x8a\xce";
+    const NUMBER: &[u8] = b"\x00\xc2@\xe2\x01\x00\n\x00C&G\xf4C\x19r\x83";
+
+    fn restore(desk: &mut Desk, words: &[&[u8]]) -> String {
+        let reply = desk.call(&[&[&b"RESTORE"[..]], words].concat());
+        String::from_utf8_lossy(&reply).trim_end().to_owned()
+    }
+
+    /// The payload in a reply of `DUMP`.
+    fn dump(desk: &mut Desk, key: &[u8]) -> Vec<u8> {
+        let reply = desk.call(&[b"DUMP", key]);
+        let start = reply.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        reply[start..reply.len() - 2].to_vec()
+    }
+
+    #[test]
+    fn what_redis_dumped_is_restored() {
+        let mut desk = Desk::new();
+        assert_eq!(restore(&mut desk, &[b"a", b"0", TEXT]), "+OK");
+        assert_eq!(restore(&mut desk, &[b"b", b"10000", NUMBER]), "+OK");
+        desk.check("GET a", "$1 v");
+        desk.check("TTL a", ":-1");
+        desk.check("OBJECT ENCODING a", "$6 embstr");
+        desk.check("GET b", "$6 123456");
+        desk.check("TTL b", ":10");
+        desk.check("OBJECT ENCODING b", "$3 int");
+    }
+
+    #[test]
+    fn what_is_dumped_comes_back() {
+        let mut desk = Desk::new();
+        desk.check("DUMP nosuch", "$-1");
+        for value in [b"".to_vec(), b"-7".to_vec(), b"binary\r\n\0".to_vec(), vec![b'x'; 100_000]] {
+            desk.call(&[b"SET", b"k", &value]);
+            let payload = dump(&mut desk, b"k");
+            assert_eq!(restore(&mut desk, &[b"k", b"0", &payload, b"REPLACE"]), "+OK");
+            let reply = desk.call(&[b"GET", b"k"]);
+            assert!(reply.ends_with(&[&value[..], b"\r\n"].concat()));
+        }
+    }
+
+    #[test]
+    fn a_time_that_has_passed_leaves_no_key() {
+        let mut desk = Desk::new();
+        desk.check("SET k old", "+OK");
+        assert_eq!(restore(&mut desk, &[b"k", b"1", TEXT, b"ABSTTL"]), "-BUSYKEY Target key name already exists.");
+        assert_eq!(restore(&mut desk, &[b"k", b"1", TEXT, b"absttl", b"replace"]), "+OK");
+        desk.check("EXISTS k", ":0");
+        assert_eq!(restore(&mut desk, &[b"k", b"33177117420500", TEXT, b"ABSTTL"]), "+OK");
+        desk.check("PEXPIRETIME k", ":33177117420500");
+        assert_eq!(restore(&mut desk, &[b"k", b"9223372036854775807", TEXT, b"REPLACE"]), "+OK");
+        desk.check("EXISTS k", ":1");
+    }
+
+    #[test]
+    fn wrong_uses_are_refused_in_the_order_of_redis() {
+        let mut desk = Desk::new();
+        desk.check("SET busy v", "+OK");
+        for (line, fault) in [
+            ("RESTORE busy abc abc IDLETIME", "ERR syntax error"),
+            ("RESTORE busy abc abc IDLETIME -1", "ERR Invalid IDLETIME value, must be >= 0"),
+            ("RESTORE busy abc abc IDLETIME abc", "ERR value is not an integer or out of range"),
+            ("RESTORE busy abc abc FREQ 256", "ERR Invalid FREQ value, must be >= 0 and <= 255"),
+            ("RESTORE busy abc abc FREQ -1", "ERR Invalid FREQ value, must be >= 0 and <= 255"),
+            ("RESTORE busy abc abc FREQ 1 IDLETIME 1", "ERR syntax error"),
+            ("RESTORE busy abc abc IDLETIME 1 FREQ 1", "ERR syntax error"),
+            ("RESTORE busy abc abc FOO", "ERR syntax error"),
+            ("RESTORE busy abc abc", "BUSYKEY Target key name already exists."),
+            ("RESTORE k abc abc", "ERR value is not an integer or out of range"),
+            ("RESTORE k -1 abc", "ERR Invalid TTL value, must be >= 0"),
+            ("RESTORE k 0 abc", "ERR DUMP payload version or checksum are wrong"),
+            ("RESTORE busy 0 abc REPLACE", "ERR DUMP payload version or checksum are wrong"),
+        ] {
+            desk.check(line, &format!("-{fault}"));
+        }
+        desk.check("GET busy", "$1 v");
+    }
+
+    #[test]
+    fn the_policy_is_given_what_it_keeps() {
+        for (eviction, idle, shown) in [
+            (Eviction::AllkeysLru, "1000", ":1000"),
+            (Eviction::NoEviction, "1000", ":1000"),
+            (Eviction::AllkeysLarder, "1000", ":1000"),
+            (Eviction::AllkeysLru, "9223372036854775807", ":419430"),
+            (Eviction::AllkeysLarder, "9223372036854775807", ":16384"),
+        ] {
+            let mut desk = Desk::with(Options { eviction, ..Options::default() });
+            assert_eq!(restore(&mut desk, &[b"k", b"0", TEXT, b"IDLETIME", idle.as_bytes()]), "+OK");
+            desk.check("OBJECT IDLETIME k", shown);
+            assert_eq!(restore(&mut desk, &[b"k", b"0", TEXT, b"FREQ", b"9", b"REPLACE"]), "+OK");
+            desk.check("OBJECT IDLETIME k", ":0");
+        }
+        let mut desk = Desk::with(Options { eviction: Eviction::VolatileLfu, ..Options::default() });
+        assert_eq!(restore(&mut desk, &[b"k", b"0", TEXT, b"FREQ", b"200"]), "+OK");
+        desk.check("OBJECT FREQ k", ":200");
+        assert_eq!(restore(&mut desk, &[b"k", b"0", TEXT, b"IDLETIME", b"9", b"REPLACE"]), "+OK");
+        desk.check("OBJECT FREQ k", ":5");
+    }
+}

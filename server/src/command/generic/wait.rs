@@ -1,0 +1,93 @@
+//! `WAIT` and `WAITAOF`: how many others hold what this connection has written.
+//!
+//! A node has neither replicas nor a log of its writes, so nobody ever will, and there is nothing to wait for.
+
+use crate::base::number::parse_i64;
+use crate::command::*;
+
+pub const WAIT: Command = Command {
+    name: "WAIT",
+    run: wait,
+    summary: "Waits until replicas hold what the connection has written, and tells how many do.",
+    since: "3.0.0",
+    args: &[int("numreplicas"), int("timeout")],
+    flags: Flags::BLOCKING.and(Flags::CONNECTION),
+    tips: &["request_policy:all_shards", "response_policy:agg_min"],
+    ..super::GENERIC
+};
+
+fn wait(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    args.int()?;
+    timeout(args, cx.now_ms())?;
+    cx.reply.int(0);
+    REPLIED
+}
+
+pub const WAITAOF: Command = Command {
+    name: "WAITAOF",
+    run: wait_aof,
+    summary: "Waits until what the connection has written is in append-only files, and tells in how many.",
+    since: "7.2.0",
+    args: &[int("numlocal"), int("numreplicas"), int("timeout")],
+    ..WAIT
+};
+
+fn wait_aof(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let local = args.int()?;
+    if !(0..=1).contains(&local) {
+        return Err(Fault::text("ERR value is out of range, value must between 0 and 1"));
+    }
+    parse_i64(args.word()?)
+        .filter(|replicas| *replicas >= 0)
+        .ok_or(Fault::text("ERR value is out of range, must be positive"))?;
+    timeout(args, cx.now_ms())?;
+    if local == 1 {
+        return Err(Fault::text("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
+    }
+    cx.reply.array(2);
+    cx.reply.int(0);
+    cx.reply.int(0);
+    REPLIED
+}
+
+/// The next word as a timeout in milliseconds that can be added to the present.
+fn timeout(args: &mut Args<'_>, now_ms: u64) -> Result<u64, Fault> {
+    let timeout = parse_i64(args.word()?).ok_or(Fault::text("ERR timeout is not an integer or out of range"))?;
+    let timeout = u64::try_from(timeout).map_err(|_| Fault::text("ERR timeout is negative"))?;
+    let is_in_range = timeout <= i64::MAX as u64 - now_ms;
+    if is_in_range { Ok(timeout) } else { Err(Fault::text("ERR timeout is out of range")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Desk;
+
+    #[test]
+    fn nobody_else_holds_anything() {
+        let mut desk = Desk::new();
+        desk.check("WAIT 0 0", ":0");
+        desk.check("WAIT 3 100", ":0");
+        desk.check("WAIT -1 0", ":0");
+        desk.check("WAITAOF 0 3 100", "*2 :0 :0");
+    }
+
+    #[test]
+    fn wrong_uses_are_refused() {
+        let mut desk = Desk::new();
+        for (line, fault) in [
+            ("WAIT a b", "value is not an integer or out of range"),
+            ("WAIT 0 b", "timeout is not an integer or out of range"),
+            ("WAIT 0 99999999999999999999", "timeout is not an integer or out of range"),
+            ("WAIT 0 9223372036854775807", "timeout is out of range"),
+            ("WAIT 0 -1", "timeout is negative"),
+            ("WAITAOF abc 0 0", "value is not an integer or out of range"),
+            ("WAITAOF 2 0 0", "value is out of range, value must between 0 and 1"),
+            ("WAITAOF 1 abc 0", "value is out of range, must be positive"),
+            ("WAITAOF 1 -1 0", "value is out of range, must be positive"),
+            ("WAITAOF 1 0 -5", "timeout is negative"),
+            ("WAITAOF 1 0 0", "WAITAOF cannot be used when numlocal is set but appendonly is disabled."),
+        ] {
+            desk.check(line, &format!("-ERR {fault}"));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! A value between two keys: out of one record, or copied from it, and not yet in another.
+
+use super::header::Shape;
+use super::record::{New, Value};
+use super::stripe::Entry;
+
+/// A value with what goes with it when a key is renamed, moved or copied.
+pub struct Taken {
+    value: Owned,
+    /// In milliseconds since 1970.
+    pub expiry: Option<u64>,
+    /// How often the key was used, where it is the same key that goes on under another name.
+    pub(super) frequency: Option<u8>,
+}
+
+/// A value by its encoding, so that Redis's name for it stays the same.
+enum Owned {
+    Int(i64),
+    Bytes(Vec<u8>),
+    Edited(Vec<u8>),
+    Heap(Vec<u8>),
+}
+
+impl Taken {
+    /// A value like that of an entry, for a key of its own.
+    pub fn copy_of(entry: Entry<'_>) -> Taken {
+        let value = match (entry.value(), entry.shape()) {
+            (Value::Int(n), _) => Owned::Int(n),
+            (Value::Bytes(bytes), Shape::Heap) => Owned::Heap(bytes.to_vec()),
+            (Value::Bytes(bytes), Shape::Edited) => Owned::Edited(bytes.to_vec()),
+            (Value::Bytes(bytes), _) => Owned::Bytes(bytes.to_vec()),
+        };
+        Taken { value, expiry: entry.expiry(), frequency: None }
+    }
+
+    /// A buffer that has left its record.
+    pub(super) fn buffer(buffer: Vec<u8>, expiry: Option<u64>) -> Taken {
+        Taken { value: Owned::Heap(buffer), expiry, frequency: None }
+    }
+
+    /// The value on its way into a record; a buffer is passed on and leaves an empty one here.
+    pub(super) fn value(&mut self) -> New<'_> {
+        match &mut self.value {
+            Owned::Int(n) => New::Int(*n),
+            Owned::Bytes(bytes) => New::Set(bytes),
+            Owned::Edited(bytes) => New::Edited(bytes),
+            Owned::Heap(buffer) => New::Heap(std::mem::take(buffer)),
+        }
+    }
+}
