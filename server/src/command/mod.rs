@@ -1,10 +1,19 @@
 //! Commands: a row and a function each, and the path that every request takes.
 
+pub mod client;
 pub mod clients;
+pub mod connection;
 pub mod context;
 pub mod dispatch;
+#[cfg(test)]
+mod facts;
 pub mod fault;
 pub mod gate;
+pub mod help;
+pub mod introspect;
+pub mod notation;
+#[cfg(test)]
+mod page;
 pub mod reply;
 pub mod row;
 pub mod session;
@@ -20,7 +29,7 @@ pub mod words;
 pub use context::{Args, Ctx, Done, Outcome, Wait};
 pub use fault::Fault;
 pub use reply::Reply;
-pub use row::{Arg, COMMAND, Command, Flags, Group, KeyUse, Scope, Usage};
+pub use row::{Arg, COMMAND, Command, Deprecated, Flags, Group, KeyUse, Scope, Usage};
 pub use row::{block, double, int, key, one_of, pattern, text, token, unix_time};
 pub use session::Session;
 pub use shared::Shared;
