@@ -43,14 +43,3 @@ fn rows_agree_with_redis() {
         wrong.join("\n")
     );
 }
-
-#[test]
-fn every_row_is_known_to_redis() {
-    // Commands of Larder's own have a dot or a prefix in their name.
-    let names: Vec<&str> = FACTS.lines().filter_map(|fact| fact.split(' ').next()).collect();
-    let unknown: Vec<&str> = table::each()
-        .map(|found| found.name.as_str())
-        .filter(|name| !name.contains('.') && !names.contains(name))
-        .collect();
-    assert!(unknown.is_empty(), "not in facts.txt: {unknown:?}");
-}

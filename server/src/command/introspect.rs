@@ -86,7 +86,7 @@ fn info(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     for name in names {
         match named(name) {
             Some(found) => entry::write(cx.reply, found),
-            None => cx.reply.null_array(),
+            None => cx.reply.null(),
         }
     }
     REPLIED

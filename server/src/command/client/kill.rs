@@ -19,7 +19,7 @@ pub const KILL: Command = Command {
                 "new-format",
                 &[
                     int("client-id").after("ID").optional().since("2.8.12"),
-                    one_of("client-type", super::list::KINDS)
+                    one_of("client-type", KINDS)
                         .after("TYPE")
                         .optional()
                         .since("2.8.12"),
@@ -40,6 +40,15 @@ pub const KILL: Command = Command {
     )],
     ..OTHERS
 };
+
+/// The kinds of connection, with the old name of a replica.
+const KINDS: &[Arg] = &[
+    token("normal", "NORMAL"),
+    token("master", "MASTER").since("3.2.0"),
+    token("slave", "SLAVE"),
+    token("replica", "REPLICA").since("5.0.0"),
+    token("pubsub", "PUBSUB"),
+];
 
 /// Which connections are meant; what is `None` does not matter.
 #[derive(Default)]
@@ -120,11 +129,12 @@ fn read_filter<'a>(args: &mut Args<'a>) -> Result<Filter<'a>, Fault> {
 
 fn read_condition<'a>(args: &mut Args<'a>, filter: &mut Filter<'a>) -> Result<(), Fault> {
     if args.take("ID") {
-        let wrong = |_| Fault::text("ERR client-id should be greater than 0");
-        filter.id = Some(args.int().map_err(wrong)?)
-            .filter(|&id| id > 0)
-            .map(|id| id as u64);
-        filter.id.ok_or(Fault::text("ERR client-id should be greater than 0"))?;
+        let id = args
+            .int()
+            .ok()
+            .and_then(|id| u64::try_from(id).ok())
+            .filter(|&id| id > 0);
+        filter.id = Some(id.ok_or(Fault::text("ERR client-id should be greater than 0"))?);
     } else if args.take("TYPE") {
         filter.kind = Some(Kind::named(args.word()?)?);
     } else if args.take("ADDR") {

@@ -31,7 +31,7 @@ pub const LIST: Command = Command {
 };
 
 /// What kinds of connection can be asked for.
-pub const KINDS: &[Arg] = &[
+const KINDS: &[Arg] = &[
     token("normal", "NORMAL"),
     token("master", "MASTER"),
     token("replica", "REPLICA"),

@@ -12,12 +12,12 @@ fn a_command_is_told_in_ten_elements() {
         "COMMAND INFO get nosuch",
         "*2 *10 $3 get :2 *2 +readonly +fast :1 :1 :1 *3 +@read +@string +@fast *0 *1 *6 $5 flags *2 +RO +access $12 \
          begin_search *4 $4 type $5 index $4 spec *2 $5 index :1 $9 find_keys *4 $4 type $5 range $4 spec *6 $7 \
-         lastkey :0 $7 keystep :1 $5 limit :0 *0 *-1",
+         lastkey :0 $7 keystep :1 $5 limit :0 *0 $-1",
     );
     desk.check(
         "COMMAND INFO CLIENT|KILL client|nosuch get|x",
         "*3 *10 $11 client|kill :-3 *4 +admin +noscript +loading +stale :0 :0 :0 *4 +@admin +@slow +@dangerous \
-         +@connection *0 *0 *0 *-1 *-1",
+         +@connection *0 *0 *0 $-1 $-1",
     );
     desk.run("HELLO 3");
     desk.check(
