@@ -19,10 +19,7 @@ pub const KILL: Command = Command {
                 "new-format",
                 &[
                     int("client-id").after("ID").optional().since("2.8.12"),
-                    one_of("client-type", KINDS)
-                        .after("TYPE")
-                        .optional()
-                        .since("2.8.12"),
+                    one_of("client-type", KINDS).after("TYPE").optional().since("2.8.12"),
                     text("username").after("USER").optional(),
                     text("addr").shown_as("ip:port").after("ADDR").optional(),
                     text("laddr")
