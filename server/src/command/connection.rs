@@ -205,7 +205,7 @@ const QUIT: Command = Command {
     summary: "Closes the connection once its replies are sent.",
     deprecated: Some(Deprecated {
         since: "7.2.0",
-        replaced_by: "just closing the connection",
+        instead: "just closing the connection",
     }),
     flags: OPEN,
     ignores_rest: true,

@@ -41,7 +41,7 @@ fn page() -> String {
             let usage = notation::usage(found).replace('|', "\\|");
             let row = found.row;
             let deprecated = row.deprecated.map_or(String::new(), |since| {
-                format!(" Deprecated since {} in favour of {}.", since.since, since.replaced_by)
+                format!(" Deprecated since {} in favour of {}.", since.since, since.instead)
             });
             let complexity = row.complexity.trim_end_matches('.');
             let _ = writeln!(

@@ -24,7 +24,7 @@ pub fn write(reply: &mut Reply, found: &Found) {
         reply.text("deprecated_since");
         reply.text(deprecated.since);
         reply.text("replaced_by");
-        reply.text(deprecated.replaced_by);
+        reply.text(deprecated.instead);
     }
     if !row.args.is_empty() {
         reply.text("arguments");
