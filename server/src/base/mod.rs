@@ -10,3 +10,5 @@ pub mod long_double;
 pub mod lzf;
 pub mod number;
 pub mod quote;
+pub mod secret;
+pub mod version;

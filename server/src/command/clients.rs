@@ -25,6 +25,9 @@ pub struct Client {
     pub input_bytes: AtomicU64,
     pub output_bytes: AtomicU64,
     pub buffer_bytes: AtomicU64,
+    /// The part of `buffer_bytes` that is there for replies, now and at its largest.
+    pub reply_buffer_bytes: AtomicU64,
+    pub reply_buffer_peak: AtomicU64,
     pub commands: AtomicU64,
     pub monitor: AtomicBool,
     pub no_evict: AtomicBool,
@@ -35,6 +38,33 @@ pub struct Client {
     inbox: Mutex<Vec<u8>>,
     inbox_filled: AtomicBool,
     waker: Mutex<Option<Waker>>,
+    block: AtomicU8,
+}
+
+/// States of [`Client::block`]'s flag: whether a command waits for something that others may call off.
+const FREE: u8 = 0;
+const BLOCKED: u8 = 1;
+const TIMED_OUT: u8 = 2;
+const REFUSED: u8 = 3;
+
+/// How `CLIENT UNBLOCK` ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblocked {
+    /// As if its time had come.
+    TimedOut,
+    /// With an error.
+    Refused,
+}
+
+/// Bytes of a connection's buffers, as its worker sees them after a batch.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Buffers {
+    /// Bytes of requests that are not complete yet, and what the buffer for them takes.
+    pub input: usize,
+    pub input_capacity: usize,
+    /// Bytes of replies that are not taken yet, and what the buffer for them takes.
+    pub output: usize,
+    pub output_capacity: usize,
 }
 
 /// What a client has called itself.
@@ -60,6 +90,8 @@ impl Client {
             input_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             buffer_bytes: AtomicU64::new(0),
+            reply_buffer_bytes: AtomicU64::new(0),
+            reply_buffer_peak: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             monitor: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
@@ -70,6 +102,53 @@ impl Client {
             inbox: Mutex::default(),
             inbox_filled: AtomicBool::new(false),
             waker: Mutex::default(),
+            block: AtomicU8::new(FREE),
+        }
+    }
+
+    /// Notes what the connection's buffers hold and take.
+    pub fn note_buffers(&self, buffers: Buffers) {
+        let Buffers { input, input_capacity, output, output_capacity } = buffers;
+        self.input_bytes.store(input as u64, Relaxed);
+        self.output_bytes.store(output as u64, Relaxed);
+        self.buffer_bytes.store((input_capacity + output_capacity) as u64, Relaxed);
+        self.reply_buffer_bytes.store(output_capacity as u64, Relaxed);
+        self.reply_buffer_peak.fetch_max(output_capacity as u64, Relaxed);
+    }
+
+    /// Says that the connection's command waits until its time has come, or until [`Client::unblock`].
+    pub fn block(&self) {
+        self.block.store(BLOCKED, Relaxed);
+    }
+
+    pub fn is_blocked(&self) -> bool {
+        self.block.load(Relaxed) != FREE
+    }
+
+    /// Ends the wait of the connection's command. Returns whether it waited.
+    pub fn unblock(&self, how: Unblocked) -> bool {
+        let ended = match how {
+            Unblocked::TimedOut => TIMED_OUT,
+            Unblocked::Refused => REFUSED,
+        };
+        let waited = self.block.compare_exchange(BLOCKED, ended, Relaxed, Relaxed).is_ok();
+        if waited {
+            self.wake();
+        }
+        waited
+    }
+
+    /// Whether [`Client::unblock`] was called while the command waited: then it is to be run again at once.
+    pub fn is_unblocked(&self) -> bool {
+        self.block.load(Relaxed) > BLOCKED
+    }
+
+    /// Ends the waiting, and says how others ended it, if they did.
+    pub fn take_unblocked(&self) -> Option<Unblocked> {
+        match self.block.swap(FREE, Relaxed) {
+            TIMED_OUT => Some(Unblocked::TimedOut),
+            REFUSED => Some(Unblocked::Refused),
+            _ => None,
         }
     }
 

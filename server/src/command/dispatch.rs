@@ -157,6 +157,9 @@ impl Call<'_> {
         };
         if let Ok(Done::Wait(wait)) = outcome {
             reply.out.truncate(start);
+            if session.wait_until_ms.is_some() && found.as_ref().is_ok_and(|f| f.row.flags.has(Flags::BLOCKING)) {
+                session.client.block();
+            }
             return Done::Wait(wait);
         }
         let nanos = elapsed(clock);
@@ -182,17 +185,20 @@ impl Call<'_> {
     ) -> Outcome {
         let flags = found.row.flags;
         let store = &self.node.store;
-        gate::login(session.authenticated, flags)?;
+        gate::login(session.authenticated || self.node.password().is_none(), flags)?;
         gate::memory(store.is_over(), flags, || store.make_room(self.moment))?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found) {
             return Ok(Done::Wait(Wait::Until(until)));
+        }
+        if session.wait_until_ms.is_some() {
+            session.take_unblocked()?;
         }
         session.client.set_last(found);
         if self.node.monitors.load(Relaxed) > 0 {
             self.show_monitors(found, session);
         }
         let run = |session: &mut Session, reply: &mut Reply| {
-            let keys = self.lock(session.db);
+            let keys = self.lock(session.db, self.moment_of(found, session));
             let placed = Placed { range: found.keys, places: self.places };
             let mut args = Args::new(self.words, found.depth, placed, store);
             let mut cx = Ctx { command: found.row, store: keys, reply, session, node: self.node };
@@ -209,15 +215,22 @@ impl Call<'_> {
     }
 
     #[inline]
-    fn lock(&self, db: usize) -> Keys<'_> {
+    fn moment_of(&self, found: &Found, session: &Session) -> Moment {
+        // TOUCH is there to touch, whatever its client said.
+        let quiet = session.client.no_touch.load(Relaxed) && found.row.name != "TOUCH";
+        Moment { quiet, ..self.moment }
+    }
+
+    #[inline]
+    fn lock(&self, db: usize, moment: Moment) -> Keys<'_> {
         let store = &self.node.store;
         match self.places {
-            [place] => store.lock_one(place.stripe(), db, self.moment),
-            [] => store.lock_none(db, self.moment),
+            [place] => store.lock_one(place.stripe(), db, moment),
+            [] => store.lock_none(db, moment),
             several => {
                 let mut stripes = Numbers::default();
                 several.iter().for_each(|place| stripes.add(place.stripe()));
-                store.lock(stripes, db, self.moment)
+                store.lock(stripes, db, moment)
             }
         }
     }
@@ -242,7 +255,14 @@ impl Call<'_> {
         if tuning.is_slow(micros) && !found.row.flags.has(Flags::SKIP_SLOWLOG) {
             let address = session.client.address.to_string();
             let name = session.client.names().name;
-            self.node.slowlog.add(tuning.slowlog_len_max(), time_s, micros, self.words.iter(), address, name);
+            self.node.slowlog.add(
+                tuning.slowlog_len_max(),
+                time_s,
+                micros,
+                gate::shown(found, self.words),
+                address,
+                name,
+            );
         }
         let threshold = tuning.latency_threshold_ms();
         if threshold > 0 && micros / 1000 >= threshold {
@@ -257,7 +277,8 @@ impl Call<'_> {
             return;
         }
         let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
-        let line = gate::monitor_line(now_us, session.db, &session.client.address.to_string(), self.words);
+        let line =
+            gate::monitor_line(now_us, session.db, &session.client.address.to_string(), gate::shown(found, self.words));
         let output_max = self.node.tuning.pubsub_output_max();
         for client in self.node.clients.all() {
             if client.monitor.load(Relaxed) && client.send(&line) as u64 > output_max {

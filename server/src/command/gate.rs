@@ -6,6 +6,7 @@ use super::row::Flags;
 use super::table::{self, Found};
 use super::words::Words;
 use crate::base::quote;
+use std::ops::Range;
 
 /// The row of a request, its sub-command if it names one.
 #[inline]
@@ -16,7 +17,6 @@ pub fn find(words: Words<'_>) -> Result<&'static Found, Fault> {
     }
     match found.subcommand(words.get(1)) {
         Some(sub) => Ok(sub),
-        // A container that also is a command of its own, such as COMMAND, takes what it does not know as its arguments.
         None => Err(Fault::UnknownSubcommand { name: found.row.name, sub: words.get(1).to_vec() }),
     }
 }
@@ -66,10 +66,27 @@ pub fn pause(pause: Option<Pause>, found: &Found) -> Option<u64> {
     (!exempt && (writes || !pause.writes_only)).then_some(pause.until_ms)
 }
 
+/// The words of a request as logs and monitors may show them: passwords are blotted out.
+pub fn shown<'a>(found: &Found, words: Words<'a>) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+    let hidden = match found.name.as_str() {
+        "auth" => 1..words.len(),
+        "hello" => behind(words, &[b"auth"], 2),
+        "config|set" => behind(words, &[b"requirepass", b"masterauth"], 1),
+        _ => 0..0,
+    };
+    (0..words.len()).map(move |index| if hidden.contains(&index) { b"(redacted)" } else { words.get(index) })
+}
+
+/// The positions of the `count` words behind the first of these tokens.
+fn behind(words: Words<'_>, tokens: &[&[u8]], count: usize) -> Range<usize> {
+    let is_token = |word: &[u8]| tokens.iter().any(|token| word.eq_ignore_ascii_case(token));
+    words.iter().position(is_token).map_or(0..0, |at| at + 1..at + 1 + count)
+}
+
 /// The line that `MONITOR` shows for a command.
-pub fn monitor_line(now_us: u128, db: usize, address: &str, words: Words<'_>) -> Vec<u8> {
+pub fn monitor_line<'a>(now_us: u128, db: usize, address: &str, words: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut line = format!("+{}.{:06} [{db} {address}]", now_us / 1_000_000, now_us % 1_000_000).into_bytes();
-    for word in words.iter() {
+    for word in words {
         line.push(b' ');
         quote::push_quoted(&mut line, word);
     }
@@ -115,9 +132,23 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_not_shown() {
+        let seen = |line: &str| {
+            let (buffer, spans) = words(line);
+            let words = Words { buffer: &buffer, spans: &spans };
+            let shown: Vec<_> = shown(find(words).ok().unwrap(), words).map(String::from_utf8_lossy).collect();
+            shown.join(" ")
+        };
+        assert_eq!(seen("AUTH default secret"), "AUTH (redacted) (redacted)");
+        assert_eq!(seen("HELLO 3 AUTH default secret SETNAME x"), "HELLO 3 AUTH (redacted) (redacted) SETNAME x");
+        assert_eq!(seen("ECHO secret"), "ECHO secret");
+    }
+
+    #[test]
     fn monitor_lines_are_quoted() {
         let (buffer, spans) = words("SET a\nb c");
-        let line = monitor_line(1_700_000_000_000_123, 3, "127.0.0.1:5", Words { buffer: &buffer, spans: &spans });
+        let line =
+            monitor_line(1_700_000_000_000_123, 3, "127.0.0.1:5", Words { buffer: &buffer, spans: &spans }.iter());
         assert_eq!(line, b"+1700000000.000123 [3 127.0.0.1:5] \"SET\" \"a\\nb\" \"c\"\r\n");
     }
 }

@@ -216,7 +216,7 @@ mod tests {
             row.keys(1)
                 .iter()
                 .enumerate()
-                .map(|(number, key)| row.key_flags(number, key.1).join(" "))
+                .map(|(number, key)| row.key_flags(number, key.1, key.2).join(" "))
                 .collect::<Vec<_>>()
         };
         assert_eq!(uses("del"), ["RM delete"]);

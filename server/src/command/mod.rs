@@ -1,12 +1,21 @@
 //! Commands: a row and a function each, and the path that every request takes.
 
+pub mod client;
 pub mod clients;
+pub mod connection;
 pub mod context;
 pub mod dispatch;
 pub mod expiry;
+#[cfg(test)]
+mod facts;
 pub mod fault;
 pub mod gate;
 pub mod generic;
+pub mod help;
+pub mod introspect;
+pub mod notation;
+#[cfg(test)]
+mod page;
 pub mod reply;
 pub mod row;
 pub mod session;

@@ -1,6 +1,7 @@
 //! What a connection has said about itself: its database, protocol, login and modes.
 
-use super::clients::Client;
+use super::clients::{Client, Unblocked};
+use super::fault::Fault;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -39,6 +40,25 @@ impl Session {
     pub fn select(&mut self, db: usize) {
         self.db = db;
         self.client.db.store(db as u8, Relaxed);
+    }
+
+    /// Sees whether `CLIENT UNBLOCK` has ended the wait of the command that is about to be run again.
+    ///
+    /// # Errors
+    ///
+    /// What the command is to answer if its wait was ended with an error.
+    pub fn take_unblocked(&mut self) -> Result<(), Fault> {
+        match self.client.take_unblocked() {
+            None => Ok(()),
+            Some(Unblocked::TimedOut) => {
+                self.wait_until_ms = Some(0);
+                Ok(())
+            }
+            Some(Unblocked::Refused) => {
+                self.wait_until_ms = None;
+                Err(Fault::text("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
+            }
+        }
     }
 
     /// Whether the connection shows every command that any connection runs.

@@ -7,7 +7,7 @@ use super::tuning::Tuning;
 use crate::config::Live;
 use crate::observe::{latency::Latency, slowlog::SlowLog};
 use crate::store::Store;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -41,6 +41,7 @@ pub struct Shared {
     admission: Mutex<Admission>,
     /// Connections in `MONITOR`.
     pub monitors: AtomicU32,
+    password: RwLock<Option<Arc<[u8]>>>,
 }
 
 /// What a node starts its shared part with.
@@ -92,6 +93,7 @@ impl Shared {
                 keepalive_s: 300,
             }),
             monitors: AtomicU32::new(0),
+            password: RwLock::default(),
         }
     }
 
@@ -137,6 +139,16 @@ impl Shared {
                 client.kill();
             }
         }
+    }
+
+    /// The password of the user `default`, if it needs one: `requirepass`.
+    pub fn password(&self) -> Option<Arc<[u8]>> {
+        self.password.read().clone()
+    }
+
+    /// Changes the password; an empty one lets everybody in. Connections that have logged in stay so.
+    pub fn set_password(&self, password: &[u8]) {
+        *self.password.write() = (!password.is_empty()).then(|| password.into());
     }
 
     /// Asks the node to stop: what is in flight is finished first.

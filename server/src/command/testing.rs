@@ -44,7 +44,8 @@ impl Desk {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 6379));
         let client = Arc::new(Client::new(id, address, local, -1, 0, super::shared::now_ms()));
         node.clients.add(client.clone());
-        Desk { node, session: Session::new(client, true), reply: Reply::default(), ended: Ended::Done }
+        let session = Session::new(client, node.password().is_none());
+        Desk { node, session, reply: Reply::default(), ended: Ended::Done }
     }
 
     /// Runs one command given as its words, and returns the bytes of the reply.

@@ -104,6 +104,7 @@ impl Store {
             eviction: self.eviction(),
             lfu_log_factor: self.lfu[0].load(Relaxed),
             lfu_decay_minutes: self.lfu[1].load(Relaxed),
+            quiet: false,
         }
     }
 
@@ -303,7 +304,9 @@ impl<'a> Keys<'a> {
     pub fn get(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
         let (db, moment) = (self.db, self.moment);
         let found = self.held.stripe(key.place.stripe()).get(db, key, moment);
-        self.store.room.watch_read(key.place.hash, found);
+        if !moment.quiet {
+            self.store.room.watch_read(key.place.hash, found);
+        }
         found
     }
 

@@ -33,6 +33,8 @@ pub struct Moment {
     pub eviction: Eviction,
     pub lfu_log_factor: u32,
     pub lfu_decay_minutes: u32,
+    /// Whether reads leave no trace in what eviction goes by: `CLIENT NO-TOUCH`.
+    pub quiet: bool,
 }
 
 impl Moment {
@@ -215,7 +217,9 @@ impl Stripe {
         match self.live(db, key, moment) {
             Some((_, found)) => {
                 self.counters.hits += 1;
-                self.touch(found, moment);
+                if !moment.quiet {
+                    self.touch(found, moment);
+                }
                 let at = self.arena.at(found);
                 Some(Entry { at, stripe: PhantomData })
             }

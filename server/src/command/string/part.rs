@@ -237,6 +237,7 @@ mod tests {
             output_max: 0,
             input_max: 0,
             bulk_len_max: 5,
+            timeout_ms: 0,
         });
         desk.check("SETRANGE k 4 x", ":5");
         desk.check("SETRANGE k 5 x", too_long);

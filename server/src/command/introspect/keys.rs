@@ -1,0 +1,75 @@
+//! The keys among the words of a command that is not run: `COMMAND GETKEYS`.
+
+use crate::command::Fault;
+use crate::command::row::{Command, KeyUse};
+use crate::command::table::{self, Found};
+
+/// A key, and Redis's flags of what is done with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeyWord<'a> {
+    pub word: &'a [u8],
+    pub flags: &'static [&'static str],
+}
+
+/// The keys among the words of a whole command.
+///
+/// # Errors
+///
+/// The command is unknown, has no keys, or has too few or too many words.
+pub fn of<'a>(words: &[&'a [u8]]) -> Result<Vec<KeyWord<'a>>, Fault> {
+    let found = find(words).ok_or(Fault::text("ERR Invalid command specified"))?;
+    let specs = found.row.key_specs(found.depth);
+    if specs.is_empty() {
+        return Err(Fault::text("ERR The command has no key arguments"));
+    }
+    if !found.takes(words.len()) {
+        return Err(Fault::text("ERR Invalid number of arguments specified for command"));
+    }
+    let mut keys = Vec::new();
+    for spec in specs {
+        let flags = flags(found.row, spec.flags, words);
+        keys.extend(spec.positions(words.len()).map(|at| KeyWord { word: words[at], flags }));
+    }
+    Ok(keys)
+}
+
+fn find(words: &[&[u8]]) -> Option<&'static Found> {
+    let found = table::find(words.first()?)?;
+    match words.get(1) {
+        Some(sub) if !found.subcommands.is_empty() => found.subcommand(sub),
+        _ => Some(found),
+    }
+}
+
+/// The flags of this very call.
+fn flags(row: &Command, general: &'static [&'static str], words: &[&[u8]]) -> &'static [&'static str] {
+    match row.key_use {
+        KeyUse::ByToken { token, without, .. } if !words.iter().any(|w| w.eq_ignore_ascii_case(token.as_bytes())) => {
+            without
+        }
+        _ => general,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::flags;
+    use crate::command::{COMMAND, Command, KeyUse, Usage, key, text, token};
+
+    #[test]
+    fn flags_may_hang_on_a_token() {
+        const SET: Command = Command {
+            args: &[key("key", Usage::Update), text("value"), token("get", "GET").optional()],
+            key_use: KeyUse::ByToken {
+                token: "GET",
+                with: &["RW", "access", "update"],
+                without: &["OW", "update"],
+            },
+            ..COMMAND
+        };
+        let general = SET.key_specs(1)[0].flags;
+        let shown = |words: &[&[u8]]| flags(&SET, general, words).join(" ");
+        assert_eq!(shown(&[b"set", b"k", b"v"]), "OW update");
+        assert_eq!(shown(&[b"set", b"k", b"v", b"get"]), "RW access update");
+    }
+}
