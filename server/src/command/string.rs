@@ -66,7 +66,6 @@ const GETDEL: Command = Command {
     since: "6.2.0",
     args: &[key("key", Usage::Delete)],
     flags: Flags::WRITE.and(Flags::FAST),
-    key_use: KeyUse::Flags(&["RW", "access", "delete"]),
     ..STRING
 };
 
