@@ -63,7 +63,6 @@ const GETDEL: Command = Command {
     since: "6.2.0",
     args: &[key("key", Usage::Delete)],
     flags: Flags::WRITE.and(Flags::FAST),
-    key_use: KeyUse::Flags(&["RW", "access", "delete"]),
     ..STRING
 };
 
@@ -229,6 +228,51 @@ mod tests {
             desk.run(line);
         }
         assert_eq!(counted(&desk), (8, 2));
+    }
+
+    #[test]
+    fn arity_and_keys_are_those_of_redis() {
+        let rows = "append 3 1 1 1|decr 2 1 1 1|decrby 3 1 1 1|get 2 1 1 1|getdel 2 1 1 1|getex -2 1 1 1|\
+                    getrange 4 1 1 1|getset 3 1 1 1|incr 2 1 1 1|incrby 3 1 1 1|incrbyfloat 3 1 1 1|lcs -3 1 2 1|\
+                    mget -2 1 -1 1|mset -3 1 -1 2|msetnx -3 1 -1 2|psetex 4 1 1 1|set -3 1 1 1|setex 4 1 1 1|\
+                    setnx 3 1 1 1|setrange 4 1 1 1|strlen 2 1 1 1|substr 4 1 1 1";
+        let seen: Vec<String> = super::COMMANDS
+            .iter()
+            .map(|row| {
+                let keys = row.key_range(1);
+                let name = row.name.to_lowercase();
+                format!("{name} {} {} {} {}", row.arity(1), keys.first, keys.last, keys.step)
+            })
+            .collect();
+        assert_eq!(seen.join("|"), rows);
+    }
+
+    #[test]
+    fn flags_are_those_of_redis() {
+        let of = |flags: &str| -> Vec<&str> {
+            let rows = super::COMMANDS.iter();
+            rows.filter(|row| row.flags.names().collect::<Vec<_>>().join(" ") == flags)
+                .map(|row| row.name)
+                .collect()
+        };
+        assert_eq!(of("readonly fast"), ["GET", "MGET", "STRLEN"]);
+        assert_eq!(of("readonly"), ["GETRANGE", "LCS", "SUBSTR"]);
+        assert_eq!(of("write fast"), ["GETDEL", "GETEX"]);
+        assert_eq!(
+            of("write denyoom"),
+            ["MSET", "MSETNX", "PSETEX", "SET", "SETEX", "SETRANGE"]
+        );
+        let fast = [
+            "APPEND",
+            "DECR",
+            "DECRBY",
+            "GETSET",
+            "INCR",
+            "INCRBY",
+            "INCRBYFLOAT",
+            "SETNX",
+        ];
+        assert_eq!(of("write denyoom fast"), fast);
     }
 
     #[test]
