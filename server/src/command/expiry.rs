@@ -64,7 +64,10 @@ mod tests {
     use crate::command::COMMAND;
 
     const NOW: u64 = 1_700_000_000_000;
-    const SETEX: Command = Command { name: "SETEX", ..COMMAND };
+    const SETEX: Command = Command {
+        name: "SETEX",
+        ..COMMAND
+    };
 
     fn refused() -> Fault {
         Fault::InvalidExpire("setex".into())
@@ -74,7 +77,10 @@ mod tests {
     fn relative_times_count_from_now() {
         assert_eq!(deadline(10, Unit::Seconds, Some(NOW), &SETEX), Ok(NOW + 10_000));
         assert_eq!(deadline(10, Unit::Millis, Some(NOW), &SETEX), Ok(NOW + 10));
-        assert_eq!(deadline_or_past(-10, Unit::Seconds, Some(NOW), &SETEX), Ok(NOW - 10_000));
+        assert_eq!(
+            deadline_or_past(-10, Unit::Seconds, Some(NOW), &SETEX),
+            Ok(NOW - 10_000)
+        );
     }
 
     #[test]
@@ -87,8 +93,15 @@ mod tests {
     #[test]
     fn only_the_expire_family_takes_what_is_not_positive() {
         for value in [0, -1, i64::MIN / 1000] {
-            assert_eq!(deadline(value, Unit::Seconds, Some(NOW), &SETEX), Err(refused()), "{value}");
-            assert!(deadline_or_past(value, Unit::Seconds, Some(NOW), &SETEX).is_ok(), "{value}");
+            assert_eq!(
+                deadline(value, Unit::Seconds, Some(NOW), &SETEX),
+                Err(refused()),
+                "{value}"
+            );
+            assert!(
+                deadline_or_past(value, Unit::Seconds, Some(NOW), &SETEX).is_ok(),
+                "{value}"
+            );
         }
     }
 

@@ -16,10 +16,7 @@ pub struct Reply {
 
 impl Default for Reply {
     fn default() -> Reply {
-        Reply {
-            out: Vec::new(),
-            protocol: 2,
-        }
+        Reply { out: Vec::new(), protocol: 2 }
     }
 }
 
@@ -101,14 +98,12 @@ impl Reply {
     }
 
     pub fn null(&mut self) {
-        self.out
-            .extend_from_slice(if self.is_3() { b"_\r\n" } else { b"$-1\r\n" });
+        self.out.extend_from_slice(if self.is_3() { b"_\r\n" } else { b"$-1\r\n" });
     }
 
     /// The null of commands that answer an array otherwise.
     pub fn null_array(&mut self) {
-        self.out
-            .extend_from_slice(if self.is_3() { b"_\r\n" } else { b"*-1\r\n" });
+        self.out.extend_from_slice(if self.is_3() { b"_\r\n" } else { b"*-1\r\n" });
     }
 
     pub fn bool(&mut self, yes: bool) {
@@ -139,11 +134,7 @@ impl Reply {
 
     /// The head of a map of `len` pairs: a flat array in RESP2.
     pub fn map(&mut self, len: usize) {
-        if self.is_3() {
-            self.head(b'%', len)
-        } else {
-            self.head(b'*', len * 2)
-        }
+        if self.is_3() { self.head(b'%', len) } else { self.head(b'*', len * 2) }
     }
 
     /// The head of a set: an array in RESP2.
@@ -195,14 +186,8 @@ mod tests {
             reply.push(3);
             reply.verbatim("x");
         };
-        assert_eq!(
-            written(2, all),
-            "$-1\r\n*-1\r\n:1\r\n$3\r\n1.5\r\n*4\r\n*1\r\n*3\r\n$1\r\nx\r\n"
-        );
-        assert_eq!(
-            written(3, all),
-            "_\r\n_\r\n#t\r\n,1.5\r\n%2\r\n~1\r\n>3\r\n=5\r\ntxt:x\r\n"
-        );
+        assert_eq!(written(2, all), "$-1\r\n*-1\r\n:1\r\n$3\r\n1.5\r\n*4\r\n*1\r\n*3\r\n$1\r\nx\r\n");
+        assert_eq!(written(3, all), "_\r\n_\r\n#t\r\n,1.5\r\n%2\r\n~1\r\n>3\r\n=5\r\ntxt:x\r\n");
     }
 
     #[test]

@@ -25,6 +25,18 @@ pub struct Command {
     pub scope: Scope,
     /// What the key at the front is used for besides reading or writing, in Redis's words, such as `UPDATE`.
     pub key_use: KeyUse,
+    /// Whether a command with sub-commands may also be called without one, as `COMMAND` may.
+    pub alone: bool,
+    /// Whether words behind its arguments are taken and ignored, as `QUIT` does.
+    pub ignores_rest: bool,
+    pub deprecated: Option<Deprecated>,
+}
+
+/// Since when a command should not be used in new code, and what should, in Redis's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deprecated {
+    pub since: &'static str,
+    pub replaced_by: &'static str,
 }
 
 /// What a row may leave out.
@@ -41,6 +53,9 @@ pub const COMMAND: Command = Command {
     subcommands: &[],
     scope: Scope::Keys,
     key_use: KeyUse::Default,
+    alone: false,
+    ignores_rest: false,
+    deprecated: None,
 };
 
 /// A command with sub-commands that was called without one of them: the arity gate has answered before.
@@ -90,10 +105,16 @@ pub enum Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
     Default,
-    /// Redis's key-spec flags for every key, such as `["RW", "update"]`.
+    /// Redis's key-spec flags for every key, such as `["RW", "UPDATE"]`.
     Flags(&'static [&'static str]),
-    /// The same for each key argument in turn.
+    /// The flags for each key argument in turn.
     Each(&'static [&'static [&'static str]]),
+    /// The flags depend on whether a word stands among the arguments behind the keys, as `GET` does for `SET`.
+    ByToken {
+        token: &'static str,
+        with: &'static [&'static str],
+        without: &'static [&'static str],
+    },
 }
 
 /// A set of facts about a command, as Redis names them.
@@ -124,8 +145,12 @@ impl Flags {
     pub const DANGEROUS: Flags = Flags(1 << 24);
     /// No flag on the wire: the ACL category `@keyspace` for commands of another group.
     pub const KEYSPACE: Flags = Flags(1 << 25);
-    /// No flag on the wire: the ACL category `@connection` in place of the group's own.
+    /// No flag on the wire: the ACL category `@connection` for commands of another group.
     pub const CONNECTION: Flags = Flags(1 << 26);
+    /// No flag on the wire: the command does not have its group's ACL category.
+    pub const UNGROUPED: Flags = Flags(1 << 27);
+    /// No flag on the wire: the ACL categories of `ADMIN` without its flag.
+    pub const AS_ADMIN: Flags = Flags(1 << 28);
 
     const NAMES: [(Flags, &'static str); 19] = [
         (Flags::WRITE, "write"),
@@ -159,10 +184,7 @@ impl Flags {
 
     /// The names on the wire.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Flags::NAMES
-            .into_iter()
-            .filter(move |(flag, _)| self.has(*flag))
-            .map(|(_, name)| name)
+        Flags::NAMES.into_iter().filter(move |(flag, _)| self.has(*flag)).map(|(_, name)| name)
     }
 }
 
@@ -178,6 +200,8 @@ pub struct Arg {
     /// Whether the token is repeated with each of many.
     pub many_token: bool,
     pub since: Option<&'static str>,
+    /// What people are shown instead of the name.
+    pub display: Option<&'static str>,
 }
 
 /// What an argument is; the names on the wire are Redis's.
@@ -193,6 +217,31 @@ pub enum Kind {
     Token,
     OneOf(&'static [Arg]),
     Block(&'static [Arg]),
+}
+
+impl Kind {
+    /// The name in `COMMAND DOCS`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Key(_) => "key",
+            Kind::Text => "string",
+            Kind::Int => "integer",
+            Kind::Double => "double",
+            Kind::Pattern => "pattern",
+            Kind::UnixTime => "unix-time",
+            Kind::Token => "pure-token",
+            Kind::OneOf(_) => "oneof",
+            Kind::Block(_) => "block",
+        }
+    }
+
+    /// The arguments inside it.
+    pub fn parts(self) -> &'static [Arg] {
+        match self {
+            Kind::OneOf(parts) | Kind::Block(parts) => parts,
+            _ => &[],
+        }
+    }
 }
 
 /// How a command uses a key.
@@ -216,14 +265,11 @@ const ARG: Arg = Arg {
     many: false,
     many_token: false,
     since: None,
+    display: None,
 };
 
 pub const fn key(name: &'static str, usage: Usage) -> Arg {
-    Arg {
-        name,
-        kind: Kind::Key(usage),
-        ..ARG
-    }
+    Arg { name, kind: Kind::Key(usage), ..ARG }
 }
 
 pub const fn text(name: &'static str) -> Arg {
@@ -231,61 +277,32 @@ pub const fn text(name: &'static str) -> Arg {
 }
 
 pub const fn int(name: &'static str) -> Arg {
-    Arg {
-        name,
-        kind: Kind::Int,
-        ..ARG
-    }
+    Arg { name, kind: Kind::Int, ..ARG }
 }
 
 pub const fn double(name: &'static str) -> Arg {
-    Arg {
-        name,
-        kind: Kind::Double,
-        ..ARG
-    }
+    Arg { name, kind: Kind::Double, ..ARG }
 }
 
 pub const fn pattern(name: &'static str) -> Arg {
-    Arg {
-        name,
-        kind: Kind::Pattern,
-        ..ARG
-    }
+    Arg { name, kind: Kind::Pattern, ..ARG }
 }
 
 pub const fn unix_time(name: &'static str) -> Arg {
-    Arg {
-        name,
-        kind: Kind::UnixTime,
-        ..ARG
-    }
+    Arg { name, kind: Kind::UnixTime, ..ARG }
 }
 
 /// A word that stands for itself, such as `NX`.
 pub const fn token(name: &'static str, token: &'static str) -> Arg {
-    Arg {
-        name,
-        kind: Kind::Token,
-        token: Some(token),
-        ..ARG
-    }
+    Arg { name, kind: Kind::Token, token: Some(token), ..ARG }
 }
 
 pub const fn one_of(name: &'static str, choices: &'static [Arg]) -> Arg {
-    Arg {
-        name,
-        kind: Kind::OneOf(choices),
-        ..ARG
-    }
+    Arg { name, kind: Kind::OneOf(choices), ..ARG }
 }
 
 pub const fn block(name: &'static str, parts: &'static [Arg]) -> Arg {
-    Arg {
-        name,
-        kind: Kind::Block(parts),
-        ..ARG
-    }
+    Arg { name, kind: Kind::Block(parts), ..ARG }
 }
 
 impl Arg {
@@ -299,17 +316,20 @@ impl Arg {
 
     /// The word that stands before the argument, such as `EX`.
     pub const fn after(self, token: &'static str) -> Arg {
-        Arg {
-            token: Some(token),
-            ..self
-        }
+        Arg { token: Some(token), ..self }
+    }
+
+    /// Many, each behind the token.
+    pub const fn many_tokens(self) -> Arg {
+        Arg { many: true, many_token: true, ..self }
+    }
+
+    pub const fn shown_as(self, display: &'static str) -> Arg {
+        Arg { display: Some(display), ..self }
     }
 
     pub const fn since(self, version: &'static str) -> Arg {
-        Arg {
-            since: Some(version),
-            ..self
-        }
+        Arg { since: Some(version), ..self }
     }
 
     /// The fewest words it takes.
@@ -328,9 +348,7 @@ impl Arg {
         !self.optional
             && !self.many
             && match self.kind {
-                Kind::OneOf(choices) => choices
-                    .iter()
-                    .all(|c| c.is_fixed() && c.words_min() == choices[0].words_min()),
+                Kind::OneOf(choices) => choices.iter().all(|c| c.is_fixed() && c.words_min() == choices[0].words_min()),
                 Kind::Block(parts) => parts.iter().all(Arg::is_fixed),
                 _ => true,
             }
@@ -351,35 +369,58 @@ impl KeyRange {
     /// The positions of the keys among so many words.
     #[inline]
     pub fn positions(self, words: usize) -> impl Iterator<Item = usize> + use<> {
-        let last = if self.last < 0 {
-            words as isize + self.last
-        } else {
-            self.last.min(words as isize - 1)
-        };
+        let last = if self.last < 0 { words as isize + self.last } else { self.last.min(words as isize - 1) };
         let end = if self.first == 0 { 0 } else { (last + 1).max(0) as usize };
         (self.first..end).step_by(self.step.max(1))
     }
 }
+
+/// Keys of a command that are used alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySpec {
+    /// The position of the first key; 0 is the command's own.
+    pub first: usize,
+    /// The last key, counted from the first; from the end if negative.
+    pub last: isize,
+    pub step: usize,
+    /// Redis's flags; all but the first are in either case.
+    pub flags: &'static [&'static str],
+    /// How many arguments of the row it covers.
+    pub keys: usize,
+}
+
+impl KeySpec {
+    /// The positions of its keys among so many words.
+    pub fn positions(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
+        let last = if self.last < 0 { self.last } else { self.first as isize + self.last };
+        KeyRange { first: self.first, last, step: self.step }.positions(words)
+    }
+}
+
+/// The ACL categories that commands here belong to, in the order in which Redis tells them.
+const CATEGORIES: [&str; 11] = [
+    "@keyspace",
+    "@read",
+    "@write",
+    "@string",
+    "@pubsub",
+    "@admin",
+    "@fast",
+    "@slow",
+    "@blocking",
+    "@dangerous",
+    "@connection",
+];
 
 impl Command {
     /// The words a call must have, negated if more are allowed. `depth` counts the words of the name: 2 for a
     /// sub-command.
     pub fn arity(&self, depth: usize) -> i32 {
         if !self.subcommands.is_empty() && self.args.is_empty() {
-            return -2;
+            return if self.alone { -1 } else { -2 };
         }
-        let least = depth
-            + self
-                .args
-                .iter()
-                .filter(|arg| !arg.optional)
-                .map(Arg::words_min)
-                .sum::<usize>();
-        if self.args.iter().all(Arg::is_fixed) {
-            least as i32
-        } else {
-            -(least as i32)
-        }
+        let least = depth + self.args.iter().filter(|arg| !arg.optional).map(Arg::words_min).sum::<usize>();
+        if self.args.iter().all(Arg::is_fixed) && !self.ignores_rest { least as i32 } else { -(least as i32) }
     }
 
     /// Where the keys stand.
@@ -394,11 +435,7 @@ impl Command {
             };
             if is_key && arg.token.is_none() {
                 if range.first == 0 {
-                    range = KeyRange {
-                        first: position,
-                        last: position as isize,
-                        step,
-                    };
+                    range = KeyRange { first: position, last: position as isize, step };
                 } else {
                     range.last = position as isize;
                 }
@@ -423,14 +460,7 @@ impl Command {
         for arg in self.args {
             match arg.kind {
                 Kind::Key(usage) => keys.push((position, usage, arg.many, 1)),
-                Kind::Block(
-                    [
-                        Arg {
-                            kind: Kind::Key(usage), ..
-                        },
-                        ..,
-                    ],
-                ) => {
+                Kind::Block([Arg { kind: Kind::Key(usage), .. }, ..]) => {
                     keys.push((position, *usage, arg.many, arg.words_min()));
                 }
                 _ => {}
@@ -443,54 +473,61 @@ impl Command {
         keys
     }
 
-    /// Redis's key-spec flags of the key argument with this number, counted from 0, that is used so.
-    pub fn key_flags(&self, number: usize, usage: Usage) -> &'static [&'static str] {
-        match (self.key_use, usage) {
-            (KeyUse::Flags(flags), _) => flags,
-            (KeyUse::Each(all), _) => all[number],
-            (KeyUse::Default, Usage::Read) => &["RO", "access"],
-            (KeyUse::Default, Usage::Update) => &["RW", "access", "update"],
-            (KeyUse::Default, Usage::Write) => &["OW", "update"],
-            (KeyUse::Default, Usage::Delete) => &["RM", "delete"],
+    /// The key arguments as `COMMAND INFO` specifies them: neighbours that are used alike are one specification.
+    pub fn key_specs(&self, depth: usize) -> Vec<KeySpec> {
+        let mut specs: Vec<KeySpec> = Vec::new();
+        for (index, (position, usage, many, step)) in self.keys(depth).into_iter().enumerate() {
+            let flags = self.key_flags(index, usage, many);
+            match specs.last_mut() {
+                Some(spec) if spec.flags == flags && !many && spec.first + spec.keys == position => {
+                    spec.last += 1;
+                    spec.keys += 1;
+                }
+                _ => specs.push(KeySpec { first: position, last: if many { -1 } else { 0 }, step, flags, keys: 1 }),
+            }
+        }
+        specs
+    }
+
+    fn key_flags(&self, index: usize, usage: Usage, many: bool) -> &'static [&'static str] {
+        match self.key_use {
+            KeyUse::Flags(flags) | KeyUse::ByToken { with: flags, .. } => flags,
+            KeyUse::Each(each) => each[index],
+            KeyUse::Default => match usage {
+                Usage::Read => &["RO", "access"],
+                Usage::Update => &["RW", "access", "update"],
+                Usage::Write => &["OW", "update"],
+                // One key that goes hands its value on; many are thrown away unseen.
+                Usage::Delete if many => &["RM", "delete"],
+                Usage::Delete => &["RW", "access", "delete"],
+            },
         }
     }
 
-    /// The ACL categories, each with its `@`.
+    /// The ACL categories, each with its `@`, in Redis's order.
     pub fn categories(&self) -> Vec<&'static str> {
+        CATEGORIES.into_iter().filter(|category| self.is_in(category)).collect()
+    }
+
+    /// Whether it belongs to an ACL category, given with its `@`.
+    pub fn is_in(&self, category: &str) -> bool {
         let flags = self.flags;
-        let mut categories = Vec::new();
-        if !self.subcommands.is_empty() && self.args.is_empty() {
-            // A container does nothing itself.
-            return vec!["@slow"];
-        }
-        if flags.has(Flags::WRITE) {
-            categories.push("@write");
-        }
-        if flags.has(Flags::READONLY) && !flags.has(Flags::ADMIN) {
-            categories.push("@read");
-        }
-        if flags.has(Flags::KEYSPACE) {
-            categories.push("@keyspace");
-        }
-        categories.extend(if flags.has(Flags::CONNECTION) {
-            Some("@connection")
-        } else {
-            self.group.category()
-        });
-        if flags.has(Flags::ADMIN) {
-            categories.push("@admin");
-        }
-        if flags.has(Flags::ADMIN.and(Flags::DANGEROUS)) {
-            categories.push("@dangerous");
-        }
-        if flags.has(Flags::PUBSUB) {
-            categories.push("@pubsub");
-        }
-        if flags.has(Flags::BLOCKING) {
-            categories.push("@blocking");
-        }
-        categories.push(if flags.has(Flags::FAST) { "@fast" } else { "@slow" });
-        categories
+        let is_container = !self.subcommands.is_empty() && !self.alone;
+        let grouped = !is_container && !flags.has(Flags::UNGROUPED);
+        let by_flags = match category {
+            "@keyspace" => flags.has(Flags::KEYSPACE),
+            "@read" => flags.has(Flags::READONLY),
+            "@write" => flags.has(Flags::WRITE),
+            "@pubsub" => flags.has(Flags::PUBSUB),
+            "@admin" => flags.has(Flags::ADMIN.and(Flags::AS_ADMIN)),
+            "@fast" => flags.has(Flags::FAST),
+            "@slow" => !flags.has(Flags::FAST),
+            "@blocking" => flags.has(Flags::BLOCKING),
+            "@dangerous" => flags.has(Flags::ADMIN.and(Flags::AS_ADMIN).and(Flags::DANGEROUS)),
+            "@connection" => flags.has(Flags::CONNECTION),
+            _ => false,
+        };
+        by_flags || grouped && self.group.category() == Some(category)
     }
 
     /// The sub-command of a word.
@@ -498,9 +535,7 @@ impl Command {
     where
         Self: 'static,
     {
-        self.subcommands
-            .iter()
-            .find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(word))
+        self.subcommands.iter().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(word))
     }
 }
 
@@ -513,58 +548,39 @@ mod tests {
         args: &[key("key", Usage::Write), text("value"), token("nx", "NX").optional()],
         ..COMMAND
     };
-    const MSET: Command = Command {
-        name: "MSET",
-        args: &[block("data", &[key("key", Usage::Write), text("value")]).many()],
-        ..COMMAND
-    };
-    const RENAME: Command = Command {
-        name: "RENAME",
-        args: &[key("key", Usage::Delete), key("newkey", Usage::Write)],
-        ..COMMAND
-    };
+    const MSET: Command =
+        Command { name: "MSET", args: &[block("data", &[key("key", Usage::Write), text("value")]).many()], ..COMMAND };
+    const RENAME: Command =
+        Command { name: "RENAME", args: &[key("key", Usage::Delete), key("newkey", Usage::Write)], ..COMMAND };
 
     #[test]
     fn arity_and_keys_follow_from_the_arguments() {
         assert_eq!(SET.arity(1), -3);
-        assert_eq!(
-            SET.key_range(1),
-            KeyRange {
-                first: 1,
-                last: 1,
-                step: 1
-            }
-        );
+        assert_eq!(SET.key_range(1), KeyRange { first: 1, last: 1, step: 1 });
         assert_eq!(MSET.arity(1), -3);
-        assert_eq!(
-            MSET.key_range(1),
-            KeyRange {
-                first: 1,
-                last: -1,
-                step: 2
-            }
-        );
+        assert_eq!(MSET.key_range(1), KeyRange { first: 1, last: -1, step: 2 });
         assert_eq!(RENAME.arity(1), 3);
-        assert_eq!(
-            RENAME.key_range(1),
-            KeyRange {
-                first: 1,
-                last: 2,
-                step: 1
-            }
-        );
+        assert_eq!(RENAME.key_range(1), KeyRange { first: 1, last: 2, step: 1 });
         assert_eq!(MSET.key_range(1).positions(5).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(RENAME.key_range(1).positions(3).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(KeyRange::default().positions(5).count(), 0);
     }
 
     #[test]
+    fn keys_that_are_used_alike_are_one_specification() {
+        const LCS: Command =
+            Command { name: "LCS", args: &[key("key1", Usage::Read), key("key2", Usage::Read)], ..COMMAND };
+        let [lcs] = &LCS.key_specs(1)[..] else { panic!("{:?}", LCS.key_specs(1)) };
+        assert_eq!((lcs.first, lcs.last, lcs.keys, lcs.flags), (1, 1, 2, &["RO", "access"][..]));
+        let [from, to] = &RENAME.key_specs(1)[..] else { panic!("{:?}", RENAME.key_specs(1)) };
+        assert_eq!((from.first, from.last, from.flags), (1, 0, &["RW", "access", "delete"][..]));
+        assert_eq!((to.first, to.last, to.flags), (2, 0, &["OW", "update"][..]));
+        assert_eq!(MSET.key_specs(1)[0].positions(5).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
     fn categories_follow_from_flags_and_group() {
-        let get = Command {
-            flags: Flags::READONLY.and(Flags::FAST),
-            group: Group::String,
-            ..COMMAND
-        };
+        let get = Command { flags: Flags::READONLY.and(Flags::FAST), group: Group::String, ..COMMAND };
         assert_eq!(get.categories(), ["@read", "@string", "@fast"]);
     }
 }
