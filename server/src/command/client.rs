@@ -22,10 +22,7 @@ const CLIENT: Command = Command {
         CACHING,
         GETNAME,
         GETREDIR,
-        Command {
-            group: Group::Connection,
-            ..HELP
-        },
+        Command { group: Group::Connection, ..HELP },
         ID,
         list::INFO,
         kill::KILL,
@@ -45,17 +42,12 @@ const CLIENT: Command = Command {
 };
 
 /// What sub-commands about the connection itself have in common.
-const OWN: Command = Command {
-    group: Group::Connection,
-    flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE),
-    ..COMMAND
-};
+const OWN: Command =
+    Command { group: Group::Connection, flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE), ..COMMAND };
 
 /// What sub-commands about other connections have in common.
-const OTHERS: Command = Command {
-    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE),
-    ..OWN
-};
+const OTHERS: Command =
+    Command { flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE), ..OWN };
 
 const ON_OFF: &[Arg] = &[token("on", "ON"), token("off", "OFF")];
 
@@ -86,13 +78,8 @@ fn caching(_: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     ))
 }
 
-const GETNAME: Command = Command {
-    name: "GETNAME",
-    run: getname,
-    summary: "Returns the name of the connection.",
-    since: "2.6.9",
-    ..OWN
-};
+const GETNAME: Command =
+    Command { name: "GETNAME", run: getname, summary: "Returns the name of the connection.", since: "2.6.9", ..OWN };
 
 fn getname(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     match cx.session.client.names().name {
@@ -115,13 +102,8 @@ fn getredir(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     REPLIED
 }
 
-const ID: Command = Command {
-    name: "ID",
-    run: id,
-    summary: "Returns the id of the connection.",
-    since: "5.0.0",
-    ..OWN
-};
+const ID: Command =
+    Command { name: "ID", run: id, summary: "Returns the id of the connection.", since: "5.0.0", ..OWN };
 
 fn id(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     cx.reply.int(cx.session.client.id as i64);
@@ -166,12 +148,7 @@ const PAUSE: Command = Command {
     run: pause,
     summary: "Holds back the commands of all connections for a time, or only those that may write.",
     since: "3.0.0",
-    args: &[
-        int("timeout"),
-        one_of("mode", &[token("write", "WRITE"), token("all", "ALL")])
-            .optional()
-            .since("6.2.0"),
-    ],
+    args: &[int("timeout"), one_of("mode", &[token("write", "WRITE"), token("all", "ALL")]).optional().since("6.2.0")],
     ..OTHERS
 };
 
@@ -183,9 +160,7 @@ fn pause(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         _ => return Err(too_many(args)),
     };
     let now_ms = cx.now_ms();
-    cx.node
-        .clients
-        .pause(end_of_pause(timeout, now_ms)?, writes_only, now_ms);
+    cx.node.clients.pause(end_of_pause(timeout, now_ms)?, writes_only, now_ms);
     cx.reply.ok();
     REPLIED
 }
@@ -206,20 +181,12 @@ fn end_of_pause(timeout: &[u8], now_ms: u64) -> Result<u64, Fault> {
     let timeout = parse_i64(timeout).ok_or(Fault::text("ERR timeout is not an integer or out of range"))?;
     let timeout = u64::try_from(timeout).map_err(|_| Fault::text("ERR timeout is negative"))?;
     let end = timeout.saturating_add(now_ms);
-    if end > i64::MAX as u64 {
-        Err(Fault::OutOfRange("timeout"))
-    } else {
-        Ok(end)
-    }
+    if end > i64::MAX as u64 { Err(Fault::OutOfRange("timeout")) } else { Ok(end) }
 }
 
 /// What Redis answers to a sub-command with more words than it knows.
 fn too_many(args: &Args<'_>) -> Fault {
-    naming(
-        b"ERR unknown subcommand or wrong number of arguments for '",
-        args.words().get(1),
-        b"'. Try CLIENT HELP.",
-    )
+    naming(b"ERR unknown subcommand or wrong number of arguments for '", args.words().get(1), b"'. Try CLIENT HELP.")
 }
 
 const REPLY: Command = Command {
@@ -227,10 +194,7 @@ const REPLY: Command = Command {
     run: reply,
     summary: "Says whether the connection is sent replies.",
     since: "3.2.0",
-    args: &[one_of(
-        "action",
-        &[token("on", "ON"), token("off", "OFF"), token("skip", "SKIP")],
-    )],
+    args: &[one_of("action", &[token("on", "ON"), token("off", "OFF"), token("skip", "SKIP")])],
     ..OWN
 };
 
@@ -255,10 +219,7 @@ const SETINFO: Command = Command {
     run: setinfo,
     summary: "Tells the server which library the client uses.",
     since: "7.2.0",
-    args: &[one_of(
-        "attr",
-        &[text("libname").after("LIB-NAME"), text("libver").after("LIB-VER")],
-    )],
+    args: &[one_of("attr", &[text("libname").after("LIB-NAME"), text("libver").after("LIB-VER")])],
     ..OWN
 };
 
@@ -270,18 +231,10 @@ fn setinfo(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         return Err(naming(b"ERR Unrecognized option '", option, b"'"));
     }
     if !is_printable(value) {
-        return Err(naming(
-            b"ERR ",
-            option,
-            b" cannot contain spaces, newlines or special characters.",
-        ));
+        return Err(naming(b"ERR ", option, b" cannot contain spaces, newlines or special characters."));
     }
     cx.session.client.change_names(|names| {
-        let place = if is_name {
-            &mut names.library
-        } else {
-            &mut names.library_version
-        };
+        let place = if is_name { &mut names.library } else { &mut names.library_version };
         *place = value.to_vec();
     });
     cx.reply.ok();
@@ -303,9 +256,7 @@ pub fn checked_name(name: &[u8]) -> Result<&[u8], Fault> {
     if is_printable(name) {
         return Ok(name);
     }
-    Err(Fault::text(
-        "ERR Client names cannot contain spaces, newlines or special characters.",
-    ))
+    Err(Fault::text("ERR Client names cannot contain spaces, newlines or special characters."))
 }
 
 const SETNAME: Command = Command {
@@ -364,10 +315,7 @@ fn tracking_option(args: &mut Args<'_>) -> Result<(), Fault> {
         args.int()?;
     } else if args.len() > 1 && args.take("PREFIX") {
         args.word()?;
-    } else if !["BCAST", "OPTIN", "OPTOUT", "NOLOOP"]
-        .iter()
-        .any(|option| args.take(option))
-    {
+    } else if !["BCAST", "OPTIN", "OPTOUT", "NOLOOP"].iter().any(|option| args.take(option)) {
         return Err(Fault::Syntax);
     }
     Ok(())
@@ -415,8 +363,7 @@ fn unblock(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     };
     let id = parse_i64(id).ok_or(Fault::NotInteger)?;
     let client = u64::try_from(id).ok().and_then(|id| cx.node.clients.get(id));
-    cx.reply
-        .int(i64::from(client.is_some_and(|client| client.unblock(how))));
+    cx.reply.int(i64::from(client.is_some_and(|client| client.unblock(how))));
     REPLIED
 }
 

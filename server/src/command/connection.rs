@@ -12,18 +12,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 pub const COMMANDS: &[Command] = &[AUTH, ECHO, HELLO, PING, QUIT, RESET, SELECT];
 
-const CONNECTION: Command = Command {
-    group: Group::Connection,
-    ..COMMAND
-};
+const CONNECTION: Command = Command { group: Group::Connection, ..COMMAND };
 
 /// What may be said before the connection has logged in.
-const OPEN: Flags = Flags::NOSCRIPT
-    .and(Flags::LOADING)
-    .and(Flags::STALE)
-    .and(Flags::FAST)
-    .and(Flags::NO_AUTH)
-    .and(Flags::ALLOW_BUSY);
+const OPEN: Flags =
+    Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::NO_AUTH).and(Flags::ALLOW_BUSY);
 
 /// The one user there is.
 const USER: &[u8] = b"default";
@@ -54,10 +47,7 @@ fn auth(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 
 /// Logs the connection in if the user is the one there is and the password is right, or none is needed.
 fn log_in(cx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> Result<(), Fault> {
-    let is_right = cx
-        .node
-        .password()
-        .is_none_or(|secret| secret::is_same(password, &secret));
+    let is_right = cx.node.password().is_none_or(|secret| secret::is_same(password, &secret));
     if user != USER || !is_right {
         return Err(Fault::WrongPass);
     }
@@ -88,9 +78,7 @@ const HELLO: Command = Command {
         "arguments",
         &[
             int("protover"),
-            block("auth", &[text("username"), text("password")])
-                .after("AUTH")
-                .optional(),
+            block("auth", &[text("username"), text("password")]).after("AUTH").optional(),
             text("clientname").after("SETNAME").optional(),
         ],
     )
@@ -203,10 +191,7 @@ const QUIT: Command = Command {
     name: "QUIT",
     run: quit,
     summary: "Closes the connection once its replies are sent.",
-    deprecated: Some(Deprecated {
-        since: "7.2.0",
-        instead: "just closing the connection",
-    }),
+    deprecated: Some(Deprecated { since: "7.2.0", instead: "just closing the connection" }),
     flags: OPEN,
     ignores_rest: true,
     ..CONNECTION
@@ -255,14 +240,9 @@ const SELECT: Command = Command {
 fn select(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let index = args.int()?;
     if i32::try_from(index).is_err() {
-        return Err(Fault::text(
-            "ERR value is out of range, value must between -2147483648 and 2147483647",
-        ));
+        return Err(Fault::text("ERR value is out of range, value must between -2147483648 and 2147483647"));
     }
-    let db = usize::try_from(index)
-        .ok()
-        .filter(|&db| db < DATABASES)
-        .ok_or(Fault::DbIndex)?;
+    let db = usize::try_from(index).ok().filter(|&db| db < DATABASES).ok_or(Fault::DbIndex)?;
     cx.session.select(db);
     cx.reply.ok();
     REPLIED
@@ -355,10 +335,7 @@ mod tests {
             ("HELLO 3 foo", "-ERR Syntax error in HELLO option 'foo'"),
             ("HELLO 3 auth a", "-ERR Syntax error in HELLO option 'auth'"),
             ("HELLO 3 SETNAME", "-ERR Syntax error in HELLO option 'SETNAME'"),
-            (
-                "HELLO 3 SETNAME 'a b'",
-                "-ERR Client names cannot contain spaces, newlines or special characters.",
-            ),
+            ("HELLO 3 SETNAME 'a b'", "-ERR Client names cannot contain spaces, newlines or special characters."),
             ("HELLO 3 AUTH someone x", WRONG),
         ] {
             desk.check(line, expected);
@@ -403,20 +380,12 @@ mod tests {
     fn reset_makes_the_connection_new() {
         let mut desk = Desk::new();
         desk.run("HELLO 3 SETNAME me");
-        for line in [
-            "SELECT 3",
-            "CLIENT NO-EVICT ON",
-            "CLIENT NO-TOUCH ON",
-            "CLIENT SETINFO lib-name lib",
-        ] {
+        for line in ["SELECT 3", "CLIENT NO-EVICT ON", "CLIENT NO-TOUCH ON", "CLIENT SETINFO lib-name lib"] {
             desk.check(line, "+OK");
         }
         desk.check("RESET", "+RESET");
         desk.check("CLIENT GETNAME", "$-1");
         let info = desk.run("CLIENT INFO");
-        assert!(
-            info.contains(" flags=N db=0 ") && info.contains(" resp=2 lib-name=lib "),
-            "{info}"
-        );
+        assert!(info.contains(" flags=N db=0 ") && info.contains(" resp=2 lib-name=lib "), "{info}");
     }
 }

@@ -10,19 +10,12 @@ const FACTS: &str = include_str!("facts.txt");
 /// A row in the form of a line.
 fn line(found: &Found) -> String {
     let list = |words: Vec<&str>| {
-        if words.is_empty() {
-            "-".to_owned()
-        } else {
-            words.join(",")
-        }
+        if words.is_empty() { "-".to_owned() } else { words.join(",") }
     };
     let flags = list(found.row.flags.names().collect());
     let categories = list(found.row.categories());
     let keys = found.keys;
-    format!(
-        "{} {} {flags} {} {} {} {categories}",
-        found.name, found.arity, keys.first, keys.last, keys.step
-    )
+    format!("{} {} {flags} {} {} {} {categories}", found.name, found.arity, keys.first, keys.last, keys.step)
 }
 
 #[test]
@@ -36,10 +29,5 @@ fn rows_agree_with_redis() {
             (seen != fact).then(|| format!("expected {fact}\n  row is {seen}"))
         })
         .collect();
-    assert!(
-        wrong.is_empty(),
-        "{} rows differ from Redis:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} rows differ from Redis:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -182,42 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn derived_facts_are_those_of_redis() {
-        // Arity, keys and categories as `COMMAND INFO` of Redis 7.2 answers them.
-        let rows: [(&str, i32, (usize, isize, usize), &str); 9] = [
-            ("del", -2, (1, -1, 1), "@keyspace @slow @write"),
-            ("exists", -2, (1, -1, 1), "@fast @keyspace @read"),
-            ("rename", 3, (1, 2, 1), "@keyspace @slow @write"),
-            ("copy", -3, (1, 2, 1), "@keyspace @slow @write"),
-            ("expire", -3, (1, 1, 1), "@fast @keyspace @write"),
-            ("restore", -4, (1, 1, 1), "@dangerous @keyspace @slow @write"),
-            ("scan", -2, (0, 0, 0), "@keyspace @read @slow"),
-            ("keys", 2, (0, 0, 0), "@dangerous @keyspace @read @slow"),
-            ("wait", 3, (0, 0, 0), "@blocking @connection @slow"),
-        ];
-        for (name, arity, keys, categories) in rows {
-            let found = table::find(name.as_bytes()).unwrap();
-            let mut seen = found.row.categories();
-            seen.sort_unstable();
-            assert_eq!(found.arity, arity, "{name}");
-            assert_eq!((found.keys.first, found.keys.last, found.keys.step), keys, "{name}");
-            assert_eq!(seen.join(" "), categories, "{name}");
-        }
-        let object = table::find(b"object").unwrap();
-        assert_eq!((object.arity, object.row.categories()), (-2, vec!["@slow"]));
-        let encoding = object.subcommand(b"encoding").unwrap();
-        assert_eq!((encoding.arity, encoding.keys.first), (3, 2));
-    }
-
-    #[test]
     fn keys_are_used_as_redis_says() {
         let uses = |name: &str| {
-            let row = table::find(name.as_bytes()).unwrap().row;
-            row.keys(1)
-                .iter()
-                .enumerate()
-                .map(|(number, key)| row.key_flags(number, key.1, key.2).join(" "))
-                .collect::<Vec<_>>()
+            let specs = table::find(name.as_bytes()).unwrap().row.key_specs(1);
+            specs.iter().map(|spec| spec.flags.join(" ")).collect::<Vec<_>>()
         };
         assert_eq!(uses("del"), ["RM delete"]);
         assert_eq!(uses("exists"), ["RO"]);

@@ -25,9 +25,7 @@ fn help(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 /// First how a call looks, then each sub-command with what it does.
 fn lines(container: &Found) -> Vec<String> {
     let name = container.row.name;
-    let mut lines = vec![format!(
-        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
-    )];
+    let mut lines = vec![format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")];
     if container.row.alone {
         lines.push("(no subcommand)".into());
         lines.push(format!("    {}", container.row.summary));

@@ -24,11 +24,7 @@ const OVERVIEW: Command = Command {
         DOCS,
         GETKEYS,
         GETKEYSANDFLAGS,
-        Command {
-            flags: FLAGS,
-            group: Group::Server,
-            ..HELP
-        },
+        Command { flags: FLAGS, group: Group::Server, ..HELP },
         INFO,
         LIST,
     ],
@@ -38,11 +34,7 @@ const OVERVIEW: Command = Command {
 
 const FLAGS: Flags = Flags::LOADING.and(Flags::STALE).and(Flags::CONNECTION);
 
-const ROW: Command = Command {
-    group: Group::Server,
-    flags: FLAGS,
-    ..COMMAND
-};
+const ROW: Command = Command { group: Group::Server, flags: FLAGS, ..COMMAND };
 
 const NAMES: &[Arg] = &[text("command-name").many().optional()];
 
@@ -53,13 +45,8 @@ fn overview(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     REPLIED
 }
 
-const COUNT: Command = Command {
-    name: "COUNT",
-    run: count,
-    summary: "Returns how many commands there are.",
-    since: "2.8.13",
-    ..ROW
-};
+const COUNT: Command =
+    Command { name: "COUNT", run: count, summary: "Returns how many commands there are.", since: "2.8.13", ..ROW };
 
 fn count(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     cx.reply.len(table::all().len());
@@ -112,11 +99,8 @@ const DOCS: Command = Command {
 };
 
 fn docs(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let known: Vec<&Found> = if args.is_empty() {
-        table::all().iter().collect()
-    } else {
-        args.rest().filter_map(named).collect()
-    };
+    let known: Vec<&Found> =
+        if args.is_empty() { table::all().iter().collect() } else { args.rest().filter_map(named).collect() };
     cx.reply.map(known.len());
     for found in known {
         cx.reply.text(&found.name);
@@ -133,11 +117,7 @@ const LIST: Command = Command {
     since: "7.0.0",
     args: &[one_of(
         "filterby",
-        &[
-            text("module-name").after("MODULE"),
-            text("category").after("ACLCAT"),
-            pattern("pattern").after("PATTERN"),
-        ],
+        &[text("module-name").after("MODULE"), text("category").after("ACLCAT"), pattern("pattern").after("PATTERN")],
     )
     .after("FILTERBY")
     .optional()],

@@ -12,16 +12,8 @@ pub fn usage(found: &Found) -> String {
 
 /// The arguments alone.
 pub fn arguments(args: &[Arg]) -> String {
-    let parts: Vec<String> = args
-        .iter()
-        .map(|arg| {
-            if arg.optional {
-                format!("[{}]", bare(arg))
-            } else {
-                whole(arg)
-            }
-        })
-        .collect();
+    let parts: Vec<String> =
+        args.iter().map(|arg| if arg.optional { format!("[{}]", bare(arg)) } else { whole(arg) }).collect();
     parts.join(" ")
 }
 
@@ -81,19 +73,13 @@ mod tests {
         const PAIR: Arg = block("data", &[key("key", Usage::Write), text("value")]);
         const IDS: Arg = block("id", &[int("client-id").many()]);
         for (args, expected) in [
-            (
-                &[key("key", Usage::Write), text("value"), NX.optional()][..],
-                "key value [NX | XX]",
-            ),
+            (&[key("key", Usage::Write), text("value"), NX.optional()][..], "key value [NX | XX]"),
             (&[PAIR.many()], "key value [key value ...]"),
             (&[key("key", Usage::Read).many().optional()], "[key [key ...]]"),
             (&[NX], "<NX | XX>"),
             (&[NX.after("IF").optional()], "[IF <NX | XX>]"),
             (&[NX.many()], "<NX | XX> ..."),
-            (
-                &[text("prefix").after("PREFIX").many_tokens().optional()],
-                "[PREFIX prefix [PREFIX prefix ...]]",
-            ),
+            (&[text("prefix").after("PREFIX").many_tokens().optional()], "[PREFIX prefix [PREFIX prefix ...]]"),
             (&[IDS.after("ID").optional()], "[ID client-id [client-id ...]]"),
         ] {
             assert_eq!(arguments(args), expected);

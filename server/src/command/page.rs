@@ -27,16 +27,11 @@ fn page() -> String {
         "a group has no title"
     );
     for (group, title) in GROUPS {
-        let rows: Vec<&Found> = table::each()
-            .filter(|found| found.row.group == group && is_callable(found))
-            .collect();
+        let rows: Vec<&Found> = table::each().filter(|found| found.row.group == group && is_callable(found)).collect();
         if rows.is_empty() {
             continue;
         }
-        let _ = write!(
-            page,
-            "\n## {title}\n\n| Command | Complexity | Since | What it does |\n|---|---|---|---|\n"
-        );
+        let _ = write!(page, "\n## {title}\n\n| Command | Complexity | Since | What it does |\n|---|---|---|---|\n");
         for found in rows {
             let usage = notation::usage(found).replace('|', "\\|");
             let row = found.row;
@@ -44,11 +39,7 @@ fn page() -> String {
                 format!(" Deprecated since {} in favour of {}.", since.since, since.instead)
             });
             let complexity = row.complexity.trim_end_matches('.');
-            let _ = writeln!(
-                page,
-                "| `{usage}` | {complexity} | {} | {}{deprecated} |",
-                row.since, row.summary
-            );
+            let _ = writeln!(page, "| `{usage}` | {complexity} | {} | {}{deprecated} |", row.since, row.summary);
         }
     }
     page
@@ -69,8 +60,5 @@ fn the_page_of_commands_is_what_the_rows_say() {
         return;
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == page,
-        "docs/commands.md is not what the rows say; run `UPDATE_DOCS=1 cargo test`"
-    );
+    assert!(written == page, "docs/commands.md is not what the rows say; run `UPDATE_DOCS=1 cargo test`");
 }

@@ -251,27 +251,13 @@ mod tests {
     fn flags_are_those_of_redis() {
         let of = |flags: &str| -> Vec<&str> {
             let rows = super::COMMANDS.iter();
-            rows.filter(|row| row.flags.names().collect::<Vec<_>>().join(" ") == flags)
-                .map(|row| row.name)
-                .collect()
+            rows.filter(|row| row.flags.names().collect::<Vec<_>>().join(" ") == flags).map(|row| row.name).collect()
         };
         assert_eq!(of("readonly fast"), ["GET", "MGET", "STRLEN"]);
         assert_eq!(of("readonly"), ["GETRANGE", "LCS", "SUBSTR"]);
         assert_eq!(of("write fast"), ["GETDEL", "GETEX"]);
-        assert_eq!(
-            of("write denyoom"),
-            ["MSET", "MSETNX", "PSETEX", "SET", "SETEX", "SETRANGE"]
-        );
-        let fast = [
-            "APPEND",
-            "DECR",
-            "DECRBY",
-            "GETSET",
-            "INCR",
-            "INCRBY",
-            "INCRBYFLOAT",
-            "SETNX",
-        ];
+        assert_eq!(of("write denyoom"), ["MSET", "MSETNX", "PSETEX", "SET", "SETEX", "SETRANGE"]);
+        let fast = ["APPEND", "DECR", "DECRBY", "GETSET", "INCR", "INCRBY", "INCRBYFLOAT", "SETNX"];
         assert_eq!(of("write denyoom fast"), fast);
     }
 

@@ -22,14 +22,8 @@ pub const KILL: Command = Command {
                     one_of("client-type", KINDS).after("TYPE").optional().since("2.8.12"),
                     text("username").after("USER").optional(),
                     text("addr").shown_as("ip:port").after("ADDR").optional(),
-                    text("laddr")
-                        .shown_as("ip:port")
-                        .after("LADDR")
-                        .optional()
-                        .since("6.2.0"),
-                    one_of("skipme", &[token("yes", "YES"), token("no", "NO")])
-                        .after("SKIPME")
-                        .optional(),
+                    text("laddr").shown_as("ip:port").after("LADDR").optional().since("6.2.0"),
+                    one_of("skipme", &[token("yes", "YES"), token("no", "NO")]).after("SKIPME").optional(),
                 ],
             )
             .many(),
@@ -61,12 +55,8 @@ impl Filter<'_> {
     fn takes(&self, client: &Client) -> bool {
         self.id.is_none_or(|id| client.id == id)
             && self.kind.is_none_or(|kind| kind == Kind::of(client))
-            && self
-                .address
-                .is_none_or(|address| client.address.to_string().as_bytes() == address)
-            && self
-                .local
-                .is_none_or(|local| client.local.to_string().as_bytes() == local)
+            && self.address.is_none_or(|address| client.address.to_string().as_bytes() == address)
+            && self.local.is_none_or(|local| client.local.to_string().as_bytes() == local)
     }
 }
 
@@ -74,10 +64,7 @@ fn kill(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let old_form = args.len() == 1;
     let filter = if old_form {
         // Who names an address means it, be it the own one.
-        Filter {
-            address: Some(args.word()?),
-            ..Filter::default()
-        }
+        Filter { address: Some(args.word()?), ..Filter::default() }
     } else {
         read_filter(args)?
     };
@@ -111,10 +98,7 @@ fn kill_all(cx: &Ctx<'_>, filter: &Filter<'_>) -> (usize, bool) {
 }
 
 fn read_filter<'a>(args: &mut Args<'a>) -> Result<Filter<'a>, Fault> {
-    let mut filter = Filter {
-        spares_self: true,
-        ..Filter::default()
-    };
+    let mut filter = Filter { spares_self: true, ..Filter::default() };
     while !args.is_empty() {
         if args.len() < 2 {
             return Err(Fault::Syntax);
@@ -126,11 +110,7 @@ fn read_filter<'a>(args: &mut Args<'a>) -> Result<Filter<'a>, Fault> {
 
 fn read_condition<'a>(args: &mut Args<'a>, filter: &mut Filter<'a>) -> Result<(), Fault> {
     if args.take("ID") {
-        let id = args
-            .int()
-            .ok()
-            .and_then(|id| u64::try_from(id).ok())
-            .filter(|&id| id > 0);
+        let id = args.int().ok().and_then(|id| u64::try_from(id).ok()).filter(|&id| id > 0);
         filter.id = Some(id.ok_or(Fault::text("ERR client-id should be greater than 0"))?);
     } else if args.take("TYPE") {
         filter.kind = Some(Kind::named(args.word()?)?);

@@ -31,12 +31,8 @@ pub const LIST: Command = Command {
 };
 
 /// What kinds of connection can be asked for.
-const KINDS: &[Arg] = &[
-    token("normal", "NORMAL"),
-    token("master", "MASTER"),
-    token("replica", "REPLICA"),
-    token("pubsub", "PUBSUB"),
-];
+const KINDS: &[Arg] =
+    &[token("normal", "NORMAL"), token("master", "MASTER"), token("replica", "REPLICA"), token("pubsub", "PUBSUB")];
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +73,7 @@ fn list(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         cx.node.clients.all()
     } else if args.len() == 2 && args.take("TYPE") {
         let kind = Kind::named(args.word()?)?;
-        cx.node
-            .clients
-            .all()
-            .into_iter()
-            .filter(|client| Kind::of(client) == kind)
-            .collect()
+        cx.node.clients.all().into_iter().filter(|client| Kind::of(client) == kind).collect()
     } else if args.len() > 1 && args.take("ID") {
         let ids: Result<Vec<i64>, Fault> = args.rest().map(|word| parse_i64(word).ok_or(INVALID_ID)).collect();
         let known = |id: i64| u64::try_from(id).ok().and_then(|id| cx.node.clients.get(id));
@@ -107,11 +98,8 @@ const INVALID_ID: Fault = Fault::text("ERR Invalid client ID");
 /// `omem`).
 fn push_line(lines: &mut String, cx: &Ctx<'_>, client: &Client) {
     let now_ms = cx.now_ms();
-    let idle_ms = if client.id == cx.session.client.id {
-        0
-    } else {
-        now_ms.saturating_sub(client.active_ms.load(Relaxed))
-    };
+    let idle_ms =
+        if client.id == cx.session.client.id { 0 } else { now_ms.saturating_sub(client.active_ms.load(Relaxed)) };
     let names = client.names();
     let input = client.input_bytes.load(Relaxed);
     let output = client.output_bytes.load(Relaxed);
@@ -132,10 +120,7 @@ fn push_line(lines: &mut String, cx: &Ctx<'_>, client: &Client) {
         ("ssub", "0".into()),
         ("multi", "-1".into()),
         ("qbuf", input.to_string()),
-        (
-            "qbuf-free",
-            buffers.saturating_sub(reply_buffer).saturating_sub(input).to_string(),
-        ),
+        ("qbuf-free", buffers.saturating_sub(reply_buffer).saturating_sub(input).to_string()),
         ("argv-mem", "0".into()),
         ("multi-mem", "0".into()),
         ("rbs", reply_buffer.to_string()),
@@ -143,15 +128,9 @@ fn push_line(lines: &mut String, cx: &Ctx<'_>, client: &Client) {
         ("obl", output.to_string()),
         ("oll", "0".into()),
         ("omem", "0".into()),
-        (
-            "tot-mem",
-            (buffers + (size_of::<Client>() + size_of::<Session>()) as u64).to_string(),
-        ),
+        ("tot-mem", (buffers + (size_of::<Client>() + size_of::<Session>()) as u64).to_string()),
         ("events", if output > 0 { "rw" } else { "r" }.into()),
-        (
-            "cmd",
-            client.last().map_or_else(|| "NULL".into(), |found| found.name.clone()),
-        ),
+        ("cmd", client.last().map_or_else(|| "NULL".into(), |found| found.name.clone())),
         ("user", "default".into()),
         ("redir", "-1".into()),
         ("resp", client.protocol.load(Relaxed).to_string()),

@@ -15,18 +15,12 @@ fn names_are_kept_and_taken_away() {
     desk.check("CLIENT SETNAME worker-1", "+OK");
     desk.check("CLIENT GETNAME", "$8 worker-1");
     for bad in ["'a b'", r#""a\nb""#, r#""\x7f""#, r#""\xc3\xa9""#] {
-        desk.check(
-            &format!("CLIENT SETNAME {bad}"),
-            &format!("-ERR Client names {PRINTABLE}"),
-        );
+        desk.check(&format!("CLIENT SETNAME {bad}"), &format!("-ERR Client names {PRINTABLE}"));
     }
     desk.check("CLIENT GETNAME", "$8 worker-1");
     desk.check("CLIENT SETNAME ''", "+OK");
     desk.check("CLIENT GETNAME", "$-1");
-    desk.check(
-        "CLIENT GETNAME x",
-        "-ERR wrong number of arguments for 'client|getname' command",
-    );
+    desk.check("CLIENT GETNAME x", "-ERR wrong number of arguments for 'client|getname' command");
 }
 
 #[test]
@@ -44,12 +38,7 @@ fn a_library_is_told_of() {
 #[test]
 fn a_line_has_all_fields_in_order() {
     let mut desk = Desk::new();
-    desk.session.client.note_buffers(Buffers {
-        input: 10,
-        input_capacity: 64,
-        output: 5,
-        output_capacity: 32,
-    });
+    desk.session.client.note_buffers(Buffers { input: 10, input_capacity: 64, output: 5, output_capacity: 32 });
     desk.run("CLIENT SETNAME me");
     let line = desk.run("CLIENT INFO");
     let expected = "id=1 addr=127.0.0.1:50001 laddr=127.0.0.1:6379 fd=-1 name=me age=0 idle=0 flags=N db=0 sub=0 \
@@ -70,11 +59,7 @@ fn connections_are_listed_by_kind_and_by_id() {
     let mut desk = Desk::new();
     let _other = desk.again();
     let ids = |listed: String| -> Vec<String> {
-        listed
-            .lines()
-            .filter_map(|line| line.strip_prefix("id="))
-            .map(|line| line[..1].to_owned())
-            .collect()
+        listed.lines().filter_map(|line| line.strip_prefix("id=")).map(|line| line[..1].to_owned()).collect()
     };
     assert_eq!(ids(desk.run("CLIENT LIST")), ["1", "2"]);
     assert_eq!(ids(desk.run("CLIENT LIST TYPE normal")), ["1", "2"]);
@@ -97,10 +82,7 @@ fn modes_are_shown_as_letters() {
     desk.check("CLIENT NO-TOUCH OFF", "+OK");
     assert!(desk.run("CLIENT INFO").contains(" flags=N "));
     desk.check("CLIENT NO-EVICT x", "-ERR syntax error");
-    desk.check(
-        "CLIENT NO-TOUCH",
-        "-ERR wrong number of arguments for 'client|no-touch' command",
-    );
+    desk.check("CLIENT NO-TOUCH", "-ERR wrong number of arguments for 'client|no-touch' command");
 }
 
 #[test]
@@ -144,10 +126,7 @@ fn who_kills_itself_is_answered_first() {
 fn filters_say_what_is_wrong() {
     let mut desk = Desk::new();
     for (line, expected) in [
-        (
-            "CLIENT KILL",
-            "-ERR wrong number of arguments for 'client|kill' command",
-        ),
+        ("CLIENT KILL", "-ERR wrong number of arguments for 'client|kill' command"),
         ("CLIENT KILL ID 0", "-ERR client-id should be greater than 0"),
         ("CLIENT KILL ID x", "-ERR client-id should be greater than 0"),
         ("CLIENT KILL USER foo", "-ERR No such user 'foo'"),
@@ -168,10 +147,7 @@ fn a_pause_holds_commands_back_until_it_ends() {
         ("CLIENT PAUSE -1", "-ERR timeout is negative"),
         ("CLIENT PAUSE 1 x", "-ERR CLIENT PAUSE mode must be WRITE or ALL"),
         ("CLIENT PAUSE 9223372036854775807", "-ERR timeout is out of range"),
-        (
-            "CLIENT pause 1 all x",
-            "-ERR unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.",
-        ),
+        ("CLIENT pause 1 all x", "-ERR unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP."),
     ] {
         desk.check(line, expected);
     }
@@ -218,10 +194,7 @@ fn a_wait_is_ended_by_others() {
     assert_eq!(waiting.take_unblocked(), Some(Unblocked::Refused));
     assert_eq!(waiting.take_unblocked(), None);
     desk.check("CLIENT UNBLOCK x", "-ERR value is not an integer or out of range");
-    desk.check(
-        "CLIENT UNBLOCK x y",
-        "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
-    );
+    desk.check("CLIENT UNBLOCK x y", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 }
 
 #[test]
@@ -248,35 +221,20 @@ fn tracking_is_said_to_be_missing() {
     desk.check("CLIENT TRACKING OFF foo", "-ERR syntax error");
     desk.check("CLIENT TRACKING x", "-ERR syntax error");
     let on = desk.run("CLIENT TRACKING ON PREFIX a PREFIX b BCAST");
-    assert!(
-        on.starts_with("-ERR CLIENT TRACKING ON is not part of this version"),
-        "{on}"
-    );
+    assert!(on.starts_with("-ERR CLIENT TRACKING ON is not part of this version"), "{on}");
     let caching = desk.run("CLIENT CACHING yes");
-    assert!(
-        caching.starts_with("-ERR CLIENT CACHING needs client tracking"),
-        "{caching}"
-    );
-    desk.check(
-        "CLIENT TRACKINGINFO",
-        "*6 $5 flags *1 $3 off $8 redirect :-1 $8 prefixes *0",
-    );
+    assert!(caching.starts_with("-ERR CLIENT CACHING needs client tracking"), "{caching}");
+    desk.check("CLIENT TRACKINGINFO", "*6 $5 flags *1 $3 off $8 redirect :-1 $8 prefixes *0");
     desk.check("CLIENT GETREDIR", ":-1");
     desk.run("HELLO 3");
-    desk.check(
-        "CLIENT TRACKINGINFO",
-        "%3 $5 flags ~1 $3 off $8 redirect :-1 $8 prefixes *0",
-    );
+    desk.check("CLIENT TRACKINGINFO", "%3 $5 flags ~1 $3 off $8 redirect :-1 $8 prefixes *0");
 }
 
 #[test]
 fn newer_sub_commands_are_unknown() {
     let mut desk = Desk::new();
     for sub in ["MAINT_NOTIFICATIONS", "capa"] {
-        desk.check(
-            &format!("CLIENT {sub} on"),
-            &format!("-ERR unknown subcommand '{sub}'. Try CLIENT HELP."),
-        );
+        desk.check(&format!("CLIENT {sub} on"), &format!("-ERR unknown subcommand '{sub}'. Try CLIENT HELP."));
     }
     desk.check("CLIENT", "-ERR wrong number of arguments for 'client' command");
 }
@@ -284,10 +242,7 @@ fn newer_sub_commands_are_unknown() {
 #[test]
 fn help_names_every_sub_command() {
     let help = Desk::new().run("CLIENT HELP");
-    assert!(
-        help.contains("+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"),
-        "{help}"
-    );
+    assert!(help.contains("+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"), "{help}");
     assert!(help.contains("+PAUSE timeout [WRITE | ALL]\r\n+    "), "{help}");
     assert!(help.contains("+HELP\r\n"), "{help}");
 }

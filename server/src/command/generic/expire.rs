@@ -110,10 +110,9 @@ impl Condition {
 
     /// A key without an expiry counts as one that expires after all others.
     fn allows(&self, old: Option<u64>, new: u64) -> bool {
-        match old {
-            None => !self.xx && !self.gt,
-            Some(old) => !self.nx && !(self.gt && new <= old) && !(self.lt && new >= old),
-        }
+        let Some(old) = old else { return !self.xx && !self.gt };
+        let refused = self.nx || self.gt && new <= old || self.lt && new >= old;
+        !refused
     }
 }
 

@@ -11,7 +11,7 @@ pub const WAIT: Command = Command {
     summary: "Waits until replicas hold what the connection has written, and tells how many do.",
     since: "3.0.0",
     args: &[int("numreplicas"), int("timeout")],
-    flags: Flags::BLOCKING.and(Flags::CONNECTION.and(Flags::UNGROUPED)),
+    flags: Flags::BLOCKING.and(Flags::CONNECTION).and(Flags::UNGROUPED),
     tips: &["request_policy:all_shards", "response_policy:agg_min"],
     ..super::GENERIC
 };

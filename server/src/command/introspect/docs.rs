@@ -68,25 +68,12 @@ fn write_args(reply: &mut Reply, args: &[Arg], specs: &mut Specs) {
 
 fn write_arg(reply: &mut Reply, arg: &Arg, specs: &mut Specs) {
     let parts = arg.kind.parts();
-    let spec = if matches!(arg.kind, Kind::Key(_)) {
-        specs.next()
-    } else {
-        None
-    };
-    let flags: Vec<&str> = [
-        (arg.optional, "optional"),
-        (arg.many, "multiple"),
-        (arg.many_token, "multiple_token"),
-    ]
-    .into_iter()
-    .filter_map(|(holds, name)| holds.then_some(name))
-    .collect();
-    let optional = [
-        spec.is_some(),
-        arg.token.is_some(),
-        arg.since.is_some(),
-        !flags.is_empty(),
-    ];
+    let spec = if matches!(arg.kind, Kind::Key(_)) { specs.next() } else { None };
+    let flags: Vec<&str> = [(arg.optional, "optional"), (arg.many, "multiple"), (arg.many_token, "multiple_token")]
+        .into_iter()
+        .filter_map(|(holds, name)| holds.then_some(name))
+        .collect();
+    let optional = [spec.is_some(), arg.token.is_some(), arg.since.is_some(), !flags.is_empty()];
     // An argument has either a text to show or parts, which have theirs.
     reply.map(3 + optional.iter().filter(|has| **has).count());
     reply.text("name");

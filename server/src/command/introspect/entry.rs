@@ -66,11 +66,7 @@ pub fn write_key_flags(reply: &mut Reply, flags: &[&str], varies: bool) {
     reply.set(flags.len() + usize::from(varies));
     for flag in flags {
         let is_kind = ["RO", "RW", "OW", "RM"].contains(flag);
-        reply.simple(&if is_kind {
-            (*flag).to_owned()
-        } else {
-            flag.to_ascii_lowercase()
-        });
+        reply.simple(&if is_kind { (*flag).to_owned() } else { flag.to_ascii_lowercase() });
     }
     if varies {
         reply.simple("variable_flags");

@@ -60,11 +60,7 @@ mod tests {
     fn flags_may_hang_on_a_token() {
         const SET: Command = Command {
             args: &[key("key", Usage::Update), text("value"), token("get", "GET").optional()],
-            key_use: KeyUse::ByToken {
-                token: "GET",
-                with: &["RW", "access", "update"],
-                without: &["OW", "update"],
-            },
+            key_use: KeyUse::ByToken { token: "GET", with: &["RW", "access", "update"], without: &["OW", "update"] },
             ..COMMAND
         };
         let general = SET.key_specs(1)[0].flags;

@@ -33,10 +33,7 @@ fn all_commands_are_told() {
     assert!(desk.run("COMMAND").starts_with(&format!("*{count}\r\n*10\r\n")));
     assert_eq!(desk.run("COMMAND INFO"), desk.run("COMMAND"));
     desk.check("COMMAND COUNT", &format!(":{count}"));
-    desk.check(
-        "COMMAND COUNT x",
-        "-ERR wrong number of arguments for 'command|count' command",
-    );
+    desk.check("COMMAND COUNT x", "-ERR wrong number of arguments for 'command|count' command");
     desk.check("COMMAND foo", "-ERR unknown subcommand 'foo'. Try COMMAND HELP.");
     assert!(desk.run("COMMAND HELP").contains("+(no subcommand)\r\n"));
 }
@@ -44,28 +41,15 @@ fn all_commands_are_told() {
 #[test]
 fn names_are_listed_by_filter() {
     let mut desk = Desk::new();
-    assert!(
-        desk.run("COMMAND LIST")
-            .starts_with(&format!("*{}\r\n", table::each().count()))
-    );
-    desk.check(
-        "COMMAND LIST FILTERBY PATTERN CLIENT|no-*",
-        "*2 $15 client|no-evict $15 client|no-touch",
-    );
+    assert!(desk.run("COMMAND LIST").starts_with(&format!("*{}\r\n", table::each().count())));
+    desk.check("COMMAND LIST FILTERBY PATTERN CLIENT|no-*", "*2 $15 client|no-evict $15 client|no-touch");
     desk.check("command list filterby pattern ech[o]", "*1 $4 echo");
     desk.check("COMMAND LIST FILTERBY MODULE x", "*0");
     desk.check("COMMAND LIST FILTERBY ACLCAT nosuch", "*0");
     let fast = desk.run("COMMAND LIST FILTERBY ACLCAT Connection");
     assert!(fast.contains("\r\nping\r\n") && fast.contains("\r\ncommand\r\n") && !fast.contains("\r\nget\r\n"));
-    assert!(
-        !fast.contains("\r\nclient\r\n"),
-        "a container is in no category of its group"
-    );
-    for line in [
-        "COMMAND LIST x",
-        "COMMAND LIST FILTERBY ACLCAT",
-        "COMMAND LIST FILTERBY foo x",
-    ] {
+    assert!(!fast.contains("\r\nclient\r\n"), "a container is in no category of its group");
+    for line in ["COMMAND LIST x", "COMMAND LIST FILTERBY ACLCAT", "COMMAND LIST FILTERBY foo x"] {
         desk.check(line, "-ERR syntax error");
     }
 }
@@ -89,19 +73,10 @@ fn documentation_is_a_map() {
         "{quit}"
     );
     let get = desk.run("COMMAND DOCS get");
-    assert!(
-        get.contains("$12\r\ndisplay_text\r\n$3\r\nkey\r\n$14\r\nkey_spec_index\r\n:0\r\n"),
-        "{get}"
-    );
+    assert!(get.contains("$12\r\ndisplay_text\r\n$3\r\nkey\r\n$14\r\nkey_spec_index\r\n:0\r\n"), "{get}");
     let container = desk.run("COMMAND DOCS command");
-    assert!(
-        container.contains("$11\r\nsubcommands\r\n%7\r\n$13\r\ncommand|count\r\n%4\r\n"),
-        "{container}"
-    );
-    assert!(
-        desk.run("COMMAND DOCS")
-            .starts_with(&format!("%{}\r\n", table::all().len()))
-    );
+    assert!(container.contains("$11\r\nsubcommands\r\n%7\r\n$13\r\ncommand|count\r\n%4\r\n"), "{container}");
+    assert!(desk.run("COMMAND DOCS").starts_with(&format!("%{}\r\n", table::all().len())));
 }
 
 #[test]
@@ -113,12 +88,6 @@ fn keys_are_found_among_the_words() {
     desk.check("COMMAND GETKEYS CLIENT nosuch", UNKNOWN);
     desk.check("COMMAND GETKEYS CLIENT", "-ERR The command has no key arguments");
     desk.check("COMMAND GETKEYS ping", "-ERR The command has no key arguments");
-    desk.check(
-        "COMMAND GETKEYS get",
-        "-ERR Invalid number of arguments specified for command",
-    );
-    desk.check(
-        "COMMAND GETKEYS",
-        "-ERR wrong number of arguments for 'command|getkeys' command",
-    );
+    desk.check("COMMAND GETKEYS get", "-ERR Invalid number of arguments specified for command");
+    desk.check("COMMAND GETKEYS", "-ERR wrong number of arguments for 'command|getkeys' command");
 }
