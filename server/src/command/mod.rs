@@ -7,6 +7,7 @@ pub mod fault;
 pub mod gate;
 pub mod reply;
 pub mod row;
+pub mod server;
 pub mod session;
 pub mod shared;
 pub mod stats;

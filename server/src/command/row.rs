@@ -122,6 +122,8 @@ impl Flags {
     pub const DANGEROUS: Flags = Flags(1 << 24);
     /// No flag on the wire: the ACL category `@keyspace` for commands of another group.
     pub const KEYSPACE: Flags = Flags(1 << 25);
+    /// No flag on the wire: the ACL categories `@admin` and `@dangerous` for commands that any user may be given.
+    pub const ADMIN_CATEGORY: Flags = Flags(1 << 26);
 
     const NAMES: [(Flags, &'static str); 19] = [
         (Flags::WRITE, "write"),
@@ -275,9 +277,7 @@ impl Arg {
         !self.optional
             && !self.many
             && match self.kind {
-                Kind::OneOf(choices) => {
-                    choices.iter().all(|c| c.is_fixed() && c.words_min() == choices[0].words_min())
-                }
+                Kind::OneOf(choices) => choices.iter().all(|c| c.is_fixed() && c.words_min() == choices[0].words_min()),
                 Kind::Block(parts) => parts.iter().all(Arg::is_fixed),
                 _ => true,
             }
@@ -379,10 +379,10 @@ impl Command {
             categories.push("@keyspace");
         }
         categories.extend(self.group.category());
-        if flags.has(Flags::ADMIN) {
+        if flags.has(Flags::ADMIN.and(Flags::ADMIN_CATEGORY)) {
             categories.push("@admin");
         }
-        if flags.has(Flags::ADMIN.and(Flags::DANGEROUS)) {
+        if flags.has(Flags::ADMIN.and(Flags::ADMIN_CATEGORY).and(Flags::DANGEROUS)) {
             categories.push("@dangerous");
         }
         if flags.has(Flags::PUBSUB) {

@@ -2,10 +2,10 @@
 
 use super::clients::Clients;
 use super::stats::Stats;
-use super::tuning::Tuning;
-use crate::config::Live;
+use super::tuning::{Tuning, Values};
+use crate::config::{Live, Named};
 use crate::observe::{latency::Latency, slowlog::SlowLog};
-use crate::store::Store;
+use crate::store::{Eviction, Store};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -24,6 +24,7 @@ pub struct Shared {
     pub barrier: Barrier,
     /// 40 hexadecimal digits, new at each start.
     pub run_id: String,
+    replication_id: Mutex<String>,
     pub started: Instant,
     /// The port that clients are told of.
     pub port: u16,
@@ -59,6 +60,7 @@ impl Shared {
             latency: Latency::default(),
             barrier: Barrier::new(parts.workers),
             run_id: random_id(),
+            replication_id: Mutex::new(random_id()),
             started: Instant::now(),
             port: parts.port,
             workers: parts.workers,
@@ -78,6 +80,30 @@ impl Shared {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    /// Brings live settings to those who keep copies: the tuning, the store's limits and its policy.
+    ///
+    /// The caller holds the barrier, or runs before any worker does: a new policy may write every record's bits anew.
+    pub fn settings_changed(&self) {
+        let live = &self.live;
+        self.tuning.set(Values::of(live));
+        self.store.set_memory_max(live.maxmemory().0);
+        self.store.set_samples(live.maxmemory_samples());
+        let decay_minutes = live.lfu_decay_time().map_or(0, |time| time.as_secs() / 60);
+        self.store.set_lfu(live.lfu_log_factor(), u32::try_from(decay_minutes).unwrap_or(u32::MAX));
+        let policy = live.maxmemory_policy().name();
+        self.store.set_eviction(Eviction::named(policy).expect("both rooms know the same policies"), now_ms());
+    }
+
+    /// The id of the node's history of writes: 40 hexadecimal digits.
+    pub fn replication_id(&self) -> String {
+        self.replication_id.lock().clone()
+    }
+
+    /// Begins a history of its own, as tests of replication ask for.
+    pub fn change_replication_id(&self) {
+        *self.replication_id.lock() = random_id();
     }
 }
 

@@ -4,7 +4,7 @@ use super::row::{Command, Flags, KeyRange};
 use std::sync::LazyLock;
 
 /// The rows of all files, in no order that matters.
-const GROUPS: &[&[Command]] = &[super::string::COMMANDS];
+const GROUPS: &[&[Command]] = &[super::server::COMMANDS, super::string::COMMANDS];
 
 /// A row with what follows from it, worked out once.
 pub struct Found {

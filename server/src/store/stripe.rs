@@ -335,7 +335,9 @@ impl Stripe {
 
     /// Deletes a key. Returns whether it was there and had not expired.
     pub fn remove(&mut self, db: usize, key: Key<'_>, moment: Moment) -> bool {
-        let Some((at, found)) = self.live(db, key, moment) else { return false };
+        let Some((at, found)) = self.live(db, key, moment) else {
+            return false;
+        };
         self.counters.changes += 1;
         self.remove_at(db, key.place, at, found);
         true
@@ -372,7 +374,9 @@ impl Stripe {
 
     /// Gives a key an expiry, or takes it away. Returns whether the key is there.
     pub fn set_expiry(&mut self, db: usize, key: Key<'_>, expiry: Option<u64>, moment: Moment) -> bool {
-        let Some((at, found)) = self.live(db, key, moment) else { return false };
+        let Some((at, found)) = self.live(db, key, moment) else {
+            return false;
+        };
         self.counters.changes += 1;
         let from = self.arena.at(found);
         let old = record::expiry(from);
@@ -486,6 +490,27 @@ impl Stripe {
         all.into_iter().for_each(|found| self.remove_ref(found));
     }
 
+    /// Whether no database has keys.
+    pub fn is_empty(&self) -> bool {
+        (0..DATABASES).all(|db| self.keys(db) == 0)
+    }
+
+    /// Whether no other database has keys.
+    pub fn holds_only(&self, db: usize) -> bool {
+        (0..DATABASES).all(|other| other == db || self.keys(other) == 0)
+    }
+
+    /// Leaves the stripe without keys, and returns all that it held, to be dropped where there is time.
+    pub(super) fn replace(&mut self) -> Stripe {
+        let mut empty = Stripe::new(self.hasher.clone(), self.arena.pool(), self.family);
+        let keys: usize = (0..DATABASES).map(|db| self.keys(db)).sum();
+        empty.counters = Counters { changes: self.counters.changes + keys as u64, ..self.counters };
+        empty.told_bytes = self.told_bytes;
+        empty.queues.catch_up(self.queues.age());
+        std::mem::swap(&mut empty.discarded, &mut self.discarded);
+        std::mem::replace(self, empty)
+    }
+
     fn discard_heaps(&mut self, db: usize) {
         let mut heaps = Vec::new();
         for table in self.dbs[db].iter().flat_map(|db| &db.tables) {
@@ -575,7 +600,9 @@ impl Stripe {
         let mut left = keys_max;
         let mut found = Vec::new();
         while left > 0 {
-            let Some(mut work) = self.wheel.work() else { return false };
+            let Some(mut work) = self.wheel.work() else {
+                return false;
+            };
             while left > 0 {
                 let Some(name) = work.next() else { break };
                 if let Some(ahead) = work.peek(4) {
@@ -699,7 +726,9 @@ impl Stripe {
     fn sweep(&mut self) {
         let Stripe { queues, dbs, arena, .. } = self;
         queues.sweep(|partial, old, new| {
-            let Some(seen) = see(dbs, arena, partial, old) else { return false };
+            let Some(seen) = see(dbs, arena, partial, old) else {
+                return false;
+            };
             let at = arena.at(seen.handle as Ref);
             let header = record::header(at);
             let policy = header.policy();
