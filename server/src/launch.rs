@@ -1,7 +1,7 @@
 //! From a command line to a running node: settings, log, banner, signals.
 
 use crate::base::number::Digits;
-use crate::config::{self, Config, LogLevel, Run, Start};
+use crate::config::{self, Config, LogLevel, Named, Run, Start};
 use crate::node::Node;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -80,7 +80,7 @@ struct Banner {
 
 impl Banner {
     fn of(config: &Config) -> Banner {
-        Banner { memory_max: config.maxmemory.0, policy: crate::settings::eviction_of(config.maxmemory_policy).name() }
+        Banner { memory_max: config.maxmemory.0, policy: config.maxmemory_policy.name() }
     }
 
     fn show(&self, node: &Node) {

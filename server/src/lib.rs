@@ -8,6 +8,5 @@ pub mod net;
 pub mod node;
 pub mod observe;
 pub mod persist;
-pub mod settings;
 pub mod store;
 pub mod types;

@@ -2,11 +2,10 @@
 
 use crate::command::clients::Client;
 use crate::command::shared::{Parts, Shared, now_ms};
-use crate::config::{Config, Live, Run};
+use crate::config::{Config, Live, Named, Run};
 use crate::net::listen::{self, CannotListen};
 use crate::net::worker::{self, Accepted};
-use crate::settings;
-use crate::store::Store;
+use crate::store::{self, Eviction, Store};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -41,12 +40,11 @@ impl Node {
         let stopper = stop.clone();
         let workers = config.workers as usize;
         let shared = Arc::new(Shared::new(Parts {
-            store: Store::new(settings::store_options(&config)),
+            store: Store::new(store_options(&config)),
             live: Arc::new(Live::new(&config, raw, machine)),
             port: addresses.first().map_or(0, SocketAddr::port),
             workers,
             stop: Box::new(move || stopper.notify_one()),
-            apply: Box::new(settings::apply),
         }));
         shared.settings_changed();
         let mut threads = Vec::new();
@@ -99,6 +97,16 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.stop();
         self.join();
+    }
+}
+
+fn store_options(config: &Config) -> store::Options {
+    store::Options {
+        memory_max: config.maxmemory.0,
+        eviction: Eviction::named(config.maxmemory_policy.name()).expect("both rooms know the same policies"),
+        samples: config.maxmemory_samples,
+        lfu_log_factor: config.lfu_log_factor,
+        lfu_decay_minutes: config.lfu_decay_time.map_or(0, |time| (time.as_secs() / 60) as u32),
     }
 }
 

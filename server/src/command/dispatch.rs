@@ -37,7 +37,10 @@ struct Request {
     words: (u32, u32),
     /// Its keys in `places`.
     places: (u32, u32),
-    found: Result<&'static Found, Fault>,
+    /// The command, if its name is known.
+    found: Option<&'static Found>,
+    /// Why it cannot be run, whatever the state of the node.
+    fault: Option<Fault>,
     /// Bytes of the buffer up to its end.
     end: usize,
 }
@@ -80,7 +83,7 @@ impl Batch {
         let start = start as u32;
         self.spans.extend(spans.iter().map(|span| Span { start: start + span.start, len: span.len }));
         let words = (from, self.spans.len() as u32);
-        self.requests.push(Request { words, places: (0, 0), found: Err(Fault::Internal), end });
+        self.requests.push(Request { words, places: (0, 0), found: None, fault: None, end });
     }
 
     /// Runs the requests in order and writes their replies.
@@ -101,7 +104,7 @@ impl Batch {
             let spans = &self.spans[request.words.0 as usize..request.words.1 as usize];
             let places = &self.places[request.places.0 as usize..request.places.1 as usize];
             let call = Call { node, words: Words { buffer, spans }, places, moment };
-            let done = call.run(&request.found, session, reply, pass, &mut clock);
+            let done = call.run(request, session, reply, pass, &mut clock);
             match done {
                 Done::Replied => {}
                 Done::Close => return Ended::Close,
@@ -117,9 +120,15 @@ impl Batch {
         let Batch { spans, requests, places } = self;
         for request in requests {
             let words = Words { buffer, spans: &spans[request.words.0 as usize..request.words.1 as usize] };
-            request.found = gate::find(words).and_then(|found| gate::arity(found, words.len()).map(|()| found));
+            match gate::find(words) {
+                Ok(found) => {
+                    request.found = Some(found);
+                    request.fault = gate::arity(found, words.len()).err();
+                }
+                Err(fault) => request.fault = Some(fault),
+            }
             let from = places.len() as u32;
-            if let Ok(found) = request.found {
+            if let (Some(found), None) = (request.found, &request.fault) {
                 places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
             }
             request.places = (from, places.len() as u32);
@@ -144,54 +153,62 @@ struct Call<'a> {
 impl Call<'_> {
     fn run(
         &self,
-        found: &Result<&'static Found, Fault>,
+        request: &Request,
         session: &mut Session,
         reply: &mut Reply,
         pass: &mut Pass<'_>,
         clock: &mut Instant,
     ) -> Done {
         let start = reply.out.len();
-        let outcome = match found {
-            Ok(found) => self.pass_gates(found, session, reply, pass),
-            Err(fault) => Err(fault.clone()),
+        let passed = match (request.found, &request.fault) {
+            (Some(found), None) => self.pass_gates(found, session, reply, pass),
+            (_, Some(fault)) => Err(fault.clone()),
+            (None, None) => unreachable!("`Batch::place` finds the command or says why not"),
         };
-        if let Ok(Done::Wait(wait)) = outcome {
+        if let Ok(Ok(Done::Wait(wait))) = passed {
             reply.out.truncate(start);
-            if session.wait_until_ms.is_some() && found.as_ref().is_ok_and(|f| f.row.flags.has(Flags::BLOCKING)) {
+            if session.wait_until_ms.is_some()
+                && request.found.is_some_and(|found| found.row.flags.has(Flags::BLOCKING))
+            {
                 session.client.block();
             }
             return Done::Wait(wait);
         }
         let nanos = elapsed(clock);
-        if let Err(fault) = &outcome {
+        if let Ok(Err(fault)) | Err(fault) = &passed {
             reply.out.truncate(start);
             reply.error(fault);
             self.node.stats.error(fault.code());
         }
-        if let Ok(found) = found {
-            self.account(found, session, nanos, outcome.is_err());
+        if let Some(found) = request.found {
+            match &passed {
+                Ok(outcome) => self.account(found, session, nanos, outcome.is_err()),
+                Err(_) => self.node.stats.worker(session.worker).of(found.number).rejected.add(1),
+            }
         }
         hush(session, reply, start);
-        outcome.unwrap_or(Done::Replied)
+        passed.flatten().unwrap_or(Done::Replied)
     }
 
-    /// All decisions of the path.
+    /// All decisions of the path. The outer error is a gate's refusal, the inner one the handler's.
     fn pass_gates(
         &self,
         found: &'static Found,
         session: &mut Session,
         reply: &mut Reply,
         pass: &mut Pass<'_>,
-    ) -> Outcome {
+    ) -> Result<Outcome, Fault> {
         let flags = found.row.flags;
         let store = &self.node.store;
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
         gate::memory(store.is_over(), flags, || store.make_room(self.moment))?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found) {
-            return Ok(Done::Wait(Wait::Until(until)));
+            return Ok(Ok(Done::Wait(Wait::Until(until))));
         }
-        if session.wait_until_ms.is_some() {
-            session.take_unblocked()?;
+        if session.wait_until_ms.is_some()
+            && let Err(fault) = session.take_unblocked()
+        {
+            return Ok(Err(fault));
         }
         session.client.set_last(found);
         if self.node.monitors.load(Relaxed) > 0 {
@@ -208,10 +225,10 @@ impl Call<'_> {
             Scope::Keys => run(session, reply),
             Scope::Everything => pass.alone(|| run(session, reply)),
         });
-        catch_unwind(guarded).unwrap_or_else(|_| {
+        Ok(catch_unwind(guarded).unwrap_or_else(|_| {
             tracing::error!(command = found.name, "a handler panicked; please report this with the lines above");
             Err(Fault::Internal)
-        })
+        }))
     }
 
     #[inline]
@@ -241,6 +258,9 @@ impl Call<'_> {
         let counters = stats.of(found.number);
         counters.calls.add(1);
         counters.nanos.add(nanos);
+        if self.node.tuning.tracks_latency() {
+            counters.took(nanos);
+        }
         counters.failed.add(u64::from(failed));
         if nanos >= self.node.tuning.slow_nanos() {
             self.note_slow(found, session, nanos);

@@ -18,6 +18,7 @@ pub mod notation;
 mod page;
 pub mod reply;
 pub mod row;
+pub mod server;
 pub mod session;
 pub mod shared;
 pub mod stats;

@@ -36,7 +36,7 @@ pub struct Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deprecated {
     pub since: &'static str,
-    pub replaced_by: &'static str,
+    pub instead: &'static str,
 }
 
 /// What a row may leave out.
@@ -150,7 +150,7 @@ impl Flags {
     /// No flag on the wire: the command does not have its group's ACL category.
     pub const UNGROUPED: Flags = Flags(1 << 27);
     /// No flag on the wire: the ACL categories of `ADMIN` without its flag.
-    pub const AS_ADMIN: Flags = Flags(1 << 28);
+    pub const ADMIN_CATEGORY: Flags = Flags(1 << 28);
 
     const NAMES: [(Flags, &'static str); 19] = [
         (Flags::WRITE, "write"),
@@ -519,11 +519,11 @@ impl Command {
             "@read" => flags.has(Flags::READONLY),
             "@write" => flags.has(Flags::WRITE),
             "@pubsub" => flags.has(Flags::PUBSUB),
-            "@admin" => flags.has(Flags::ADMIN.and(Flags::AS_ADMIN)),
+            "@admin" => flags.has(Flags::ADMIN.and(Flags::ADMIN_CATEGORY)),
             "@fast" => flags.has(Flags::FAST),
             "@slow" => !flags.has(Flags::FAST),
             "@blocking" => flags.has(Flags::BLOCKING),
-            "@dangerous" => flags.has(Flags::ADMIN.and(Flags::AS_ADMIN).and(Flags::DANGEROUS)),
+            "@dangerous" => flags.has(Flags::ADMIN.and(Flags::ADMIN_CATEGORY).and(Flags::DANGEROUS)),
             "@connection" => flags.has(Flags::CONNECTION),
             _ => false,
         };

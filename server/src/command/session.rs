@@ -2,6 +2,7 @@
 
 use super::clients::{Client, Unblocked};
 use super::fault::Fault;
+use super::shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -64,5 +65,19 @@ impl Session {
     /// Whether the connection shows every command that any connection runs.
     pub fn is_monitor(&self) -> bool {
         self.client.monitor.load(Relaxed)
+    }
+
+    /// Shows the connection every command from now on.
+    pub fn start_monitor(&mut self, node: &Shared) {
+        if !self.client.monitor.swap(true, Relaxed) {
+            node.monitors.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Ends what [`Session::start_monitor`] began, if it did. `RESET` and the end of a connection call it.
+    pub fn leave_monitor(&mut self, node: &Shared) {
+        if self.client.monitor.swap(false, Relaxed) {
+            node.monitors.fetch_sub(1, Relaxed);
+        }
     }
 }

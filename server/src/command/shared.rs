@@ -3,10 +3,10 @@
 use super::clients::Clients;
 use super::session::Session;
 use super::stats::Stats;
-use super::tuning::Tuning;
-use crate::config::Live;
+use super::tuning::{Tuning, Values};
+use crate::config::{Live, Named};
 use crate::observe::{latency::Latency, slowlog::SlowLog};
-use crate::store::Store;
+use crate::store::{Eviction, Store};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -28,6 +28,7 @@ pub struct Shared {
     pub barrier: Barrier,
     /// 40 hexadecimal digits, new at each start.
     pub run_id: String,
+    replication_id: Mutex<String>,
     pub started: Instant,
     /// The port that clients are told of.
     pub port: u16,
@@ -37,7 +38,6 @@ pub struct Shared {
     /// Set once the node is to stop; whoever waits for it is woken.
     stopping: AtomicBool,
     stop: Box<dyn Fn() + Send + Sync>,
-    apply: Box<dyn Fn(&Shared) + Send + Sync>,
     admission: Mutex<Admission>,
     /// Connections in `MONITOR`.
     pub monitors: AtomicU32,
@@ -52,12 +52,10 @@ pub struct Parts {
     pub workers: usize,
     /// Called once when the node is to stop.
     pub stop: Box<dyn Fn() + Send + Sync>,
-    /// Brings the settings to where they are used; called at the start and after they have changed.
-    pub apply: Box<dyn Fn(&Shared) + Send + Sync>,
 }
 
 /// Who may connect.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Admission {
     pub clients_max: usize,
     /// Whether only the machine's own processes may, because nobody needs a password.
@@ -79,35 +77,21 @@ impl Shared {
             latency: Latency::default(),
             barrier: Barrier::new(parts.workers),
             run_id: random_id(),
+            replication_id: Mutex::new(random_id()),
             started: Instant::now(),
             port: parts.port,
             workers: parts.workers,
             expires_actively: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             stop: parts.stop,
-            apply: parts.apply,
-            admission: Mutex::new(Admission {
-                clients_max: 10_000,
-                is_protected: true,
-                needs_password: false,
-                keepalive_s: 300,
-            }),
+            admission: Mutex::default(),
             monitors: AtomicU32::new(0),
             password: RwLock::default(),
         }
     }
 
-    /// Brings changed settings to where they are used.
-    pub fn settings_changed(&self) {
-        (self.apply)(self);
-    }
-
     pub fn admission(&self) -> Admission {
         *self.admission.lock()
-    }
-
-    pub fn set_admission(&self, admission: Admission) {
-        *self.admission.lock() = admission;
     }
 
     /// Takes a connection that has ended out of the books.
@@ -160,6 +144,37 @@ impl Shared {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    /// Brings live settings to those who keep copies: the tuning, the store's limits and its policy.
+    ///
+    /// The caller holds the barrier, or runs before any worker does: a new policy may write every record's bits anew.
+    pub fn settings_changed(&self) {
+        let live = &self.live;
+        self.tuning.set(Values::of(live));
+        self.set_password(live.requirepass().as_bytes());
+        *self.admission.lock() = Admission {
+            clients_max: live.maxclients() as usize,
+            is_protected: live.protected_mode() && !live.has_password(),
+            needs_password: live.has_password(),
+            keepalive_s: live.tcp_keepalive().map_or(0, |time| time.as_secs()),
+        };
+        self.store.set_memory_max(live.maxmemory().0);
+        self.store.set_samples(live.maxmemory_samples());
+        let decay_minutes = live.lfu_decay_time().map_or(0, |time| time.as_secs() / 60);
+        self.store.set_lfu(live.lfu_log_factor(), u32::try_from(decay_minutes).unwrap_or(u32::MAX));
+        let policy = live.maxmemory_policy().name();
+        self.store.set_eviction(Eviction::named(policy).expect("both rooms know the same policies"), now_ms());
+    }
+
+    /// The id of the node's history of writes: 40 hexadecimal digits.
+    pub fn replication_id(&self) -> String {
+        self.replication_id.lock().clone()
+    }
+
+    /// Begins a history of its own, as tests of replication ask for.
+    pub fn change_replication_id(&self) {
+        *self.replication_id.lock() = random_id();
     }
 }
 

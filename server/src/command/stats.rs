@@ -3,8 +3,10 @@
 //! Each worker counts in a block of its own, which only it writes; who wants the sums adds the blocks up.
 
 use super::table;
+use crate::observe::histogram::{Distribution, Histogram};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Kinds of error counted apart; further ones are counted together.
@@ -39,6 +41,16 @@ pub struct CommandCounters {
     pub rejected: Counter,
     /// Answered with an error by the handler.
     pub failed: Counter,
+    /// Made at the first call, for most commands are never called.
+    latency: OnceLock<Histogram>,
+}
+
+impl CommandCounters {
+    /// Counts how long a call took. Only the owner of the block may call it.
+    #[inline]
+    pub fn took(&self, nanos: u64) {
+        self.latency.get_or_init(Histogram::default).add(nanos);
+    }
 }
 
 /// A worker's block.
@@ -130,6 +142,14 @@ impl Stats {
         })
     }
 
+    /// How long the calls of a row took.
+    pub fn latency(&self, number: usize) -> Distribution {
+        let mut distribution = Distribution::default();
+        let histograms = self.workers.iter().filter_map(|worker| worker.of(number).latency.get());
+        histograms.for_each(|histogram| distribution.add(histogram));
+        distribution
+    }
+
     pub fn traffic(&self) -> Traffic {
         self.workers.iter().fold(Traffic::default(), |sum, worker| Traffic {
             commands: sum.commands + worker.commands.get(),
@@ -188,6 +208,7 @@ impl Stats {
                 for counter in [&counters.calls, &counters.nanos, &counters.rejected, &counters.failed] {
                     counter.reset();
                 }
+                counters.latency.get().into_iter().for_each(Histogram::clear);
             }
         }
         for counter in [

@@ -9,6 +9,7 @@ const GROUPS: &[&[Command]] = &[
     super::connection::COMMANDS,
     super::generic::COMMANDS,
     super::introspect::COMMANDS,
+    super::server::COMMANDS,
     super::string::COMMANDS,
 ];
 

@@ -7,7 +7,8 @@ use super::session::Session;
 use super::shared::{Parts, Shared};
 use super::words::Span;
 use crate::base::quote;
-use crate::config::{Config, Live, Machine, Raw};
+use crate::config::checked::Values;
+use crate::config::{Config, Live, Machine, Raw, table};
 use crate::store::hash::KeyHasher;
 use crate::store::{Options, Store};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,9 +28,14 @@ impl Desk {
     }
 
     pub fn with(options: Options) -> Desk {
+        Desk::set_up(options, &[])
+    }
+
+    /// A node with settings that may only be given at the start.
+    pub fn set_up(options: Options, settings: &[(&str, &str)]) -> Desk {
         let store = Store::with_hasher(options, KeyHasher::seeded(1));
-        let live = Arc::new(Live::new(&Config::default(), Raw::default(), Machine::here()));
-        let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), apply: Box::new(|_| ()) };
+        let live = Arc::new(live(options, settings));
+        let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()) };
         Desk::on(Arc::new(Shared::new(parts)))
     }
 
@@ -46,6 +52,11 @@ impl Desk {
         node.clients.add(client.clone());
         let session = Session::new(client, node.password().is_none());
         Desk { node, session, reply: Reply::default(), ended: Ended::Done }
+    }
+
+    /// Speaks RESP3 (3) or RESP2 (2) from now on.
+    pub fn set_protocol(&mut self, protocol: u8) {
+        self.reply.set_protocol(protocol);
     }
 
     /// Runs one command given as its words, and returns the bytes of the reply.
@@ -80,6 +91,20 @@ impl Desk {
         let shown = seen.trim_end().replace("\r\n", " ");
         assert_eq!(shown, expected, "{line}");
     }
+}
+
+/// Live settings that agree with the options of the store.
+fn live(options: Options, settings: &[(&str, &str)]) -> Live {
+    const MACHINE: Machine = Machine { memory: 8 << 30, cores: 1 };
+    let limit = options.memory_max.to_string();
+    let of_store = [("maxmemory", limit.as_str()), ("maxmemory-policy", options.eviction.name())];
+    let mut values = Values::defaults(&MACHINE);
+    for (name, text) in of_store.iter().chain(settings) {
+        let id = table::find(name).expect("tests know the names of settings");
+        let value = id.row().kind.check(&[text], values.get(id), &MACHINE).expect("tests know what settings take");
+        values.set(id, value);
+    }
+    Live::new(&Config::new(values), Raw::default(), MACHINE)
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Settings that the path of every request looks at, as plain numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::config::Live;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// No command takes as long.
 const NEVER: u64 = u64::MAX;
@@ -16,6 +18,7 @@ pub struct Tuning {
     input_max: AtomicU64,
     bulk_len_max: AtomicU64,
     timeout_ms: AtomicU64,
+    latency_tracking: AtomicBool,
 }
 
 /// The values of a moment.
@@ -36,6 +39,27 @@ pub struct Values {
     pub bulk_len_max: u64,
     /// Silence after which a connection is ended; 0 for never.
     pub timeout_ms: u64,
+    /// Whether every command's latency is counted.
+    pub latency_tracking: bool,
+}
+
+impl Values {
+    /// The values of the settings as they are now.
+    pub fn of(live: &Live) -> Values {
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let limits = live.output_limits();
+        Values {
+            slowlog_micros: live.slowlog_log_slower_than().map_or(-1, micros),
+            slowlog_len_max: live.slowlog_max_len(),
+            latency_threshold_ms: live.latency_monitor_threshold().map_or(0, |time| time.as_millis() as u64),
+            pubsub_output_max: limits.pubsub.hard,
+            output_max: limits.normal.hard,
+            input_max: live.client_query_buffer_limit().0,
+            bulk_len_max: live.proto_max_bulk_len().0,
+            timeout_ms: live.timeout().map_or(0, |time| time.as_millis() as u64),
+            latency_tracking: live.latency_tracking(),
+        }
+    }
 }
 
 impl Default for Tuning {
@@ -50,6 +74,7 @@ impl Default for Tuning {
             input_max: AtomicU64::new(0),
             bulk_len_max: AtomicU64::new(0),
             timeout_ms: AtomicU64::new(0),
+            latency_tracking: AtomicBool::new(false),
         };
         tuning.set(Values {
             slowlog_micros: 10_000,
@@ -60,6 +85,7 @@ impl Default for Tuning {
             input_max: 1 << 30,
             bulk_len_max: 512 << 20,
             timeout_ms: 0,
+            latency_tracking: true,
         });
         tuning
     }
@@ -82,6 +108,7 @@ impl Tuning {
         self.input_max.store(values.input_max, Relaxed);
         self.bulk_len_max.store(values.bulk_len_max, Relaxed);
         self.timeout_ms.store(values.timeout_ms, Relaxed);
+        self.latency_tracking.store(values.latency_tracking, Relaxed);
     }
 
     /// Nanoseconds from which somebody wants to know of a command.
@@ -101,6 +128,12 @@ impl Tuning {
 
     pub fn latency_threshold_ms(&self) -> u64 {
         self.latency_threshold_ms.load(Relaxed)
+    }
+
+    /// Whether every command's latency is counted.
+    #[inline]
+    pub fn tracks_latency(&self) -> bool {
+        self.latency_tracking.load(Relaxed)
     }
 
     pub fn pubsub_output_max(&self) -> u64 {

@@ -2,6 +2,7 @@
 //! `REWRITE`.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -207,6 +208,11 @@ impl Live {
         let file = self.raw.file.as_ref().ok_or(RewriteFault::NoFile)?;
         let values = self.read().clone();
         rewrite::rewrite(file, &self.raw, &self.started, &values, &self.machine)
+    }
+
+    /// The configuration file, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.raw.file.as_ref().map(|file| file.path.as_path())
     }
 
     /// The typed form of the settings as they are now.

@@ -75,6 +75,11 @@ impl Arena {
         }
     }
 
+    /// The pool its segments come from.
+    pub fn pool(&self) -> Arc<Pool> {
+        self.pool.clone()
+    }
+
     /// Bytes taken from the pool and the allocator, used or not. Pages of the fresh segment that nobody has written to
     /// are not resident and not counted.
     pub fn footprint(&self) -> usize {

@@ -4,6 +4,7 @@ use super::hash::{KeyHasher, Place, STRIPES};
 use super::lock::{Cell, Held, Numbers};
 use super::pages::Pool;
 use super::policy::Eviction;
+use super::policy::lfu::random;
 use super::record::{self, New};
 use super::room::Room;
 use super::stripe::{Counters, DATABASES, Entry, Key, Moment, Stripe};
@@ -34,6 +35,15 @@ impl Default for Options {
 /// Batches of large buffers that wait for the reaper; when it cannot follow, workers free them themselves.
 const REAPER_QUEUE_MAX: usize = 1024;
 
+/// What is freed off the workers: dropping it is all that is left to do.
+#[expect(dead_code, reason = "it is only ever dropped")]
+enum Discarded {
+    /// Large buffers of values.
+    Buffers(Vec<Vec<u8>>),
+    /// All that a stripe held when it was flushed.
+    Stripe(Box<Stripe>),
+}
+
 pub struct Store {
     cells: Box<[Cell]>,
     hasher: KeyHasher,
@@ -42,7 +52,7 @@ pub struct Store {
     eviction: AtomicU8,
     lfu: [AtomicU32; 2],
     pub(super) room: Room,
-    reaper: SyncSender<Vec<Vec<u8>>>,
+    reaper: SyncSender<Discarded>,
 }
 
 /// Sums over all stripes.
@@ -210,15 +220,6 @@ impl Store {
         self.with_stripe(number, |stripe| stripe.expire(moment, keys_max))
     }
 
-    /// Moves a stripe's records together if holes make up much of it, so that memory goes back to the system.
-    pub fn tighten(&self, number: usize) {
-        self.with_stripe(number, |stripe| {
-            if stripe.arena.is_loose() {
-                stripe.tighten();
-            }
-        });
-    }
-
     // --- live settings
 
     /// The memory limit in bytes, 0 for none.
@@ -251,6 +252,77 @@ impl Store {
         }
     }
 
+    // --- the store as a whole
+
+    /// Keys of a database, expired ones that still lie there included.
+    pub fn keys(&self, db: usize) -> usize {
+        let physical = self.database(db);
+        (0..STRIPES).map(|number| Held::one(&self.cells, number).stripe(number).keys(physical)).sum()
+    }
+
+    /// Deletes every key of a database. The caller holds the barrier.
+    pub fn flush(&self, db: usize) {
+        let physical = self.database(db);
+        for number in 0..STRIPES {
+            let old = self.with_stripe(number, |stripe| {
+                let is_alone = stripe.keys(physical) > 0 && stripe.holds_only(physical);
+                if !is_alone {
+                    stripe.flush(physical);
+                }
+                is_alone.then(|| stripe.replace())
+            });
+            self.discard(old);
+        }
+    }
+
+    /// Deletes every key of every database. The caller holds the barrier.
+    ///
+    /// Takes the same time however many keys there are: another thread frees what the stripes held.
+    pub fn flush_all(&self) {
+        for number in 0..STRIPES {
+            let old = self.with_stripe(number, |stripe| (!stripe.is_empty()).then(|| stripe.replace()));
+            self.discard(old);
+        }
+    }
+
+    fn discard(&self, stripe: Option<Stripe>) {
+        if let Some(stripe) = stripe {
+            // A full queue gives the stripe back and it is freed here.
+            let _ = self.reaper.try_send(Discarded::Stripe(Box::new(stripe)));
+        }
+    }
+
+    /// The mean time that keys of a database have left, in milliseconds, from a sample; 0 if the sample has no expiry.
+    pub fn mean_ttl_ms(&self, db: usize, now_ms: u64) -> u64 {
+        const DRAWS: usize = 64;
+        let physical = self.database(db);
+        let (mut sum_ms, mut count) = (0, 0);
+        for _ in 0..DRAWS {
+            let number = random() as usize % STRIPES;
+            let mut held = Held::one(&self.cells, number);
+            let stripe = held.stripe(number);
+            let expiry = stripe.sample(physical, random).and_then(|found| stripe.entry(found).expiry());
+            if let Some(expiry) = expiry {
+                sum_ms += expiry.saturating_sub(now_ms);
+                count += 1;
+            }
+        }
+        u64::checked_div(sum_ms, count).unwrap_or(0)
+    }
+
+    /// Moves a stripe's records together, a segment's worth at the most, if holes make up much of it: memory goes back
+    /// to the system. Returns whether it did.
+    pub fn tighten(&self, number: usize) -> bool {
+        self.with_stripe(number, |stripe| stripe.arena.is_loose() && stripe.tighten())
+    }
+
+    /// Moves records together wherever holes make up much.
+    pub fn tighten_all(&self) {
+        for number in 0..STRIPES {
+            while self.tighten(number) {}
+        }
+    }
+
     pub(super) fn cells(&self) -> &[Cell] {
         &self.cells
     }
@@ -265,13 +337,13 @@ impl Store {
         if !stripe.discarded.is_empty() {
             let buffers = std::mem::take(&mut stripe.discarded);
             // A full queue gives the buffers back and they are freed here.
-            let _ = self.reaper.try_send(buffers);
+            let _ = self.reaper.try_send(Discarded::Buffers(buffers));
         }
     }
 }
 
-/// Frees large buffers off the workers, until the store is gone.
-fn reap(discarded: Receiver<Vec<Vec<u8>>>) {
+/// Frees what workers have no time to free, until the store is gone.
+fn reap(discarded: Receiver<Discarded>) {
     discarded.into_iter().for_each(drop);
 }
 

@@ -560,6 +560,27 @@ impl Stripe {
         all.into_iter().for_each(|found| self.remove_ref(found));
     }
 
+    /// Whether no database has keys.
+    pub fn is_empty(&self) -> bool {
+        (0..DATABASES).all(|db| self.keys(db) == 0)
+    }
+
+    /// Whether no other database has keys.
+    pub fn holds_only(&self, db: usize) -> bool {
+        (0..DATABASES).all(|other| other == db || self.keys(other) == 0)
+    }
+
+    /// Leaves the stripe without keys, and returns all that it held, to be dropped where there is time.
+    pub(super) fn replace(&mut self) -> Stripe {
+        let mut empty = Stripe::new(self.hasher.clone(), self.arena.pool(), self.family);
+        let keys: usize = (0..DATABASES).map(|db| self.keys(db)).sum();
+        empty.counters = Counters { changes: self.counters.changes + keys as u64, ..self.counters };
+        empty.told_bytes = self.told_bytes;
+        empty.queues.catch_up(self.queues.age());
+        std::mem::swap(&mut empty.discarded, &mut self.discarded);
+        std::mem::replace(self, empty)
+    }
+
     fn discard_heaps(&mut self, db: usize) {
         let mut heaps = Vec::new();
         for table in self.dbs[db].iter().flat_map(|db| &db.tables) {

@@ -238,6 +238,7 @@ mod tests {
             input_max: 0,
             bulk_len_max: 5,
             timeout_ms: 0,
+            latency_tracking: false,
         });
         desk.check("SETRANGE k 4 x", ":5");
         desk.check("SETRANGE k 5 x", too_long);

@@ -1,0 +1,360 @@
+//! The server itself: its databases as a whole, its clock, its role, its end. What it tells of itself and how it is
+//! set are in the files beside.
+
+use super::*;
+use crate::base::number::parse_i64;
+use crate::store::DATABASES;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+mod config;
+mod counts;
+mod debug;
+mod debug_protocol;
+mod fields;
+mod info;
+mod latency;
+mod lolwut;
+mod memory;
+mod settings;
+mod slowlog;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+pub const COMMANDS: &[Command] = &[
+    BGREWRITEAOF,
+    BGSAVE,
+    config::CONFIG,
+    DBSIZE,
+    debug::DEBUG,
+    FLUSHALL,
+    FLUSHDB,
+    info::INFO,
+    LASTSAVE,
+    latency::LATENCY,
+    lolwut::LOLWUT,
+    memory::MEMORY,
+    MONITOR,
+    REPLICAOF,
+    ROLE,
+    SAVE,
+    SHUTDOWN,
+    SLAVEOF,
+    slowlog::SLOWLOG,
+    SWAPDB,
+    TIME,
+];
+
+/// What the rows of this group have in common.
+const SERVER: Command = Command { group: Group::Server, ..COMMAND };
+
+/// Commands that show or change the node itself; they run whatever state its data is in.
+const ADMIN: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
+
+/// `HELP` of a container.
+const HELP: Command = Command {
+    name: "HELP",
+    summary: "Returns the sub-commands and what they are for.",
+    since: "5.0.0",
+    flags: Flags::LOADING.and(Flags::STALE),
+    ..SERVER
+};
+
+/// Answers `HELP`: a head, what each sub-command is for, and HELP itself.
+fn help(cx: &mut Ctx<'_>, container: &str, lines: &[&str]) -> Outcome {
+    cx.reply.array(lines.len() + 3);
+    cx.reply.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    lines.iter().for_each(|line| cx.reply.simple(line));
+    cx.reply.simple("HELP");
+    cx.reply.simple("    Prints this help.");
+    REPLIED
+}
+
+// --- databases
+
+const ALL_SHARDS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
+
+const ASYNC_OR_SYNC: Arg =
+    one_of("flush-type", &[token("async", "ASYNC").since("4.0.0"), token("sync", "SYNC").since("6.2.0")]).optional();
+
+const DBSIZE: Command = Command {
+    name: "DBSIZE",
+    run: dbsize,
+    summary: "Returns how many keys the selected database holds.",
+    flags: Flags::READONLY.and(Flags::FAST).and(Flags::KEYSPACE),
+    tips: &["request_policy:all_shards", "response_policy:agg_sum"],
+    ..SERVER
+};
+
+fn dbsize(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    let keys = cx.node.store.keys(cx.session.db);
+    cx.reply.len(keys);
+    REPLIED
+}
+
+const FLUSHDB: Command = Command {
+    name: "FLUSHDB",
+    run: flushdb,
+    summary: "Deletes every key of the selected database.",
+    complexity: "O(N) where N is the number of keys in the selected database",
+    args: &[ASYNC_OR_SYNC],
+    flags: Flags::WRITE.and(Flags::KEYSPACE).and(Flags::DANGEROUS),
+    tips: ALL_SHARDS,
+    scope: Scope::Everything,
+    ..SERVER
+};
+
+fn flushdb(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    flush_mode(args)?;
+    cx.node.store.flush(cx.session.db);
+    cx.reply.ok();
+    REPLIED
+}
+
+const FLUSHALL: Command = Command {
+    name: "FLUSHALL",
+    run: flushall,
+    summary: "Deletes every key of every database.",
+    complexity: "O(N) where N is the number of keys in all databases",
+    ..FLUSHDB
+};
+
+fn flushall(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    flush_mode(args)?;
+    cx.node.store.flush_all();
+    cx.reply.ok();
+    REPLIED
+}
+
+/// `ASYNC` and `SYNC` are the same here: keys are gone when the reply is sent, and their memory is given back by
+/// another thread.
+fn flush_mode(args: &mut Args<'_>) -> Result<(), Fault> {
+    let _ = args.take("ASYNC") || args.take("SYNC");
+    args.end()
+}
+
+const SWAPDB: Command = Command {
+    name: "SWAPDB",
+    run: swapdb,
+    summary: "Exchanges the contents of two databases.",
+    complexity: "O(N) where N is the count of clients watching or blocking on keys from both databases.",
+    since: "4.0.0",
+    args: &[int("index1"), int("index2")],
+    flags: Flags::WRITE.and(Flags::FAST).and(Flags::KEYSPACE).and(Flags::DANGEROUS),
+    scope: Scope::Everything,
+    ..SERVER
+};
+
+fn swapdb(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let one = database(args.word()?, "ERR invalid first DB index")?;
+    let other = database(args.word()?, "ERR invalid second DB index")?;
+    let in_range = |db: i64| usize::try_from(db).ok().filter(|&db| db < DATABASES).ok_or(Fault::DbIndex);
+    cx.node.store.swap_databases(in_range(one)?, in_range(other)?);
+    cx.reply.ok();
+    REPLIED
+}
+
+/// A number that fits 32 bits, as Redis reads an index before it looks whether there is such a database.
+fn database(word: &[u8], refusal: &'static str) -> Result<i64, Fault> {
+    parse_i64(word).filter(|&n| i32::try_from(n).is_ok()).ok_or(Fault::text(refusal))
+}
+
+// --- clock, role, replication
+
+const TIME: Command = Command {
+    name: "TIME",
+    run: time,
+    summary: "Returns the node's clock: seconds since 1970, and microseconds of the current one.",
+    since: "2.6.0",
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+    tips: &["nondeterministic_output"],
+    ..SERVER
+};
+
+fn time(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    cx.reply.array(2);
+    cx.reply.bulk_int(now.as_secs() as i64);
+    cx.reply.bulk_int(i64::from(now.subsec_micros()));
+    REPLIED
+}
+
+const ROLE: Command = Command {
+    name: "ROLE",
+    run: role,
+    summary: "Returns the node's role in replication.",
+    since: "2.8.12",
+    flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ADMIN_CATEGORY),
+    ..SERVER
+};
+
+fn role(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    cx.reply.array(3);
+    cx.reply.text("master");
+    cx.reply.int(0);
+    cx.reply.array(0);
+    REPLIED
+}
+
+const REPLICAOF: Command = Command {
+    name: "REPLICAOF",
+    run: replicaof,
+    summary: "Makes the node a replica of another one, or a primary again.",
+    since: "5.0.0",
+    args: &[one_of(
+        "args",
+        &[block("host-port", &[text("host"), int("port")]), block("no-one", &[token("no", "NO"), token("one", "ONE")])],
+    )],
+    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE).and(Flags::NO_ASYNC_LOADING),
+    ..SERVER
+};
+
+const SLAVEOF: Command =
+    Command { name: "SLAVEOF", summary: "The old name of REPLICAOF.", since: "1.0.0", ..REPLICAOF };
+
+fn replicaof(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    if args.take("NO") && args.take("ONE") {
+        cx.reply.ok();
+        return REPLIED;
+    }
+    let port = args.words().get(2);
+    if !parse_i64(port).is_some_and(|port| (0..=65535).contains(&port)) {
+        return Err(Fault::text("ERR Invalid master port"));
+    }
+    Err(Fault::owned(format!(
+        "ERR {} is not supported yet: this version is always a primary; NO ONE is the one choice",
+        cx.command.name
+    )))
+}
+
+// --- what is kept on disk
+
+const LASTSAVE: Command = Command {
+    name: "LASTSAVE",
+    run: lastsave,
+    summary: "Returns when the data was last saved, in seconds since 1970; the start of the node if it never was.",
+    flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST).and(Flags::ADMIN_CATEGORY),
+    tips: &["nondeterministic_output"],
+    ..SERVER
+};
+
+fn lastsave(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    let started_s = started_s(cx.node, cx.now_ms());
+    cx.reply.int(started_s as i64);
+    REPLIED
+}
+
+/// When the node started, in seconds since 1970.
+fn started_s(node: &Shared, now_ms: u64) -> u64 {
+    now_ms.saturating_sub(node.started.elapsed().as_millis() as u64) / 1000
+}
+
+const SAVE: Command = Command {
+    name: "SAVE",
+    run: save,
+    summary: "Saves the data to disk while everybody waits.",
+    complexity: "O(N) where N is the number of keys in all databases",
+    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING).and(Flags::NO_MULTI),
+    ..SERVER
+};
+
+fn save(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    Err(no_persistence(cx.command.name))
+}
+
+const BGSAVE: Command = Command {
+    name: "BGSAVE",
+    run: bgsave,
+    summary: "Saves the data to disk while commands go on.",
+    args: &[token("schedule", "SCHEDULE").since("3.2.2").optional()],
+    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING),
+    ..SERVER
+};
+
+fn bgsave(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let _ = args.take("SCHEDULE");
+    args.end()?;
+    Err(no_persistence(cx.command.name))
+}
+
+const BGREWRITEAOF: Command = Command {
+    name: "BGREWRITEAOF",
+    run: save,
+    summary: "Writes the append-only file anew, as short as the data allows.",
+    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING),
+    ..SERVER
+};
+
+fn no_persistence(name: &str) -> Fault {
+    Fault::owned(format!("ERR {name} is not supported yet: this version keeps its data in memory alone"))
+}
+
+// --- watching and ending
+
+const MONITOR: Command = Command {
+    name: "MONITOR",
+    run: monitor,
+    summary: "Shows every command that any client runs, until the connection ends or is reset.",
+    flags: ADMIN,
+    ..SERVER
+};
+
+fn monitor(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    cx.session.start_monitor(cx.node);
+    cx.reply.ok();
+    REPLIED
+}
+
+const SHUTDOWN: Command = Command {
+    name: "SHUTDOWN",
+    run: shutdown,
+    summary: "Finishes what is in flight and ends the node.",
+    complexity: "O(N) when saving, where N is the number of keys in all databases, otherwise O(1)",
+    args: &[
+        one_of("save-selector", &[token("nosave", "NOSAVE"), token("save", "SAVE")]).optional(),
+        token("now", "NOW").since("7.0.0").optional(),
+        token("force", "FORCE").since("7.0.0").optional(),
+        token("abort", "ABORT").since("7.0.0").optional(),
+    ],
+    flags: ADMIN.and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY),
+    ..SERVER
+};
+
+fn shutdown(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let asked = ShutdownOptions::read(args)?;
+    if asked.abort {
+        // A node here ends at once, there are no replicas to wait for; so there is never anything to call off.
+        return Err(Fault::text("ERR No shutdown in progress."));
+    }
+    if asked.save {
+        return Err(no_persistence("SHUTDOWN SAVE"));
+    }
+    tracing::info!(client = %cx.session.client.address, "a client asked the node to shut down");
+    cx.node.stop();
+    Ok(Done::Close)
+}
+
+#[derive(Default)]
+struct ShutdownOptions {
+    save: bool,
+    abort: bool,
+}
+
+impl ShutdownOptions {
+    fn read(args: &mut Args<'_>) -> Result<ShutdownOptions, Fault> {
+        let mut options = ShutdownOptions::default();
+        let (mut nosave, mut others) = (false, false);
+        while !args.is_empty() {
+            match () {
+                () if args.take("NOSAVE") => nosave = true,
+                () if args.take("SAVE") => options.save = true,
+                () if args.take("NOW") || args.take("FORCE") => others = true,
+                () if args.take("ABORT") => options.abort = true,
+                () => return Err(Fault::Syntax),
+            }
+        }
+        let is_mixed = options.abort && (nosave || options.save || others) || nosave && options.save;
+        if is_mixed { Err(Fault::Syntax) } else { Ok(options) }
+    }
+}
