@@ -13,6 +13,8 @@ pub const LINE_BYTES: usize = 64;
 /// Lines in a segment, the longest run.
 pub const RUN_MAX: u32 = (SEGMENT_BYTES / LINE_BYTES) as u32;
 
+const LINES_IN_PAGE: u32 = (PAGE_BYTES / LINE_BYTES) as u32;
+
 const WORDS: usize = RUN_MAX as usize / 64;
 
 /// A run of lines: segment and line.
@@ -24,6 +26,8 @@ pub struct Lines {
     taken: usize,
     /// Pages of all segments.
     pages: usize,
+    /// Whether a page has been touched since [`Lines::is_loose`] was last asked.
+    grew: bool,
 }
 
 struct Part {
@@ -36,7 +40,7 @@ struct Part {
 
 impl Lines {
     pub fn new(pool: Arc<Pool>) -> Lines {
-        Lines { pool, segments: Vec::new(), taken: 0, pages: 0 }
+        Lines { pool, segments: Vec::new(), taken: 0, pages: 0, grew: false }
     }
 
     /// Bytes of lines taken.
@@ -55,11 +59,14 @@ impl Lines {
         self.taken += count as usize;
         if let Some((number, first)) = self.best_fit(count) {
             let part = self.segments[number].as_mut().expect("the fit was found in it");
-            self.pages += part.mark(first, count, true);
+            let grown = part.mark(first, count, true);
+            self.pages += grown;
+            self.grew |= grown > 0;
             return run(number, first);
         }
         let mut part = Part { segment: self.pool.take(), map: [0; WORDS], pages: 0 };
         self.pages += part.mark(0, count, true);
+        self.grew = true;
         let number = match self.segments.iter().position(Option::is_none) {
             Some(vacant) => {
                 self.segments[vacant] = Some(part);
@@ -112,6 +119,44 @@ impl Lines {
         unsafe { NonNull::new_unchecked(part.segment.base().add(offset)) }
     }
 
+    /// Whether a new page was needed although the free lines between the runs come to more than one.
+    pub fn is_loose(&mut self) -> bool {
+        std::mem::take(&mut self.grew) && self.pages * LINES_IN_PAGE as usize > self.taken + LINES_IN_PAGE as usize
+    }
+
+    /// Moves all runs together. `runs` are all that are taken, with their lengths; each learns its new place.
+    pub fn repack(&mut self, runs: &mut [(&mut Run, u32)]) {
+        runs.sort_unstable_by_key(|(run, _)| **run);
+        let mut maps = vec![[0; WORDS]; self.segments.len()];
+        let mut numbers = (0..self.segments.len()).filter(|&number| self.segments[number].is_some());
+        let mut number = numbers.next().unwrap_or(0);
+        let mut first = 0;
+        for (old, count) in runs {
+            if first + *count > RUN_MAX {
+                number = numbers.next().expect("packed closer, runs need no more segments than before");
+                first = 0;
+            }
+            let new = run(number, first);
+            let bytes = *count as usize * LINE_BYTES;
+            // SAFETY: both places are inside segments that are held; `copy` allows them to overlap. Runs are visited by
+            // rising address and only move down, so nothing that is still to be moved is overwritten.
+            unsafe { self.at(new).as_ptr().copy_from(self.at(**old).as_ptr(), bytes) };
+            **old = new;
+            mark(&mut maps[number], first, *count, true);
+            first += *count;
+        }
+        for (slot, map) in self.segments.iter_mut().zip(maps) {
+            match slot {
+                Some(part) if map == [0; WORDS] => {
+                    self.pages -= part.pages as usize;
+                    self.pool.give(slot.take().expect("just seen").segment);
+                }
+                Some(part) => part.map = map,
+                None => {}
+            }
+        }
+    }
+
     /// Gives everything back.
     pub fn clear(&mut self) {
         self.segments.drain(..).flatten().for_each(|part| self.pool.give(part.segment));
@@ -129,17 +174,20 @@ impl Drop for Lines {
 impl Part {
     /// Marks lines. Returns how many pages they are the first to touch.
     fn mark(&mut self, first: u32, count: u32, taken: bool) -> usize {
-        for line in first..first + count {
-            let bit = 1 << (line % 64);
-            match taken {
-                true => self.map[line as usize / 64] |= bit,
-                false => self.map[line as usize / 64] &= !bit,
-            }
-        }
-        let lines_in_page = (PAGE_BYTES / LINE_BYTES) as u32;
+        mark(&mut self.map, first, count, taken);
         let before = self.pages;
-        self.pages = before.max((first + count).div_ceil(lines_in_page));
+        self.pages = before.max((first + count).div_ceil(LINES_IN_PAGE));
         (self.pages - before) as usize
+    }
+}
+
+fn mark(map: &mut [u64; WORDS], first: u32, count: u32, taken: bool) {
+    for line in first..first + count {
+        let bit = 1 << (line % 64);
+        match taken {
+            true => map[line as usize / 64] |= bit,
+            false => map[line as usize / 64] &= !bit,
+        }
     }
 }
 
@@ -188,6 +236,36 @@ mod tests {
         assert_eq!(lines.take(10), runs[2]);
         assert_eq!(lines.used_bytes(), 40 * LINE_BYTES);
         assert_eq!(lines.footprint(), PAGE_BYTES);
+    }
+
+    #[test]
+    fn packed_runs_keep_their_bytes_and_leave_no_gaps() {
+        let mut lines = Lines::new(Arc::default());
+        let mut live: Vec<(Run, u32, u8)> = Vec::new();
+        for number in 0..200u32 {
+            let count = 1 + number * 7 % 11;
+            let run = lines.take(count);
+            // SAFETY: the run has so many lines.
+            unsafe { lines.at(run).as_ptr().write_bytes(number as u8, count as usize * LINE_BYTES) };
+            live.push((run, count, number as u8));
+        }
+        for which in (0..200).rev().step_by(3) {
+            let (run, count, _) = live.remove(which);
+            lines.give(run, count);
+        }
+        let before = lines.footprint();
+        let mut runs: Vec<(&mut Run, u32)> = live.iter_mut().map(|(run, count, _)| (run, *count)).collect();
+        lines.repack(&mut runs);
+        for &(run, count, name) in &live {
+            // SAFETY: as above.
+            let bytes = unsafe { std::slice::from_raw_parts(lines.at(run).as_ptr(), count as usize * LINE_BYTES) };
+            assert!(bytes.iter().all(|&byte| byte == name));
+        }
+        assert!(lines.footprint() < before);
+        for (run, count, _) in live {
+            lines.give(run, count);
+        }
+        assert_eq!((lines.footprint(), lines.used_bytes()), (0, 0));
     }
 
     proptest! {

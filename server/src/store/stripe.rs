@@ -341,6 +341,9 @@ impl Stripe {
         keyspace.filled |= 1 << key.place.local();
         keyspace.keys += 1;
         keyspace.expiring += usize::from(expiry.is_some());
+        if self.lines.is_loose() {
+            self.repack();
+        }
         self.note_expiry(db, key.place, None, expiry, moment);
         self.enqueue_new(db, key.place, block, moment);
     }
@@ -657,7 +660,7 @@ impl Stripe {
         }
         self.wheel.start(moment.ms);
         let wide = self.is_wide(db, place);
-        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new, &mut self.lines);
+        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new);
     }
 
     fn is_wide(&self, db: usize, place: Place) -> bool {
@@ -666,7 +669,7 @@ impl Stripe {
 
     /// Deletes keys whose time has come, at most about `keys_max` of them. Returns whether more are due.
     pub fn expire(&mut self, moment: Moment, keys_max: usize) -> bool {
-        self.wheel.advance(moment.ms, &mut self.lines);
+        self.wheel.advance(moment.ms);
         let mut left = keys_max;
         let mut found = Vec::new();
         while left > 0 {
@@ -719,7 +722,7 @@ impl Stripe {
         let at = self.arena.at(found);
         let place = self.hasher.place(record::key(at));
         let wide = self.is_wide(record::header(at).db() as usize, place);
-        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, expiry, &mut self.lines);
+        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, expiry);
     }
 
     // --- the policy's queues
@@ -837,6 +840,14 @@ impl Stripe {
                 }
             }
         }
+    }
+
+    /// Moves the tables' lines together.
+    fn repack(&mut self) {
+        let mut tables: Vec<&mut Table> = self.dbs.iter_mut().flatten().flat_map(|db| &mut db.tables).collect();
+        let mut runs: Vec<_> = tables.iter_mut().flat_map(|table| table.runs()).collect();
+        self.lines.repack(&mut runs);
+        tables.iter_mut().for_each(|table| table.moved(&self.lines));
     }
 
     /// Moves records together when holes make up too much, so that segments go back to the pool.

@@ -181,6 +181,28 @@ impl Table {
         }
     }
 
+    /// The runs of lines that the table holds, so that they can be moved; [`Table::moved`] must follow.
+    pub fn runs(&mut self) -> impl Iterator<Item = (&mut Run, u32)> {
+        self.leaves_mut().map(|leaf| {
+            let lines = leaf.lines();
+            (&mut leaf.run, lines)
+        })
+    }
+
+    /// Notes that the runs have moved.
+    pub fn moved(&mut self, lines: &Lines) {
+        self.leaves_mut().for_each(|leaf| leaf.lines = lines.at(leaf.run).cast());
+    }
+
+    fn leaves_mut(&mut self) -> impl Iterator<Item = &mut Leaf> {
+        let (one, many) = match &mut self.root {
+            Root::Empty => (None, None),
+            Root::Leaf(leaf) => (Some(leaf), None),
+            Root::Tree(tree) => (None, Some(tree.leaves.iter_mut().map(|(leaf, _)| leaf))),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
     /// Gives the lines back; the records are the caller's.
     pub fn clear(&mut self, lines: &mut Lines) {
         match std::mem::take(&mut self.root) {

@@ -5,7 +5,6 @@
 //! when a key is deleted or gets another expiry: when the bucket is due, the name leads to the records that may be
 //! meant, and their own expiry decides.
 
-use super::lines::{LINE_BYTES, Lines, Run};
 use std::collections::VecDeque;
 
 /// The length of the shortest bucket. Keys are gone from memory this long after their time, at the latest.
@@ -42,35 +41,26 @@ pub struct Wheel {
     bytes: usize,
 }
 
-/// Codes in a list of lines. A narrow name is one code, a wide one two: see [`encode`].
-#[derive(Clone, Copy)]
+/// Codes in a list of chunks. A narrow name is one code, a wide one two: see [`encode`].
+#[derive(Default)]
 struct Bucket {
-    head: Run,
+    head: Option<Box<Chunk>>,
     codes: u32,
     /// Codes left when doubles were last removed.
     sorted: u32,
 }
 
-const NONE: Run = Run::MAX;
+/// Codes in a chunk, which is 128 bytes long.
+const CODES: usize = 58;
 
-impl Default for Bucket {
-    fn default() -> Bucket {
-        Bucket { head: NONE, codes: 0, sorted: 0 }
-    }
-}
-
-/// Codes in a line, after the link to the next and their count.
-const CODES: usize = (LINE_BYTES - 8) / 2;
-
-/// A line of a bucket.
-#[repr(C)]
+/// A part of a bucket; the newest is first.
 struct Chunk {
-    next: Run,
+    next: Option<Box<Chunk>>,
     len: u32,
     codes: [u16; CODES],
 }
 
-const _: () = assert!(size_of::<Chunk>() <= LINE_BYTES);
+const _: () = assert!(size_of::<Chunk>() == 128);
 
 /// A bucket's worth of work: names, each once, whose records expire in `from_ms..to_ms`.
 pub struct Work {
@@ -80,7 +70,7 @@ pub struct Work {
 }
 
 impl Wheel {
-    /// Bytes beside the lines.
+    /// Bytes of buckets and names.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -98,25 +88,26 @@ impl Wheel {
     }
 
     /// Notes that the named record expires at a time. `slot` and `name` are the record's; see [`Name`].
-    pub fn add(&mut self, slot: u8, name: u32, wide: bool, expiry_ms: u64, lines: &mut Lines) {
+    pub fn add(&mut self, slot: u8, name: u32, wide: bool, expiry_ms: u64) {
         let (level, index) = self.place(expiry_ms / TICK_MS);
         let buckets = self.levels[level].get_or_insert_with(|| {
             self.bytes += size_of::<[Bucket; BUCKETS as usize]>();
-            Box::new([Bucket::default(); BUCKETS as usize])
+            Box::new(std::array::from_fn(|_| Bucket::default()))
         });
         let bucket = &mut buckets[index];
-        let before = bucket.codes;
+        let (codes, bytes) = (bucket.codes as usize, bucket.bytes());
         if bucket.codes >= SORT_FROM && bucket.codes >= bucket.sorted * 2 {
-            let names = bucket.drain(lines);
-            names.into_iter().for_each(|name| bucket.push(name, lines));
+            let names = bucket.drain();
+            names.into_iter().for_each(|name| bucket.push(name));
             bucket.sorted = bucket.codes;
         }
-        bucket.push(encode(slot, name, wide), lines);
-        self.codes = self.codes + bucket.codes as usize - before as usize;
+        bucket.push(encode(slot, name, wide));
+        self.codes = self.codes + bucket.codes as usize - codes;
+        self.bytes = self.bytes + bucket.bytes() - bytes;
     }
 
     /// Moves time on: buckets whose whole span has passed become due.
-    pub fn advance(&mut self, now_ms: u64, lines: &mut Lines) {
+    pub fn advance(&mut self, now_ms: u64) {
         let target = now_ms / TICK_MS;
         if self.codes == 0 {
             self.now = self.now.max(target);
@@ -126,11 +117,11 @@ impl Wheel {
             if self.levels[0].is_none() && self.now.is_multiple_of(BUCKETS) {
                 // Nothing in the short term: step over the whole of the lowest level.
                 let step = (self.now / BUCKETS + 1) * BUCKETS;
-                self.take_due(1, lines);
+                self.take_due(1);
                 self.now = step.min(target.max(self.now + 1));
                 continue;
             }
-            self.take_due(0, lines);
+            self.take_due(0);
             self.now += 1;
         }
     }
@@ -155,7 +146,7 @@ impl Wheel {
         !self.due.is_empty()
     }
 
-    /// Forgets all. The lines are cleared by their owner.
+    /// Forgets all.
     pub fn clear(&mut self) {
         *self = Wheel { now: self.now, ..Wheel::default() };
     }
@@ -176,7 +167,7 @@ impl Wheel {
     }
 
     /// Takes the bucket of `self.now` in a level, and in each level above whose bucket begins now.
-    fn take_due(&mut self, lowest: usize, lines: &mut Lines) {
+    fn take_due(&mut self, lowest: usize) {
         let mut span = BUCKETS.pow(lowest as u32);
         for level in lowest..LEVELS {
             if level > 0 && !self.now.is_multiple_of(span) {
@@ -187,7 +178,8 @@ impl Wheel {
                 && buckets[index].codes > 0
             {
                 self.codes -= buckets[index].codes as usize;
-                let names = buckets[index].drain(lines);
+                self.bytes -= buckets[index].bytes();
+                let names = buckets[index].drain();
                 self.bytes += names.capacity() * 4;
                 let (from_ms, to_ms) = (self.now * TICK_MS, (self.now + span) * TICK_MS);
                 self.due.push_back(Work { names, from_ms, to_ms });
@@ -210,8 +202,8 @@ impl Work {
     }
 }
 
-/// Marks a code that a second one, with the low bits of the hash, follows.
-const WIDE: u16 = 1 << 15;
+/// Marks the second code of a wide name, the fifteen low bits of its hash.
+const LOW: u16 = 1 << 15;
 
 /// What a narrow name has in place of a second code.
 const NARROW: u32 = 0xFFFF;
@@ -219,7 +211,7 @@ const NARROW: u32 = 0xFFFF;
 /// First code, slot and top nine bits of the hash, in the upper half; the fifteen low bits in the lower half.
 fn encode(slot: u8, name: u32, wide: bool) -> u32 {
     let first = u32::from(slot) << 9 | name >> 23;
-    if wide { (first | u32::from(WIDE)) << 16 | name >> 8 & 0x7FFF } else { first << 16 | NARROW }
+    first << 16 | if wide { name >> 8 & 0x7FFF } else { NARROW }
 }
 
 fn decode(code: u32) -> Name {
@@ -232,63 +224,58 @@ fn decode(code: u32) -> Name {
 }
 
 impl Bucket {
-    fn push(&mut self, name: u32, lines: &mut Lines) {
-        self.push_code((name >> 16) as u16, lines);
+    fn bytes(&self) -> usize {
+        (self.codes as usize).div_ceil(CODES) * size_of::<Chunk>()
+    }
+
+    fn push(&mut self, name: u32) {
+        self.push_code((name >> 16) as u16);
         if name & 0xFFFF != NARROW {
-            self.push_code(name as u16, lines);
+            self.push_code(name as u16 | LOW);
         }
     }
 
-    fn push_code(&mut self, code: u16, lines: &mut Lines) {
-        if self.head == NONE || chunk(lines, self.head).len as usize == CODES {
-            let run = lines.take(1);
-            let next = self.head;
-            // SAFETY: the run is ours and large enough; the codes are written before `len` lets them be read.
-            unsafe {
-                let new = lines.at(run).cast::<Chunk>().as_ptr();
-                (&raw mut (*new).next).write(next);
-                (&raw mut (*new).len).write(0);
-                (&raw mut (*new).codes).write([0; CODES]);
-            }
-            self.head = run;
+    fn push_code(&mut self, code: u16) {
+        if self.head.as_ref().is_none_or(|chunk| chunk.len as usize == CODES) {
+            self.head = Some(Box::new(Chunk { next: self.head.take(), len: 0, codes: [0; CODES] }));
         }
-        let chunk = chunk(lines, self.head);
+        let chunk = self.head.as_mut().expect("just made sure of");
         chunk.codes[chunk.len as usize] = code;
         chunk.len += 1;
         self.codes += 1;
     }
 
-    /// Takes all names, each once, and gives the lines back.
-    fn drain(&mut self, lines: &mut Lines) -> Vec<u32> {
-        let mut chunks = Vec::new();
-        while self.head != NONE {
-            chunks.push(self.head);
-            self.head = chunk(lines, self.head).next;
-        }
+    /// Takes all names, each once.
+    fn drain(&mut self) -> Vec<u32> {
         let mut names = Vec::with_capacity(self.codes as usize);
-        let mut first = None;
-        // The list has the newest chunk first, but the two codes of a wide name may lie in two chunks.
-        for &run in chunks.iter().rev() {
-            let chunk = chunk(lines, run);
-            for &code in &chunk.codes[..chunk.len as usize] {
-                match first.take() {
-                    Some(wide) => names.push(u32::from(wide) << 16 | u32::from(code)),
-                    None if code & WIDE != 0 => first = Some(code),
+        let mut second = None;
+        let mut next = self.head.take();
+        (self.codes, self.sorted) = (0, 0);
+        // Newest first: of the two codes of a wide name, the second is met before the first.
+        while let Some(mut chunk) = next {
+            for &code in chunk.codes[..chunk.len as usize].iter().rev() {
+                match second.take() {
+                    Some(low) => names.push(u32::from(code) << 16 | u32::from(low)),
+                    None if code & LOW != 0 => second = Some(code & !LOW),
                     None => names.push(u32::from(code) << 16 | NARROW),
                 }
             }
-            lines.give(run, 1);
+            next = chunk.next.take();
         }
-        *self = Bucket::default();
         names.sort_unstable();
         names.dedup();
         names
     }
 }
 
-fn chunk(lines: &mut Lines, run: Run) -> &mut Chunk {
-    // SAFETY: `push_code` made the chunk, which lives until `drain` gives it back; the borrow of the lines covers it.
-    unsafe { lines.at(run).cast::<Chunk>().as_mut() }
+impl Drop for Bucket {
+    /// One chunk after the other: a long list would not fit the stack.
+    fn drop(&mut self) {
+        let mut next = self.head.take();
+        while let Some(mut chunk) = next {
+            next = chunk.next.take();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -299,12 +286,11 @@ mod tests {
     /// Works the wheel as a stripe does: what expires inside the bucket is gone or placed again.
     fn run(
         wheel: &mut Wheel,
-        lines: &mut Lines,
         alive: &mut HashMap<(u8, u32), u64>,
         now_ms: u64,
         gone: &mut Vec<(u64, u64)>,
     ) {
-        wheel.advance(now_ms, lines);
+        wheel.advance(now_ms);
         while let Some(mut work) = wheel.work() {
             while let Some(name) = work.next() {
                 let key = (name.slot, name.prefix << (32 - name.bits));
@@ -313,7 +299,7 @@ mod tests {
                     alive.remove(&key);
                     gone.push((expiry, now_ms));
                 } else if (work.from_ms..work.to_ms).contains(&expiry) {
-                    wheel.add(key.0, key.1, false, expiry, lines);
+                    wheel.add(key.0, key.1, false, expiry);
                 }
             }
         }
@@ -323,19 +309,19 @@ mod tests {
     fn keys_go_within_two_ticks_of_their_time_whatever_their_ttl() {
         let start = 1_700_000_000_000;
         let ttls = [1, 100, 128, 5_000, 8_191, 8_192, 60_000, 600_000, 3_600_000, 50_000_000];
-        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        let mut wheel = Wheel::default();
         wheel.start(start);
         let mut alive = HashMap::new();
         for (slot, ttl) in ttls.into_iter().enumerate() {
             let key = (slot as u8, (slot as u32 * 37) << 23);
             alive.insert(key, start + ttl);
-            wheel.add(key.0, key.1, false, start + ttl, &mut lines);
+            wheel.add(key.0, key.1, false, start + ttl);
         }
         let mut gone = Vec::new();
         let mut now = start;
         while !alive.is_empty() && now < start + 60_000_000 {
             now += if now < start + 20_000 { 50 } else { 997 };
-            run(&mut wheel, &mut lines, &mut alive, now, &mut gone);
+            run(&mut wheel, &mut alive, now, &mut gone);
         }
         assert_eq!(gone.len(), ttls.len(), "left: {alive:?}");
         for (expiry, when) in gone {
@@ -346,47 +332,46 @@ mod tests {
 
     #[test]
     fn a_key_set_again_and_again_does_not_fill_the_wheel() {
-        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        let mut wheel = Wheel::default();
         wheel.start(1_700_000_000_000);
         for _ in 0..1_000_000 {
-            wheel.add(3, 5 << 23, false, 1_700_003_600_000, &mut lines);
+            wheel.add(3, 5 << 23, false, 1_700_003_600_000);
         }
-        assert!(lines.used_bytes() < 10_000, "{} bytes", lines.used_bytes());
+        assert!(wheel.bytes() < 10_000, "{} bytes", wheel.bytes());
     }
 
     #[test]
     fn names_of_both_widths_come_back_from_one_bucket() {
-        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        let mut wheel = Wheel::default();
         wheel.start(0);
         let mut expected = Vec::new();
         for number in 0..500u32 {
             let (slot, wide) = ((number % 64) as u8, number % 3 == 0);
             let name = number.wrapping_mul(0x9E37_79B9) & !0xFF;
-            wheel.add(slot, name, wide, 100, &mut lines);
+            wheel.add(slot, name, wide, 100);
             let bits = if wide { 24 } else { 9 };
             expected.push((slot, name >> (32 - bits), bits));
         }
-        wheel.advance(1_000, &mut lines);
+        wheel.advance(1_000);
         let mut work = wheel.work().unwrap();
         let mut seen: Vec<_> = std::iter::from_fn(|| work.next()).map(|n| (n.slot, n.prefix, n.bits)).collect();
         seen.sort_unstable();
         expected.sort_unstable();
         expected.dedup();
         assert_eq!(seen, expected);
-        assert_eq!(lines.used_bytes(), 0);
     }
 
     #[test]
     fn a_jump_of_the_clock_loses_nothing() {
-        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        let mut wheel = Wheel::default();
         wheel.start(1_700_000_000_000);
         let mut alive = HashMap::from([((1, 0), 1_700_000_100_000), ((2, 1 << 23), 1_900_000_000_000)]);
         for (&(slot, name), &expiry) in &alive {
-            wheel.add(slot, name, false, expiry, &mut lines);
+            wheel.add(slot, name, false, expiry);
         }
         let mut gone = Vec::new();
-        run(&mut wheel, &mut lines, &mut alive, 1_900_000_001_000, &mut gone);
-        run(&mut wheel, &mut lines, &mut alive, 1_900_000_002_000, &mut gone);
+        run(&mut wheel, &mut alive, 1_900_000_001_000, &mut gone);
+        run(&mut wheel, &mut alive, 1_900_000_002_000, &mut gone);
         assert!(alive.is_empty(), "left: {alive:?}");
     }
 }
