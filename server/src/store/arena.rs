@@ -51,12 +51,16 @@ struct Slot {
     kind: Kind,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Vacant,
-    Shared(Segment),
-    /// A block of its own, of this many units, from the allocator.
-    Large(usize),
+    /// A segment of the pool.
+    Shared,
+    /// A block of its own, from the allocator.
+    Large,
 }
+
+const _: () = assert!(size_of::<Slot>() == 16);
 
 // SAFETY: the arena owns all memory its pointers lead to.
 unsafe impl Send for Arena {}
@@ -144,7 +148,7 @@ impl Arena {
         self.retire_fresh();
         let segment = self.pool.take();
         self.footprint += SEGMENT_BYTES;
-        let number = self.install(Slot { base: segment.base(), live: 0, kind: Kind::Shared(segment) });
+        let number = self.install(Slot { base: segment.into_base(), live: 0, kind: Kind::Shared });
         self.fresh = Some((number, 0));
         self.alloc(units).expect("a fresh segment holds every shared block")
     }
@@ -158,9 +162,9 @@ impl Arena {
     pub fn free(&mut self, block: Ref, units: usize) {
         let number = block >> SEGMENT_SHIFT;
         self.count(block, -(units as isize));
-        if let Kind::Large(size) = self.slots[number as usize].kind {
-            debug_assert_eq!(size, units);
-            return self.drop_large(number, size);
+        if self.slots[number as usize].kind == Kind::Large {
+            debug_assert_eq!(self.slots[number as usize].live, 0);
+            return self.drop_large(number, units);
         }
         let (start, units) = self.join_neighbours(block, units);
         if units == SEGMENT_UNITS {
@@ -227,8 +231,9 @@ impl Arena {
         for number in 0..self.slots.len() as u32 {
             match self.slots[number as usize].kind {
                 Kind::Vacant => {}
-                Kind::Shared(_) => self.uninstall(number),
-                Kind::Large(units) => self.drop_large(number, units),
+                Kind::Shared => self.uninstall(number),
+                // The one block of such a slot is all of it.
+                Kind::Large => self.drop_large(number, self.slots[number as usize].live as usize),
             }
         }
         self.slots = Vec::new();
@@ -256,11 +261,12 @@ impl Arena {
     fn uninstall(&mut self, number: u32) {
         let slot = &mut self.slots[number as usize];
         let kind = std::mem::replace(&mut slot.kind, Kind::Vacant);
-        slot.base = std::ptr::null_mut();
+        let base = std::mem::replace(&mut slot.base, std::ptr::null_mut());
         self.vacant.push(number);
-        if let Kind::Shared(segment) = kind {
+        if kind == Kind::Shared {
             self.footprint -= SEGMENT_BYTES;
-            self.pool.give(segment);
+            // SAFETY: the slot was made from a segment, and has just lost it.
+            self.pool.give(unsafe { Segment::from_base(base) });
         }
     }
 
@@ -278,7 +284,7 @@ impl Arena {
             std::alloc::handle_alloc_error(layout);
         }
         self.footprint += units * UNIT;
-        let number = self.install(Slot { base, live: 0, kind: Kind::Large(units) });
+        let number = self.install(Slot { base, live: 0, kind: Kind::Large });
         let block = number << SEGMENT_SHIFT;
         self.set_header(block, Header(0));
         self.count(block, units as isize);
@@ -297,7 +303,7 @@ impl Arena {
     fn emptiest(&self) -> Option<u32> {
         let fresh = self.fresh.map(|(number, _)| number);
         (0..self.slots.len() as u32)
-            .filter(|&n| matches!(self.slots[n as usize].kind, Kind::Shared(_)) && Some(n) != fresh)
+            .filter(|&n| self.slots[n as usize].kind == Kind::Shared && Some(n) != fresh)
             .min_by_key(|&n| self.slots[n as usize].live)
     }
 

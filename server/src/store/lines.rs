@@ -119,9 +119,11 @@ impl Lines {
         unsafe { NonNull::new_unchecked(part.segment.base().add(offset)) }
     }
 
-    /// Whether a new page was needed although the free lines between the runs come to more than one.
+    /// Whether a new page was needed although free lines lie between the runs: a quarter of a page, or a thirty-second
+    /// part of what is taken.
     pub fn is_loose(&mut self) -> bool {
-        std::mem::take(&mut self.grew) && self.pages * LINES_IN_PAGE as usize > self.taken + LINES_IN_PAGE as usize
+        let all = self.pages * LINES_IN_PAGE as usize;
+        std::mem::take(&mut self.grew) && all > self.taken + (self.taken / 32).max(LINES_IN_PAGE as usize / 4)
     }
 
     /// Moves all runs together. `runs` are all that are taken, with their lengths; each learns its new place.

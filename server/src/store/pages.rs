@@ -29,6 +29,19 @@ pub struct Segment(NonNull<u8>);
 unsafe impl Send for Segment {}
 
 impl Segment {
+    /// Gives the segment up for its first byte, which is where it is found again.
+    pub fn into_base(self) -> *mut u8 {
+        self.0.as_ptr()
+    }
+
+    /// # Safety
+    ///
+    /// `base` comes from [`Segment::into_base`], and this is done once.
+    pub unsafe fn from_base(base: *mut u8) -> Segment {
+        // SAFETY: the caller says that it was a segment's.
+        Segment(unsafe { NonNull::new_unchecked(base) })
+    }
+
     /// The first byte.
     pub fn base(&self) -> *mut u8 {
         self.0.as_ptr()

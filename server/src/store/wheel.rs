@@ -16,9 +16,6 @@ const BUCKETS: u64 = 64;
 /// Levels: 8 s, 9 min, 9 h, 25 days and 4 years. What expires later waits in the last bucket and is placed again.
 const LEVELS: usize = 5;
 
-/// A bucket is freed of doubles whenever it has grown to twice what was left the last time, from this length on.
-const SORT_FROM: u32 = 1024;
-
 /// Names a record by hash: see [`super::table::name_of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
@@ -36,24 +33,32 @@ pub struct Wheel {
     levels: [Option<Box<[Bucket; BUCKETS as usize]>>; LEVELS],
     /// Buckets to be worked off.
     due: VecDeque<Work>,
-    /// Codes in buckets.
-    codes: usize,
+    /// Buckets with names.
+    filled: usize,
     bytes: usize,
 }
 
-/// Codes in a list of chunks. A narrow name is one code, a wide one two: see [`encode`].
+/// Names, most of them packed. Empty ones, of which there are many, are eight bytes.
 #[derive(Default)]
-struct Bucket {
+struct Bucket(Option<Box<Names>>);
+
+/// The names of a bucket: a sorted part without doubles in about a byte each, and the newest in two to four.
+#[derive(Default)]
+struct Names {
+    packed: Box<[u8]>,
+    packed_count: u32,
     head: Option<Box<Chunk>>,
+    /// Codes in chunks.
     codes: u32,
-    /// Codes left when doubles were last removed.
-    sorted: u32,
 }
+
+/// Codes are packed when there are so many of them, and a sixteenth as many as names packed before.
+const PACK_FROM: u32 = 2 * CODES as u32;
 
 /// Codes in a chunk, which is 128 bytes long.
 const CODES: usize = 58;
 
-/// A part of a bucket; the newest is first.
+/// A part of a bucket; the newest is first. A narrow name is one code, a wide one two: see [`encode`].
 struct Chunk {
     next: Option<Box<Chunk>>,
     len: u32,
@@ -82,7 +87,7 @@ impl Wheel {
 
     /// Sets an empty wheel to the present, so that what is added is placed as seen from now.
     pub fn start(&mut self, now_ms: u64) {
-        if self.codes == 0 && self.due.is_empty() {
+        if self.filled == 0 && self.due.is_empty() {
             self.now = self.now.max(now_ms / TICK_MS);
         }
     }
@@ -95,21 +100,20 @@ impl Wheel {
             Box::new(std::array::from_fn(|_| Bucket::default()))
         });
         let bucket = &mut buckets[index];
-        let (codes, bytes) = (bucket.codes as usize, bucket.bytes());
-        if bucket.codes >= SORT_FROM && bucket.codes >= bucket.sorted * 2 {
-            let names = bucket.drain();
-            names.into_iter().for_each(|name| bucket.push(name));
-            bucket.sorted = bucket.codes;
+        self.filled += usize::from(bucket.0.is_none());
+        let names = bucket.0.get_or_insert_default();
+        let before = names.bytes();
+        names.push(encode(slot, name, wide));
+        if names.codes >= PACK_FROM.max(names.packed_count / 16) {
+            names.pack();
         }
-        bucket.push(encode(slot, name, wide));
-        self.codes = self.codes + bucket.codes as usize - codes;
-        self.bytes = self.bytes + bucket.bytes() - bytes;
+        self.bytes = self.bytes + names.bytes() - before;
     }
 
     /// Moves time on: buckets whose whole span has passed become due.
     pub fn advance(&mut self, now_ms: u64) {
         let target = now_ms / TICK_MS;
-        if self.codes == 0 {
+        if self.filled == 0 {
             self.now = self.now.max(target);
             return;
         }
@@ -175,11 +179,11 @@ impl Wheel {
             }
             let index = (self.now / span % BUCKETS) as usize;
             if let Some(buckets) = &mut self.levels[level]
-                && buckets[index].codes > 0
+                && let Some(mut names) = buckets[index].0.take()
             {
-                self.codes -= buckets[index].codes as usize;
-                self.bytes -= buckets[index].bytes();
-                let names = buckets[index].drain();
+                self.filled -= 1;
+                self.bytes -= names.bytes();
+                let names = names.drain();
                 self.bytes += names.capacity() * 4;
                 let (from_ms, to_ms) = (self.now * TICK_MS, (self.now + span) * TICK_MS);
                 self.due.push_back(Work { names, from_ms, to_ms });
@@ -223,9 +227,9 @@ fn decode(code: u32) -> Name {
     }
 }
 
-impl Bucket {
+impl Names {
     fn bytes(&self) -> usize {
-        (self.codes as usize).div_ceil(CODES) * size_of::<Chunk>()
+        size_of::<Names>() + self.packed.len() + (self.codes as usize).div_ceil(CODES) * size_of::<Chunk>()
     }
 
     fn push(&mut self, name: u32) {
@@ -245,12 +249,27 @@ impl Bucket {
         self.codes += 1;
     }
 
-    /// Takes all names, each once.
+    /// Packs all names: the distances between sorted ones, seven bits to a byte. In a bucket of thousands that is a
+    /// byte each. Narrow names come first; they are as far apart as their one code, wide ones as their two.
+    fn pack(&mut self) {
+        let names = self.drain();
+        let narrow = || names.iter().filter(|&name| name & 0xFFFF == NARROW);
+        let wide = names.iter().filter(|&name| name & 0xFFFF != NARROW);
+        let mut packed = Vec::with_capacity(names.len() + names.len() / 8 + 8);
+        push_number(&mut packed, narrow().count() as u32);
+        push_distances(&mut packed, narrow().map(|name| name >> 16));
+        push_distances(&mut packed, wide.map(|name| name >> 16 << 15 | name & 0x7FFF));
+        self.packed = packed.into_boxed_slice();
+        self.packed_count = names.len() as u32;
+    }
+
+    /// Takes all names, sorted and each once.
     fn drain(&mut self) -> Vec<u32> {
-        let mut names = Vec::with_capacity(self.codes as usize);
+        let mut names = Vec::with_capacity(self.packed_count as usize + self.codes as usize);
+        self.unpack(&mut names);
         let mut second = None;
         let mut next = self.head.take();
-        (self.codes, self.sorted) = (0, 0);
+        self.codes = 0;
         // Newest first: of the two codes of a wide name, the second is met before the first.
         while let Some(mut chunk) = next {
             for &code in chunk.codes[..chunk.len as usize].iter().rev() {
@@ -266,9 +285,55 @@ impl Bucket {
         names.dedup();
         names
     }
+
+    fn unpack(&mut self, names: &mut Vec<u32>) {
+        let packed = std::mem::take(&mut self.packed);
+        let count = std::mem::take(&mut self.packed_count);
+        let mut rest = packed.iter();
+        let narrow = if count == 0 { 0 } else { next_number(&mut rest) };
+        let mut sum = 0;
+        for _ in 0..narrow {
+            sum += next_number(&mut rest);
+            names.push(sum << 16 | NARROW);
+        }
+        sum = 0;
+        for _ in narrow..count {
+            sum += next_number(&mut rest);
+            names.push(sum >> 15 << 16 | sum & 0x7FFF);
+        }
+    }
 }
 
-impl Drop for Bucket {
+fn push_distances(packed: &mut Vec<u8>, sorted: impl Iterator<Item = u32>) {
+    let mut last = 0;
+    for number in sorted {
+        push_number(packed, number - last);
+        last = number;
+    }
+}
+
+/// Seven bits to a byte, lowest first; the top bit says that more follow.
+fn push_number(packed: &mut Vec<u8>, mut number: u32) {
+    while number >= 0x80 {
+        packed.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    packed.push(number as u8);
+}
+
+fn next_number(packed: &mut std::slice::Iter<'_, u8>) -> u32 {
+    let mut number = 0;
+    for shift in (0..).step_by(7) {
+        let byte = *packed.next().expect("as many numbers are read as were packed");
+        number |= u32::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    number
+}
+
+impl Drop for Names {
     /// One chunk after the other: a long list would not fit the stack.
     fn drop(&mut self) {
         let mut next = self.head.take();
@@ -327,7 +392,7 @@ mod tests {
         for (expiry, when) in gone {
             assert!(when >= expiry && when - expiry <= 2 * TICK_MS + 997, "due {expiry}, gone {when}");
         }
-        assert_eq!(wheel.codes, 0);
+        assert_eq!(wheel.filled, 0);
     }
 
     #[test]
@@ -345,7 +410,7 @@ mod tests {
         let mut wheel = Wheel::default();
         wheel.start(0);
         let mut expected = Vec::new();
-        for number in 0..500u32 {
+        for number in 0..5_000u32 {
             let (slot, wide) = ((number % 64) as u8, number % 3 == 0);
             let name = number.wrapping_mul(0x9E37_79B9) & !0xFF;
             wheel.add(slot, name, wide, 100);

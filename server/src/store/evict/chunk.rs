@@ -16,8 +16,8 @@ use super::Partial;
 
 /// Words before the first code.
 pub const HEAD: usize = 6;
-/// The sizes a chunk grows through, in words. They are size classes of common allocators, and the last is 256 bytes.
-pub const SIZES: [usize; 7] = [16, 24, 32, 48, 64, 96, 128];
+/// The sizes a chunk grows through, in words. They are size classes of common allocators, and the last is 512 bytes.
+pub const SIZES: [usize; 9] = [16, 24, 32, 48, 64, 96, 128, 192, 256];
 
 const LEN: usize = 4;
 const NUMBER: usize = 5;
