@@ -26,8 +26,6 @@ pub struct Lines {
     taken: usize,
     /// Pages of all segments.
     pages: usize,
-    /// Whether a page has been touched since [`Lines::is_loose`] was last asked.
-    grew: bool,
 }
 
 struct Part {
@@ -40,7 +38,7 @@ struct Part {
 
 impl Lines {
     pub fn new(pool: Arc<Pool>) -> Lines {
-        Lines { pool, segments: Vec::new(), taken: 0, pages: 0, grew: false }
+        Lines { pool, segments: Vec::new(), taken: 0, pages: 0 }
     }
 
     /// Bytes of lines taken.
@@ -59,14 +57,11 @@ impl Lines {
         self.taken += count as usize;
         if let Some((number, first)) = self.best_fit(count) {
             let part = self.segments[number].as_mut().expect("the fit was found in it");
-            let grown = part.mark(first, count, true);
-            self.pages += grown;
-            self.grew |= grown > 0;
+            self.pages += part.mark(first, count, true);
             return run(number, first);
         }
         let mut part = Part { segment: self.pool.take(), map: [0; WORDS], pages: 0 };
         self.pages += part.mark(0, count, true);
-        self.grew = true;
         let number = match self.segments.iter().position(Option::is_none) {
             Some(vacant) => {
                 self.segments[vacant] = Some(part);
@@ -119,11 +114,17 @@ impl Lines {
         unsafe { NonNull::new_unchecked(part.segment.base().add(offset)) }
     }
 
-    /// Whether a new page was needed although free lines lie between the runs: a quarter of a page, or a thirty-second
-    /// part of what is taken.
-    pub fn is_loose(&mut self) -> bool {
-        let all = self.pages * LINES_IN_PAGE as usize;
-        std::mem::take(&mut self.grew) && all > self.taken + (self.taken / 32).max(LINES_IN_PAGE as usize / 4)
+    /// Whether a run of so many lines would need a new page although as many lines, and a few more, lie free between
+    /// the runs: then it pays to [`Lines::repack`] first.
+    pub fn is_loose_for(&self, count: u32) -> bool {
+        let free = self.pages * LINES_IN_PAGE as usize - self.taken;
+        if free < count as usize + (self.taken / 32).max(8) {
+            return false;
+        }
+        self.best_fit(count).is_none_or(|(number, first)| {
+            let part = self.segments[number].as_ref().expect("the fit was found in it");
+            (first + count).div_ceil(LINES_IN_PAGE) > part.pages
+        })
     }
 
     /// Moves all runs together. `runs` are all that are taken, with their lengths; each learns its new place.

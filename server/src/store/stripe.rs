@@ -331,6 +331,12 @@ impl Stripe {
             .with_clock(moment.clock())
             .with_prev_free(record::header(at).prev_free());
         record::write(at, header, expiry, key.bytes, placed);
+        let table = self.dbs[db].as_ref().map(|db| &db.tables[key.place.local()]);
+        if let Some(lines) = table.and_then(|table| table.wants(key.place.hash))
+            && self.lines.is_loose_for(lines)
+        {
+            self.repack();
+        }
         let (arena, hasher) = (&self.arena, &self.hasher);
         let keyspace = self.dbs[db].get_or_insert_with(|| {
             self.db_bytes += size_of::<Db>();
@@ -341,9 +347,6 @@ impl Stripe {
         keyspace.filled |= 1 << key.place.local();
         keyspace.keys += 1;
         keyspace.expiring += usize::from(expiry.is_some());
-        if self.lines.is_loose() {
-            self.repack();
-        }
         self.note_expiry(db, key.place, None, expiry, moment);
         self.enqueue_new(db, key.place, block, moment);
     }

@@ -177,6 +177,13 @@ impl Table {
         }
     }
 
+    /// The lines that the table will ask for when a key of this hash is inserted, if it has no room for it.
+    #[inline]
+    pub fn wants(&self, hash: u64) -> Option<u32> {
+        let Some((_, leaf)) = self.leaf_of(hash) else { return Some(1) };
+        (u32::from(leaf.keys) >= capacity(leaf.lines())).then(|| larger(leaf.lines()).min(RUN_MAX))
+    }
+
     /// Takes a key that was found out.
     pub fn remove(&mut self, at: At, hash: u64, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
         let leaf = self.leaf_mut(at.leaf);
