@@ -154,7 +154,11 @@ impl Lines {
                     self.pages -= part.pages as usize;
                     self.pool.give(slot.take().expect("just seen").segment);
                 }
-                Some(part) => part.map = map,
+                Some(part) => {
+                    let pages = ends(&map).div_ceil(LINES_IN_PAGE).max(part.pages);
+                    self.pages += (pages - part.pages) as usize;
+                    (part.map, part.pages) = (map, pages);
+                }
                 None => {}
             }
         }
@@ -192,6 +196,12 @@ fn mark(map: &mut [u64; WORDS], first: u32, count: u32, taken: bool) {
             false => map[line as usize / 64] &= !bit,
         }
     }
+}
+
+/// One past the last line that is taken.
+fn ends(map: &[u64; WORDS]) -> u32 {
+    let last = (0..WORDS).rev().find(|&word| map[word] != 0);
+    last.map_or(0, |word| word as u32 * 64 + 64 - map[word].leading_zeros())
 }
 
 fn run(segment: usize, first: u32) -> Run {
