@@ -4,7 +4,6 @@ use super::connection::{Bench, Connection, Wish};
 use crate::command::Session;
 use crate::command::clients::Client;
 use crate::command::shared::{Shared, now_ms};
-use crate::store::hash::STRIPES;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -232,7 +231,7 @@ async fn duties(worker: Rc<Worker>) {
         let now = now_ms();
         let moment = node.store.moment(now);
         let mut slice = Instant::now();
-        for stripe in (worker.number..STRIPES).step_by(node.workers) {
+        for stripe in node.store.stripes().skip(worker.number).step_by(node.workers) {
             while node.expires_actively.load(Relaxed) && node.store.expire(stripe, moment, EXPIRE_KEYS) {
                 if slice.elapsed() > EXPIRE_SLICE {
                     tokio::task::yield_now().await;

@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn long_commands_are_shortened_and_say_by_how_much() {
         let log = SlowLog::default();
-        let long = vec![b'x'; 130];
+        let long = [b'x'; 130];
         let words: Vec<&[u8]> = std::iter::repeat_n(&long[..], 40).collect();
         add(&log, &words);
         let entry = &log.newest(1)[0];

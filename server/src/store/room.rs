@@ -190,12 +190,13 @@ impl Store {
             return false;
         }
         let other = self.poorest(number);
-        if other != number && !held.holds(other) && self.should_give(held.stripe(number), number, other) {
-            if let Some(mut held) = Held::try_one(self.cells(), other)
-                && self.evict_from(held.stripe(other), other, moment)
-            {
-                return true;
-            }
+        if other != number
+            && !held.holds(other)
+            && self.should_give(held.stripe(number), number, other)
+            && let Some(mut held) = Held::try_one(self.cells(), other)
+            && self.evict_from(held.stripe(other), other, moment)
+        {
+            return true;
         }
         self.evict_from(held.stripe(number), number, moment) || self.evict_anywhere(held, moment)
     }

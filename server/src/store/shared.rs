@@ -9,6 +9,7 @@ use super::record::{self, New};
 use super::room::Room;
 use super::stripe::{Counters, DATABASES, Entry, Key, Moment, Stripe};
 use super::taken::Taken;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -156,6 +157,11 @@ impl Store {
     /// Locks nothing, for commands without keys.
     pub fn lock_none(&self, db: usize, moment: Moment) -> Keys<'_> {
         self.lock(Numbers::default(), db, moment)
+    }
+
+    /// The numbers of all stripes.
+    pub fn stripes(&self) -> Range<usize> {
+        0..STRIPES
     }
 
     /// Runs `visit` on each stripe in turn, one locked at a time.

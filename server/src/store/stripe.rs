@@ -9,11 +9,13 @@ use super::pages::Pool;
 use super::policy::{Eviction, Family, lfu, lru};
 use super::record::{self, New, Placed, Value};
 use super::table::{self, At, ScanAt, Table};
-use super::taken::Taken;
 use super::wheel::Wheel;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
+
+mod expiry;
+mod rekey;
 
 /// Databases of a node.
 pub const DATABASES: usize = 16;
@@ -83,9 +85,6 @@ struct Db {
 
 /// Buffers of at least this size are freed by the reaper, not by a worker.
 pub const DISCARD_MIN: usize = 256 * 1024;
-
-/// The longest idle time that the access clock is set back by: half its turn, so that it does not soon look like new.
-const IDLE_MAX_MS: u64 = CLOCK_STEP_MS << 11;
 
 /// A record found, while the stripe is borrowed.
 #[derive(Clone, Copy)]
@@ -654,80 +653,6 @@ impl Stripe {
         Entry { at: self.arena.at(found), stripe: PhantomData }
     }
 
-    // --- expiry
-
-    fn note_expiry(&mut self, db: usize, place: Place, old: Option<u64>, new: Option<u64>, moment: Moment) {
-        let Some(new) = new else { return };
-        if old.is_some_and(|old| self.wheel.same_bucket(old, new)) {
-            return;
-        }
-        self.wheel.start(moment.ms);
-        let wide = self.is_wide(db, place);
-        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new);
-    }
-
-    fn is_wide(&self, db: usize, place: Place) -> bool {
-        self.dbs[db].as_ref().is_some_and(|db| db.tables[place.local()].is_wide())
-    }
-
-    /// Deletes keys whose time has come, at most about `keys_max` of them. Returns whether more are due.
-    pub fn expire(&mut self, moment: Moment, keys_max: usize) -> bool {
-        self.wheel.advance(moment.ms);
-        let mut left = keys_max;
-        let mut found = Vec::new();
-        while left > 0 {
-            let Some(mut work) = self.wheel.work() else {
-                return false;
-            };
-            while left > 0 {
-                let Some(name) = work.next() else { break };
-                if let Some(ahead) = work.peek(4) {
-                    self.prefetch_named(ahead.slot, ahead.prefix, ahead.bits);
-                }
-                self.expiring_named(name.slot, name.prefix, name.bits, &mut found);
-                left -= 1;
-                for &(found, expiry) in &found {
-                    if expiry <= moment.ms {
-                        self.counters.expired += 1;
-                        self.remove_ref(found);
-                    } else if (work.from_ms..work.to_ms).contains(&expiry) {
-                        self.rewheel(found, expiry);
-                    }
-                }
-            }
-            self.wheel.put_back(work);
-        }
-        self.wheel.has_work()
-    }
-
-    fn prefetch_named(&self, slot: u8, prefix: u32, bits: u8) {
-        for db in self.dbs.iter().flatten() {
-            db.tables[slot as usize].prefetch_named(prefix, bits);
-        }
-    }
-
-    /// Records with an expiry that a name may mean.
-    fn expiring_named(&self, slot: u8, prefix: u32, bits: u8, found: &mut Vec<(Ref, u64)>) {
-        found.clear();
-        for db in self.dbs.iter().flatten() {
-            db.tables[slot as usize].each_named(prefix, bits, |candidate| {
-                let at = self.arena.at(candidate);
-                if let Some(expiry) = record::expiry(at)
-                    && table::has_name(self.hasher.hash(record::key(at)), prefix, bits)
-                {
-                    found.push((candidate, expiry));
-                }
-            });
-        }
-    }
-
-    fn rewheel(&mut self, found: Ref, expiry: u64) {
-        let at = self.arena.at(found);
-        let place = self.hasher.place(record::key(at));
-        let wide = self.is_wide(record::header(at).db() as usize, place);
-        self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, expiry);
-    }
-
     // --- the policy's queues
 
     /// Notes an access in the record's header; most accesses find nothing to change.
@@ -749,6 +674,10 @@ impl Stripe {
     /// What a record counts for in the policy: its block and its buffer.
     fn footprint(&self, found: Ref) -> u32 {
         self.entry(found).footprint()
+    }
+
+    fn is_wide(&self, db: usize, place: Place) -> bool {
+        self.dbs[db].as_ref().is_some_and(|db| db.tables[place.local()].is_wide())
     }
 
     fn queue_name(&self, db: usize, place: Place) -> Name {
@@ -882,57 +811,11 @@ impl Stripe {
         }
     }
 
-    // --- moving, copying and restoring keys
-
     /// As [`Stripe::get`], but not counted: how commands that write look at what is there.
     pub fn access(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
         let (_, found) = self.live(db, key, moment)?;
         self.touch(found, moment);
         Some(self.entry(found))
-    }
-
-    /// Takes the value of a key out and deletes the key. A buffer is handed over, not copied.
-    pub fn take(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Taken> {
-        let (at, found) = self.live(db, key, moment)?;
-        let entry = self.entry(found);
-        let (expiry, frequency) = (entry.expiry(), entry.frequency(moment));
-        let mut taken = match entry.shape() {
-            Shape::Heap => Taken::buffer(self.detach_heap(found), expiry),
-            _ => Taken::copy_of(entry),
-        };
-        taken.frequency = (self.family == Family::Lfu).then_some(frequency);
-        self.remove_at(db, key.place, at, found);
-        Some(taken)
-    }
-
-    /// Takes the buffer of a heap value, and leaves a record that is only good for being freed.
-    fn detach_heap(&mut self, found: Ref) -> Vec<u8> {
-        let at = self.arena.at(found);
-        let buffer = record::take_heap(at);
-        self.heap_bytes -= buffer.capacity();
-        // What is left of the buffer's parts are bytes like any others, so that nobody frees the buffer again.
-        record::set_header(at, record::header(at).with_shape(Shape::Edited));
-        buffer
-    }
-
-    /// Makes a key look unused for so long, as far back as the policy in force keeps it.
-    pub fn set_idle(&mut self, db: usize, key: Key<'_>, idle_ms: u64, moment: Moment) {
-        let Some((_, found)) = self.live(db, key, moment) else { return };
-        let at = self.arena.at(found);
-        let header = record::header(at);
-        let clock = Moment { ms: moment.ms.saturating_sub(idle_ms.min(IDLE_MAX_MS)), ..moment }.clock();
-        let policy = if self.family == Family::Lru { lru::idle_for(idle_ms, moment.ms) } else { header.policy() };
-        record::set_header(at, header.with_clock(clock).with_policy(policy));
-    }
-
-    /// Gives a key the access frequency that LFU policies count; others keep none.
-    pub fn set_frequency(&mut self, db: usize, key: Key<'_>, frequency: u8, moment: Moment) {
-        if self.family != Family::Lfu {
-            return;
-        }
-        let Some((_, found)) = self.live(db, key, moment) else { return };
-        let at = self.arena.at(found);
-        record::set_header(at, record::header(at).with_policy(lfu::of(frequency, moment)));
     }
 
     /// A reference drawn at random from a slot, `None` if it has no keys.

@@ -394,7 +394,7 @@ impl Leaf {
     /// The line a hash belongs to.
     #[inline]
     fn home(&self, hash: u64) -> u32 {
-        ((hash >> 32) * u64::from(self.count) >> 32) as u32
+        (((hash >> 32) * u64::from(self.count)) >> 32) as u32
     }
 
     #[inline]

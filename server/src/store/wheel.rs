@@ -195,7 +195,7 @@ impl Wheel {
 
 impl Work {
     /// The next name, or `None` when the bucket is done.
-    pub fn next(&mut self) -> Option<Name> {
+    pub fn take_name(&mut self) -> Option<Name> {
         self.names.pop().map(decode)
     }
 
@@ -349,15 +349,10 @@ mod tests {
     use std::collections::HashMap;
 
     /// Works the wheel as a stripe does: what expires inside the bucket is gone or placed again.
-    fn run(
-        wheel: &mut Wheel,
-        alive: &mut HashMap<(u8, u32), u64>,
-        now_ms: u64,
-        gone: &mut Vec<(u64, u64)>,
-    ) {
+    fn run(wheel: &mut Wheel, alive: &mut HashMap<(u8, u32), u64>, now_ms: u64, gone: &mut Vec<(u64, u64)>) {
         wheel.advance(now_ms);
         while let Some(mut work) = wheel.work() {
-            while let Some(name) = work.next() {
+            while let Some(name) = work.take_name() {
                 let key = (name.slot, name.prefix << (32 - name.bits));
                 let Some(&expiry) = alive.get(&key) else { continue };
                 if expiry <= now_ms {
@@ -419,7 +414,7 @@ mod tests {
         }
         wheel.advance(1_000);
         let mut work = wheel.work().unwrap();
-        let mut seen: Vec<_> = std::iter::from_fn(|| work.next()).map(|n| (n.slot, n.prefix, n.bits)).collect();
+        let mut seen: Vec<_> = std::iter::from_fn(|| work.take_name()).map(|n| (n.slot, n.prefix, n.bits)).collect();
         seen.sort_unstable();
         expected.sort_unstable();
         expected.dedup();
