@@ -169,10 +169,11 @@ impl Parser {
             Some(end) => Some(from + end),
             None => memchr(b'\r', &line[from..]).map(|end| from + end),
         };
+        // Bytes that were searched in vain count as the line's, so that it is as long however it was split.
+        if end.unwrap_or(line.len()) > LINE_MAX {
+            return Err(Malformed::new(too_big));
+        }
         let Some(end) = end else {
-            if line.len() > LINE_MAX {
-                return Err(Malformed::new(too_big));
-            }
             self.searched = line.len();
             return Ok(None);
         };
@@ -186,10 +187,11 @@ impl Parser {
     }
 
     fn line(&mut self, request: &[u8], start: usize) -> Result<Parsed, Malformed> {
-        let Some(end) = memchr(b'\n', &request[self.searched..]).map(|end| self.searched + end) else {
-            if request.len() > LINE_MAX {
-                return Err(Malformed::new("too big inline request"));
-            }
+        let end = memchr(b'\n', &request[self.searched..]).map(|end| self.searched + end);
+        if end.unwrap_or(request.len()) > LINE_MAX {
+            return Err(Malformed::new("too big inline request"));
+        }
+        let Some(end) = end else {
             self.searched = request.len();
             return Ok(Parsed::Incomplete { missing: 1 });
         };
@@ -262,6 +264,25 @@ mod tests {
         assert_eq!(fault(&[b"*", &long[..]].concat()), "ERR Protocol error: too big mbulk count string");
         assert_eq!(fault(&[b"*1\r\n$", &long[..]].concat()), "ERR Protocol error: too big bulk count string");
         assert_eq!(fault(&long), "ERR Protocol error: too big inline request");
+    }
+
+    #[test]
+    fn lines_are_as_long_however_they_were_split() {
+        for (start, end, text) in [
+            ("*", "\r\n", "ERR Protocol error: too big mbulk count string"),
+            ("*1\r\n$", "\r\n", "ERR Protocol error: too big bulk count string"),
+            ("", "\n", "ERR Protocol error: too big inline request"),
+        ] {
+            for len in [LINE_MAX - 1, LINE_MAX, LINE_MAX + 1, LINE_MAX + 2, LINE_MAX + 100] {
+                let line = vec![b'1'; len - start.len().min(1)];
+                let bytes = [start.as_bytes(), &line, end.as_bytes()].concat();
+                let whole = feed(&bytes, &[], LIMITS);
+                assert_eq!(whole == Err(text.to_owned()), len > LINE_MAX, "{len}");
+                for cut in [1, LINE_MAX, LINE_MAX + 1, LINE_MAX + 2, bytes.len() - 1] {
+                    assert_eq!(feed(&bytes, &[cut], LIMITS), whole, "{len} bytes cut at {cut}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod tags;
 #[cfg(target_arch = "x86_64")]
 mod tags_x86_64;
 mod taken;
+#[cfg(test)]
+mod tests;
 mod walk;
 pub mod wheel;
 

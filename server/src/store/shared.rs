@@ -271,11 +271,12 @@ impl Store {
         let physical = self.database(db);
         for number in 0..STRIPES {
             let old = self.with_stripe(number, |stripe| {
-                let is_alone = stripe.keys(physical) > 0 && stripe.holds_only(physical);
-                if !is_alone {
+                if !stripe.holds_only(physical) {
                     stripe.flush(physical);
+                    return None;
                 }
-                is_alone.then(|| stripe.replace())
+                // One whose keys went one by one still holds the tables they hung in.
+                (stripe.used_bytes() > 0).then(|| stripe.replace())
             });
             self.discard(old);
         }
@@ -286,7 +287,7 @@ impl Store {
     /// Takes the same time however many keys there are: another thread frees what the stripes held.
     pub fn flush_all(&self) {
         for number in 0..STRIPES {
-            let old = self.with_stripe(number, |stripe| (!stripe.is_empty()).then(|| stripe.replace()));
+            let old = self.with_stripe(number, |stripe| (stripe.used_bytes() > 0).then(|| stripe.replace()));
             self.discard(old);
         }
     }
@@ -508,6 +509,30 @@ impl Drop for Keys<'_> {
             for number in self.held.numbers() {
                 self.store.settle(self.held.stripe(number));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_gives_back_what_keys_that_went_before_have_left() {
+        let flushes: [fn(&Store); 2] = [|store| store.flush(3), Store::flush_all];
+        for flush in flushes {
+            let store = Store::with_hasher(Options::default(), KeyHasher::seeded(1));
+            for n in 0..1000u32 {
+                let name = n.to_string();
+                let key = store.key(name.as_bytes());
+                let mut keys = store.lock_one(key.place.stripe(), 3, store.moment(1));
+                keys.set(key, New::Set(b"value"), Some(5_000));
+                keys.remove(key);
+            }
+            assert_eq!(store.keys(3), 0);
+            assert!(store.used_bytes() > 100_000);
+            flush(&store);
+            assert_eq!(store.used_bytes(), 0);
         }
     }
 }

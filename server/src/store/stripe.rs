@@ -707,17 +707,22 @@ impl Stripe {
         if self.family != Family::Larder {
             return;
         }
-        let new = self.footprint(block);
-        let at = self.arena.at(block);
-        let policy = record::header(at).policy();
-        if evict::queue_of(new, policy.f()) == policy.queue() {
+        let policy = record::header(self.arena.at(block)).policy();
+        if evict::queue_of(self.footprint(block), policy.f()) == policy.queue() {
             return;
         }
+        self.push_again(db, place, block);
+        self.sweep();
+    }
+
+    /// Takes a record out of its queue and puts it at the end of the one that is now its own.
+    fn push_again(&mut self, db: usize, place: Place, block: Ref) {
+        let at = self.arena.at(block);
+        let policy = record::header(at).policy();
         self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
-        let mark = self.queues.push(self.queue_name(db, place), new, policy.f());
+        let mark = self.queues.push(self.queue_name(db, place), self.footprint(block), policy.f());
         let policy = Policy::larder(policy.f(), policy.p(), mark.queue, mark.chunk);
         record::set_header(at, record::header(at).with_policy(policy));
-        self.sweep();
     }
 
     /// Tells the queues that a record with these bits is gone.
@@ -729,9 +734,10 @@ impl Stripe {
     }
 
     fn sweep(&mut self) {
-        let Stripe { queues, dbs, arena, .. } = self;
+        let Stripe { queues, dbs, arena, hasher, .. } = self;
+        let mut doubtful = Vec::new();
         queues.sweep(|partial, old, new| {
-            let Some(seen) = see(dbs, arena, partial, old) else {
+            let Some(seen) = see(dbs, arena, hasher, partial, old, &mut doubtful) else {
                 return false;
             };
             let at = arena.at(seen.handle as Ref);
@@ -741,13 +747,26 @@ impl Stripe {
             record::set_header(at, header.with_policy(marked));
             true
         });
+        self.queue_anew(doubtful);
+    }
+
+    /// Queues records under names that their tables tell apart now.
+    fn queue_anew(&mut self, doubtful: Vec<Ref>) {
+        for found in doubtful {
+            let at = self.arena.at(found);
+            let place = self.hasher.place(record::key(at));
+            self.push_again(record::header(at).db() as usize, place, found);
+        }
     }
 
     /// Evicts the record that is worth least, by the queues. `None` if there is none to evict.
     pub(super) fn evict_lowest(&mut self, first: f32) -> Option<()> {
         loop {
-            let Stripe { queues, dbs, arena, .. } = self;
-            let lowest = queues.lowest(first, |partial, mark| see(dbs, arena, partial, mark))?;
+            let Stripe { queues, dbs, arena, hasher, .. } = self;
+            let mut doubtful = Vec::new();
+            let lowest = queues.lowest(first, |partial, mark| see(dbs, arena, hasher, partial, mark, &mut doubtful));
+            self.queue_anew(doubtful);
+            let lowest = lowest?;
             let found = lowest.seen.handle as Ref;
             let at = self.arena.at(found);
             let place = self.hasher.place(record::key(at));
@@ -829,22 +848,45 @@ impl Stripe {
     }
 }
 
-/// Finds the record that an entry of a queue means.
-fn see(dbs: &[Option<Box<Db>>; DATABASES], arena: &Arena, partial: Partial, mark: Mark) -> Option<Seen> {
+/// Finds the record that an entry of a queue means. Other records that it may mean are added to `doubtful`.
+///
+/// A line holds other names too, and one of those with the same mark has an entry of its own: taking it for this one
+/// would leave that entry without a record, or, once the table has grown, the record without an entry. So the whole of
+/// the known name counts. Records of one name may stand in for each other, as their entries find them all; only when
+/// the table has split since, their newer entries know more of the name, and find some of them. These are in doubt.
+fn see(
+    dbs: &[Option<Box<Db>>; DATABASES],
+    arena: &Arena,
+    hasher: &KeyHasher,
+    partial: Partial,
+    mark: Mark,
+    doubtful: &mut Vec<Ref>,
+) -> Option<Seen> {
     let mut seen = None;
-    for db in dbs.iter().flatten() {
-        db.tables[partial.slot as usize].each_named(partial.prefix, partial.bits, |candidate| {
+    let mut has_split = false;
+    let certain = doubtful.len();
+    for table in dbs.iter().flatten().map(|db| &db.tables[partial.slot as usize]) {
+        table.each_named(partial.prefix, partial.bits, |candidate| {
             let at = arena.at(candidate);
             let policy = record::header(at).policy();
-            if seen.is_none() && policy.queue() == mark.queue && policy.chunk() == mark.chunk {
-                seen = Some(Seen {
-                    bytes: Entry { at, stripe: PhantomData }.footprint(),
-                    f: policy.f(),
-                    p: policy.p(),
-                    handle: u64::from(candidate),
-                });
+            let is_marked = policy.queue() == mark.queue && policy.chunk() == mark.chunk;
+            if !is_marked || !table::has_name(hasher.hash(record::key(at)), partial.prefix, partial.bits) {
+                return;
             }
+            has_split |= table.is_wide();
+            if seen.is_some() {
+                return doubtful.push(candidate);
+            }
+            seen = Some(Seen {
+                bytes: Entry { at, stripe: PhantomData }.footprint(),
+                f: policy.f(),
+                p: policy.p(),
+                handle: u64::from(candidate),
+            });
         });
+    }
+    if !has_split || partial.bits != Partial::NARROW {
+        doubtful.truncate(certain);
     }
     seen
 }
@@ -864,6 +906,9 @@ impl Drop for Stripe {
 }
 
 #[cfg(test)]
+mod check;
+
+#[cfg(test)]
 mod tests {
     use super::super::shared::{Options, Store};
     use super::*;
@@ -879,5 +924,18 @@ mod tests {
         }
         assert!(store.totals().counters.evicted > 20_000);
         store.each_stripe(|stripe| assert_eq!(stripe.queues.len(), stripe.keys(0)));
+    }
+
+    #[test]
+    fn evictions_reach_every_record_though_its_table_has_split_since() {
+        for count in [600, 1_250, 1_400, 2_000, 3_000] {
+            let store = Store::with_hasher(Options::default(), KeyHasher::seeded(1));
+            for n in 0..count {
+                let name = format!("{{tag}}{n}");
+                let key = store.key(name.as_bytes());
+                store.lock_one(key.place.stripe(), n % 2, store.moment(1)).set(key, New::Set(b"value"), None);
+            }
+            store.each_stripe(|stripe| assert_eq!(stripe.drain_by_queues(), 0, "of {count} keys"));
+        }
     }
 }

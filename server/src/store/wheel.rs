@@ -67,7 +67,8 @@ struct Chunk {
 
 const _: () = assert!(size_of::<Chunk>() == 128);
 
-/// A bucket's worth of work: names, each once, whose records expire in `from_ms..to_ms`.
+/// A bucket's worth of work: names, each once, whose records expire in `from_ms..to_ms`. `to_ms` has no bound in the last
+/// level.
 pub struct Work {
     names: Vec<u32>,
     pub from_ms: u64,
@@ -80,9 +81,11 @@ impl Wheel {
         self.bytes
     }
 
-    /// Whether a record that moves from one expiry to another needs a new name in the wheel.
-    pub fn same_bucket(&self, one_ms: u64, other_ms: u64) -> bool {
-        self.place(one_ms / TICK_MS) == self.place(other_ms / TICK_MS)
+    /// Whether a record that moves from one expiry to another keeps its name in the wheel, so that it needs no new one.
+    ///
+    /// What was due already may have left its bucket, and its place, as seen from now, holds no name of it.
+    pub fn same_bucket(&self, old_ms: u64, new_ms: u64) -> bool {
+        old_ms / TICK_MS >= self.now && self.place(old_ms / TICK_MS) == self.place(new_ms / TICK_MS)
     }
 
     /// Sets an empty wheel to the present, so that what is added is placed as seen from now.
@@ -185,7 +188,9 @@ impl Wheel {
                 self.bytes -= names.bytes();
                 let names = names.drain();
                 self.bytes += names.capacity() * 4;
-                let (from_ms, to_ms) = (self.now * TICK_MS, (self.now + span) * TICK_MS);
+                let from_ms = self.now * TICK_MS;
+                // What lies beyond the last level has waited here, and is placed again.
+                let to_ms = if level + 1 == LEVELS { u64::MAX } else { from_ms + span * TICK_MS };
                 self.due.push_back(Work { names, from_ms, to_ms });
             }
             span *= BUCKETS;
@@ -419,6 +424,34 @@ mod tests {
         expected.sort_unstable();
         expected.dedup();
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn what_lies_beyond_the_last_level_is_placed_again_until_its_time() {
+        const LAST_MS: u64 = BUCKETS.pow(LEVELS as u32 - 1) * TICK_MS;
+        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        let start = 1_700_000_000_000 / LAST_MS * LAST_MS;
+        wheel.start(start);
+        let expiry = start + LAST_MS * 100;
+        wheel.add(1, 0, false, expiry, &mut lines);
+        let mut alive = HashMap::from([((1, 0), expiry)]);
+        let mut gone = Vec::new();
+        for turn in 1..=101 {
+            run(&mut wheel, &mut lines, &mut alive, start + turn * LAST_MS, &mut gone);
+            run(&mut wheel, &mut lines, &mut alive, start + turn * LAST_MS, &mut gone);
+            assert_eq!(alive.is_empty(), turn > 100, "after {turn} of 100");
+        }
+    }
+
+    #[test]
+    fn a_key_whose_name_is_due_gets_a_new_one() {
+        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        wheel.start(0);
+        wheel.add(1, 0, false, TICK_MS, &mut lines);
+        wheel.advance(10 * TICK_MS, &mut lines);
+        assert!(wheel.has_work());
+        assert!(!wheel.same_bucket(TICK_MS, 10 * TICK_MS + 5));
+        assert!(wheel.same_bucket(11 * TICK_MS, 11 * TICK_MS + 5));
     }
 
     #[test]
