@@ -3,6 +3,7 @@
 use crate::command::clients::Client;
 use crate::command::shared::{Parts, Shared, now_ms};
 use crate::config::{Config, Live, Named, Run};
+use crate::net::descriptors;
 use crate::net::listen::{self, CannotListen};
 use crate::net::worker::{self, Accepted};
 use crate::store::{self, Eviction, Store};
@@ -14,9 +15,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-
-/// How long connections may take to finish when the node stops.
-const STOP_MAX: Duration = Duration::from_secs(10);
 
 /// A running node. Dropping it stops it.
 pub struct Node {
@@ -35,6 +33,7 @@ impl Node {
     pub fn start(run: Run) -> Result<Node, CannotListen> {
         let Run { config, raw, machine, .. } = run;
         let listeners = open_all(&config)?;
+        descriptors::make_room_for(config.maxclients.into());
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let stop = Arc::new(Notify::new());
         let stopper = stop.clone();
@@ -45,6 +44,7 @@ impl Node {
             port: addresses.first().map_or(0, SocketAddr::port),
             workers,
             stop: Box::new(move || stopper.notify_one()),
+            room: descriptors::make_room_for,
         }));
         shared.settings_changed();
         let mut threads = Vec::new();
@@ -151,7 +151,7 @@ fn accept_all(node: &Arc<Shared>, listeners: Vec<TcpListener>, workers: Vec<Unbo
         }
         drop(workers);
         node.clients.all().iter().for_each(|client| client.wake());
-        let deadline = tokio::time::Instant::now() + STOP_MAX;
+        let deadline = tokio::time::Instant::now() + node.live.config().shutdown_timeout;
         while !node.clients.is_empty() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

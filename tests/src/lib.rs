@@ -14,6 +14,8 @@
 //! Larder has, or what the reference has since a later version, is left out then: see [`Node::larder`] and [`Node::since`].
 
 mod client;
+mod launch;
+pub mod load;
 mod node;
 mod pattern;
 mod process;
@@ -23,6 +25,7 @@ mod wait;
 mod words;
 
 pub use client::Client;
+pub use launch::{Ended, Launch};
 pub use node::Node;
 pub use pattern::matches;
 pub use render::render;

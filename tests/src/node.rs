@@ -26,7 +26,11 @@ impl Node {
 
     /// Starts a server with more flags, or with other values for the usual ones: `&[("--requirepass", "secret")]`.
     pub fn start_with(flags: &[(&str, &str)]) -> Self {
-        let process = Process::start(flags);
+        Self::over(Process::start(flags))
+    }
+
+    /// A process that answers already.
+    pub(crate) fn over(process: Process) -> Self {
         let client = Client::open(process.address(), process.log_file());
         Self { client, process }
     }
@@ -99,8 +103,20 @@ impl Node {
 
     /// Asks the server to leave, as a service manager does: SIGTERM.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").arg("-TERM").arg(self.process_id().to_string()).status();
+        self.signal("TERM");
+    }
+
+    /// Sends the server a signal by its name without `SIG`, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process_id().to_string()).status();
         assert!(sent.is_ok_and(|status| status.success()), "`kill` cannot reach the server");
+    }
+
+    /// A field of `INFO everything` that is a whole number.
+    #[track_caller]
+    pub fn info_number(&mut self, field: &str) -> i64 {
+        let text = self.info(field).unwrap_or_else(|| panic!("INFO has no field {field}"));
+        text.parse().unwrap_or_else(|_| panic!("INFO's {field} is no whole number: {text}"))
     }
 
     /// Waits until the server has left by itself, and returns how.

@@ -47,20 +47,25 @@ impl Process {
         let folder = new_folder();
         let address = free_address();
         let port = address.port().to_string();
-        let log = File::create(log_file(&folder)).expect("the log file can be created");
         let mut command = Command::new(binary());
+        command.args(arguments(&port, &folder, flags));
+        Self::run(command, folder, address)
+    }
+
+    /// Starts a command in a folder, with what it prints in the folder's log. It is expected to listen on `address`.
+    pub(crate) fn run(mut command: Command, folder: PathBuf, address: SocketAddr) -> Self {
+        let log = File::create(log_file(&folder)).expect("the log file can be created");
         command
-            .args(arguments(&port, &folder, flags))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file handle can be copied"))
             .stderr(log)
             .current_dir(&folder);
         die_with_the_test(&mut command);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         Self { child, folder, address }
     }
 
-    fn wait_for_answer(&mut self) -> Result<(), String> {
+    pub(crate) fn wait_for_answer(&mut self) -> Result<(), String> {
         let answer = poll(|| match self.exit_status() {
             Some(status) => Some(Err(format!("it left with {status}"))),
             None => answers(self.address).then_some(Ok(())),
@@ -124,10 +129,15 @@ fn log_file(folder: &Path) -> PathBuf {
     folder.join("server.log")
 }
 
-/// The program under test. Cargo tells where it is; started by hand, a test finds it beside its own folder.
+/// The program under test.
 fn binary() -> PathBuf {
-    let told = env::var_os(OTHER_SERVER).filter(|path| !path.is_empty()).or_else(|| env::var_os(OWN_SERVER));
-    told.map_or_else(beside_the_test, PathBuf::from)
+    let other = env::var_os(OTHER_SERVER).filter(|path| !path.is_empty());
+    other.map_or_else(own_binary, PathBuf::from)
+}
+
+/// This workspace's program. Cargo tells where it is; started by hand, a test finds it beside its own folder.
+pub(crate) fn own_binary() -> PathBuf {
+    env::var_os(OWN_SERVER).map_or_else(beside_the_test, PathBuf::from)
 }
 
 fn beside_the_test() -> PathBuf {
@@ -151,7 +161,7 @@ fn arguments(port: &str, folder: &Path, flags: &[(&str, &str)]) -> Vec<OsString>
     kept.chain(flags).flat_map(|(name, value)| [name.into(), value.into()]).collect()
 }
 
-fn new_folder() -> PathBuf {
+pub(crate) fn new_folder() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder = env::temp_dir().join(format!("larder-test-{}-{number}", std::process::id()));
@@ -159,7 +169,7 @@ fn new_folder() -> PathBuf {
     folder
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
     listener.local_addr().expect("a listening socket has an address")
 }

@@ -221,11 +221,18 @@ impl Client {
 /// All connections by id, and whether commands are held back (`CLIENT PAUSE`).
 #[derive(Default)]
 pub struct Clients {
-    all: Mutex<BTreeMap<u64, Arc<Client>>>,
+    all: Mutex<All>,
     next_id: AtomicU64,
     pause: Mutex<Pause>,
     /// Read before the lock is taken.
     paused_until: AtomicU64,
+}
+
+#[derive(Default)]
+struct All {
+    by_id: BTreeMap<u64, Arc<Client>>,
+    /// How many each worker serves; a worker that never served any may be missing.
+    served: Vec<usize>,
 }
 
 /// Which commands wait, and until when.
@@ -244,15 +251,23 @@ impl Clients {
     }
 
     pub fn add(&self, client: Arc<Client>) {
-        self.all.lock().insert(client.id, client);
+        let All { by_id, served } = &mut *self.all.lock();
+        if served.len() <= client.worker {
+            served.resize(client.worker + 1, 0);
+        }
+        served[client.worker] += 1;
+        by_id.insert(client.id, client);
     }
 
     pub fn remove(&self, id: u64) {
-        self.all.lock().remove(&id);
+        let All { by_id, served } = &mut *self.all.lock();
+        if let Some(client) = by_id.remove(&id) {
+            served[client.worker] -= 1;
+        }
     }
 
     pub fn len(&self) -> usize {
-        self.all.lock().len()
+        self.all.lock().by_id.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -260,19 +275,18 @@ impl Clients {
     }
 
     pub fn get(&self, id: u64) -> Option<Arc<Client>> {
-        self.all.lock().get(&id).cloned()
+        self.all.lock().by_id.get(&id).cloned()
     }
 
     /// All connections, oldest first.
     pub fn all(&self) -> Vec<Arc<Client>> {
-        self.all.lock().values().cloned().collect()
+        self.all.lock().by_id.values().cloned().collect()
     }
 
     /// The worker, of so many, that serves the fewest connections.
     pub fn quietest_worker(&self, workers: usize) -> usize {
-        let mut served = vec![0; workers];
-        self.all.lock().values().for_each(|client| served[client.worker] += 1);
-        (0..workers).min_by_key(|&worker| served[worker]).unwrap_or(0)
+        let All { served, .. } = &*self.all.lock();
+        (0..workers).min_by_key(|&worker| served.get(worker).copied().unwrap_or(0)).unwrap_or(0)
     }
 
     /// Holds commands back. A pause in force is lengthened, never shortened, and never made milder.

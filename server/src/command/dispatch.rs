@@ -21,6 +21,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Requests that are looked ahead at once. More would push the first records out of the cache again.
 pub const BATCH_MAX: usize = 64;
 
+/// Bytes of replies after which a batch is interrupted, so that they can be sent before more come.
+pub const OUTPUT_PAUSE: usize = 256 * 1024;
+
 /// Keys of a batch whose memory is asked for ahead.
 const PREFETCH_MAX: usize = 1024;
 
@@ -52,6 +55,8 @@ pub enum Ended {
     Done,
     /// The connection is to be closed once its output is sent.
     Close,
+    /// The requests from this offset of the buffer on are to be run once the driver has tried to send.
+    Paused { from: usize },
     /// The request at this offset of the buffer, and those behind it, wait.
     Wait { from: usize, wait: Wait },
 }
@@ -99,8 +104,12 @@ impl Batch {
         self.place(buffer, node);
         self.prefetch(node, session);
         let mut last_end = 0;
+        let output_max = reply.out.len() + OUTPUT_PAUSE;
         let mut clock = Instant::now();
         for request in &self.requests {
+            if reply.out.len() >= output_max {
+                return Ended::Paused { from: last_end };
+            }
             let spans = &self.spans[request.words.0 as usize..request.words.1 as usize];
             let places = &self.places[request.places.0 as usize..request.places.1 as usize];
             let call = Call { node, words: Words { buffer, spans }, places, moment };
@@ -299,9 +308,10 @@ impl Call<'_> {
         let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
         let line =
             gate::monitor_line(now_us, session.db, &session.client.address.to_string(), gate::shown(found, self.words));
-        let output_max = self.node.tuning.pubsub_output_max();
+        let output_max = self.node.tuning.pubsub_output().hard;
         for client in self.node.clients.all() {
-            if client.monitor.load(Relaxed) && client.send(&line) as u64 > output_max {
+            let is_watching = client.monitor.load(Relaxed) && !client.is_killed();
+            if is_watching && client.send(&line) as u64 > output_max {
                 self.node.stats.killed_for_output.fetch_add(1, Relaxed);
                 client.kill();
             }

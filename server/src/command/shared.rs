@@ -38,6 +38,7 @@ pub struct Shared {
     /// Set once the node is to stop; whoever waits for it is woken.
     stopping: AtomicBool,
     stop: Box<dyn Fn() + Send + Sync>,
+    room: fn(u64) -> u64,
     admission: Mutex<Admission>,
     /// Connections in `MONITOR`.
     pub monitors: AtomicU32,
@@ -52,6 +53,8 @@ pub struct Parts {
     pub workers: usize,
     /// Called once when the node is to stop.
     pub stop: Box<dyn Fn() + Send + Sync>,
+    /// Asks the system for room for so many clients. Returns how many there is room for.
+    pub room: fn(u64) -> u64,
 }
 
 /// Who may connect.
@@ -84,6 +87,7 @@ impl Shared {
             expires_actively: AtomicBool::new(true),
             stopping: AtomicBool::new(false),
             stop: parts.stop,
+            room: parts.room,
             admission: Mutex::default(),
             monitors: AtomicU32::new(0),
             password: RwLock::default(),
@@ -111,7 +115,8 @@ impl Shared {
         }
     }
 
-    /// Ends connections that have sent nothing for longer than `timeout` allows. Monitors are meant to be silent.
+    /// Ends connections that have sent nothing for longer than `timeout` allows. Monitors are meant to be silent, and so
+    /// is who waits for a blocking command.
     fn end_idle(&self, now_ms: u64) {
         let timeout_ms = self.tuning.timeout_ms();
         if timeout_ms == 0 {
@@ -119,7 +124,7 @@ impl Shared {
         }
         for client in self.clients.all() {
             let silent_ms = now_ms.saturating_sub(client.active_ms.load(Relaxed));
-            if silent_ms > timeout_ms && !client.monitor.load(Relaxed) {
+            if silent_ms > timeout_ms && !client.monitor.load(Relaxed) && !client.is_blocked() {
                 client.kill();
             }
         }
@@ -133,6 +138,11 @@ impl Shared {
     /// Changes the password; an empty one lets everybody in. Connections that have logged in stay so.
     pub fn set_password(&self, password: &[u8]) {
         *self.password.write() = (!password.is_empty()).then(|| password.into());
+    }
+
+    /// Asks the system for room for so many clients. Returns how many there is room for.
+    pub fn room_for_clients(&self, clients: u64) -> u64 {
+        (self.room)(clients)
     }
 
     /// Asks the node to stop: what is in flight is finished first.

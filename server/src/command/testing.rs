@@ -41,7 +41,7 @@ impl Desk {
     pub fn set_up(options: Options, settings: &[(&str, &str)]) -> Desk {
         let store = Store::with_hasher(options, KeyHasher::seeded(1));
         let live = Arc::new(live(options, settings));
-        let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()) };
+        let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), room: |clients| clients };
         Desk::on(Arc::new(Shared::new(parts)))
     }
 

@@ -1,11 +1,14 @@
 //! Settings that the path of every request looks at, as plain numbers.
 
-use crate::config::Live;
+use crate::config::{Live, OutputLimit};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// No command takes as long.
 const NEVER: u64 = u64::MAX;
+
+/// Bytes of received requests, whatever is configured: places in them are kept in 32 bits.
+const INPUT_MAX: u64 = u32::MAX as u64 - (1 << 20);
 
 /// Copies of live settings; whoever changes the settings calls [`Tuning::set`].
 pub struct Tuning {
@@ -13,12 +16,47 @@ pub struct Tuning {
     slowlog_micros: AtomicU64,
     slowlog_len_max: AtomicU64,
     latency_threshold_ms: AtomicU64,
-    pubsub_output_max: AtomicU64,
-    output_max: AtomicU64,
+    pubsub_output: Output,
+    normal_output: Output,
     input_max: AtomicU64,
     bulk_len_max: AtomicU64,
     timeout_ms: AtomicU64,
     latency_tracking: AtomicBool,
+}
+
+/// An [`OutputLimit`] that can be changed.
+#[derive(Default)]
+struct Output {
+    hard: AtomicU64,
+    soft: AtomicU64,
+    soft_seconds: AtomicU64,
+}
+
+impl Output {
+    fn set(&self, limit: OutputLimit) {
+        let unlimited = |bytes: u64| if bytes == 0 { u64::MAX } else { bytes };
+        self.hard.store(unlimited(limit.hard), Relaxed);
+        self.soft.store(unlimited(limit.soft), Relaxed);
+        self.soft_seconds.store(limit.soft_seconds.into(), Relaxed);
+    }
+
+    fn get(&self) -> OutputMax {
+        OutputMax {
+            hard: self.hard.load(Relaxed),
+            soft: self.soft.load(Relaxed),
+            soft_time: Duration::from_secs(self.soft_seconds.load(Relaxed)),
+        }
+    }
+}
+
+/// Bytes of replies that may wait for a connection; all ones are no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputMax {
+    /// Beyond these it is cut at once.
+    pub hard: u64,
+    /// Beyond these it is cut once it has been so for `soft_time` without a break.
+    pub soft: u64,
+    pub soft_time: Duration,
 }
 
 /// The values of a moment.
@@ -29,10 +67,10 @@ pub struct Values {
     pub slowlog_len_max: u64,
     /// 0 turns the monitor off.
     pub latency_threshold_ms: u64,
-    /// Bytes that may wait for a connection in `MONITOR` or a subscriber; 0 for no limit.
-    pub pubsub_output_max: u64,
-    /// Bytes of replies that may wait for any other connection; 0 for no limit.
-    pub output_max: u64,
+    /// What may wait for a connection in `MONITOR` or a subscriber.
+    pub pubsub_output: OutputLimit,
+    /// What may wait for any other connection.
+    pub normal_output: OutputLimit,
     /// Bytes of an unfinished request.
     pub input_max: u64,
     /// Bytes of one argument.
@@ -52,8 +90,8 @@ impl Values {
             slowlog_micros: live.slowlog_log_slower_than().map_or(-1, micros),
             slowlog_len_max: live.slowlog_max_len(),
             latency_threshold_ms: live.latency_monitor_threshold().map_or(0, |time| time.as_millis() as u64),
-            pubsub_output_max: limits.pubsub.hard,
-            output_max: limits.normal.hard,
+            pubsub_output: limits.pubsub,
+            normal_output: limits.normal,
             input_max: live.client_query_buffer_limit().0,
             bulk_len_max: live.proto_max_bulk_len().0,
             timeout_ms: live.timeout().map_or(0, |time| time.as_millis() as u64),
@@ -69,8 +107,8 @@ impl Default for Tuning {
             slowlog_micros: AtomicU64::new(0),
             slowlog_len_max: AtomicU64::new(0),
             latency_threshold_ms: AtomicU64::new(0),
-            pubsub_output_max: AtomicU64::new(0),
-            output_max: AtomicU64::new(0),
+            pubsub_output: Output::default(),
+            normal_output: Output::default(),
             input_max: AtomicU64::new(0),
             bulk_len_max: AtomicU64::new(0),
             timeout_ms: AtomicU64::new(0),
@@ -80,8 +118,8 @@ impl Default for Tuning {
             slowlog_micros: 10_000,
             slowlog_len_max: 128,
             latency_threshold_ms: 0,
-            pubsub_output_max: 32 << 20,
-            output_max: 1 << 30,
+            pubsub_output: OutputLimit { hard: 32 << 20, soft: 8 << 20, soft_seconds: 60 },
+            normal_output: OutputLimit { hard: 1 << 30, soft: 0, soft_seconds: 0 },
             input_max: 1 << 30,
             bulk_len_max: 512 << 20,
             timeout_ms: 0,
@@ -98,14 +136,13 @@ impl Tuning {
             0 => NEVER,
             ms => ms.saturating_mul(1000),
         };
-        let unlimited = |limit: u64| if limit == 0 { u64::MAX } else { limit };
         self.slow_nanos.store(slowlog_micros.min(latency_micros).saturating_mul(1000), Relaxed);
         self.slowlog_micros.store(slowlog_micros, Relaxed);
         self.slowlog_len_max.store(values.slowlog_len_max, Relaxed);
         self.latency_threshold_ms.store(values.latency_threshold_ms, Relaxed);
-        self.pubsub_output_max.store(unlimited(values.pubsub_output_max), Relaxed);
-        self.output_max.store(unlimited(values.output_max), Relaxed);
-        self.input_max.store(values.input_max, Relaxed);
+        self.pubsub_output.set(values.pubsub_output);
+        self.normal_output.set(values.normal_output);
+        self.input_max.store(values.input_max.min(INPUT_MAX), Relaxed);
         self.bulk_len_max.store(values.bulk_len_max, Relaxed);
         self.timeout_ms.store(values.timeout_ms, Relaxed);
         self.latency_tracking.store(values.latency_tracking, Relaxed);
@@ -136,12 +173,14 @@ impl Tuning {
         self.latency_tracking.load(Relaxed)
     }
 
-    pub fn pubsub_output_max(&self) -> u64 {
-        self.pubsub_output_max.load(Relaxed)
+    /// What may wait for a connection in `MONITOR` or a subscriber.
+    pub fn pubsub_output(&self) -> OutputMax {
+        self.pubsub_output.get()
     }
 
-    pub fn output_max(&self) -> u64 {
-        self.output_max.load(Relaxed)
+    /// What may wait for any other connection.
+    pub fn normal_output(&self) -> OutputMax {
+        self.normal_output.get()
     }
 
     pub fn input_max(&self) -> usize {

@@ -119,6 +119,11 @@ pub struct OutputLimit {
     pub soft_seconds: u32,
 }
 
+impl OutputLimit {
+    /// No limit at all.
+    pub const NONE: OutputLimit = OutputLimit { hard: 0, soft: 0, soft_seconds: 0 };
+}
+
 /// The output limits of every class of clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputLimits {

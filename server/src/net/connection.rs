@@ -5,17 +5,17 @@
 
 use super::parser::{Limits, Malformed, Parsed, Parser};
 use crate::base::quote;
-use crate::command::dispatch::{Batch, Ended};
+use crate::command::dispatch::{Batch, Ended, OUTPUT_PAUSE};
 use crate::command::shared::{Pass, Shared};
 use crate::command::words::Span;
 use crate::command::{Reply, Session, Wait};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Bytes of replies after which the driver gets a chance to send before more requests are run.
-const OUTPUT_PAUSE: usize = 256 * 1024;
-
 /// Capacity that the worker's buffers for lines typed by hand may keep.
 const KEPT_CAPACITY: usize = 16 * 1024;
+
+/// Words that a connection's parser may keep room for between requests.
+const KEPT_WORDS: usize = 64;
 
 /// What a worker lends to the connection it serves at the moment, so that idle ones hold nothing.
 #[derive(Default)]
@@ -44,8 +44,9 @@ pub struct Connection {
     reply: Reply,
     /// Bytes of the output that are sent already.
     sent: usize,
-    /// Received and not dealt with.
+    /// Received. The first `used` bytes are dealt with.
     input: Vec<u8>,
+    used: usize,
     wish: Wish,
 }
 
@@ -57,6 +58,7 @@ impl Connection {
             reply: Reply::default(),
             sent: 0,
             input: Vec::new(),
+            used: 0,
             wish: Wish::Read,
         }
     }
@@ -95,7 +97,7 @@ impl Connection {
 
     /// Bytes received and not dealt with.
     pub fn input_len(&self) -> usize {
-        self.input.len()
+        self.input.len() - self.used
     }
 
     /// Takes bytes that were read, and runs what is whole.
@@ -109,7 +111,7 @@ impl Connection {
                 self.run(node, bench, pass);
             }
         }
-        if self.input.len() > node.tuning.input_max() {
+        if self.input_len() > node.tuning.input_max() {
             tracing::warn!(
                 client = self.session.client.id,
                 "closed: its unfinished request is over client-query-buffer-limit"
@@ -122,12 +124,22 @@ impl Connection {
     /// Goes on with what was received earlier.
     pub fn run(&mut self, node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) {
         self.wish = Wish::Read;
-        let mut input = std::mem::take(&mut self.input);
-        let used = self.run_all(&input, node, bench, pass);
-        // A buffer that is empty goes: most connections are idle most of the time.
-        if used < input.len() {
-            input.drain(..used);
-            self.input = input;
+        let input = std::mem::take(&mut self.input);
+        self.used += self.run_all(&input[self.used..], node, bench, pass);
+        self.input = input;
+        self.give_up_used();
+    }
+
+    /// Forgets the bytes that are dealt with. Those behind them move only if they are fewer, so that much input that is
+    /// run bit by bit is not moved for every bit.
+    fn give_up_used(&mut self) {
+        if self.used == self.input.len() {
+            // A buffer that is empty goes: most connections are idle most of the time.
+            self.input = Vec::new();
+            self.used = 0;
+        } else if self.used > self.input.len() / 2 {
+            self.input.drain(..self.used);
+            self.used = 0;
         }
     }
 
@@ -137,6 +149,7 @@ impl Connection {
             std::mem::swap(&mut self.reply.out, &mut bench.output);
         }
         let mut start = 0;
+        let output_max = self.reply.out.len() + OUTPUT_PAUSE;
         loop {
             let (next, fault) = self.run_batch(input, start, node, bench, pass);
             if let Some(fault) = fault {
@@ -146,9 +159,10 @@ impl Connection {
             let stuck = next == start;
             start = next;
             if self.wish != Wish::Read || stuck {
+                self.parser.shrink_to(KEPT_WORDS);
                 return start;
             }
-            if self.output().len() >= OUTPUT_PAUSE {
+            if self.reply.out.len() >= output_max {
                 self.wish = Wish::Run;
                 return start;
             }
@@ -219,6 +233,11 @@ impl Connection {
                 self.wish = Wish::Close;
                 None
             }
+            Ended::Paused { from: resume } => {
+                self.wish = Wish::Run;
+                self.parser.begin();
+                Some(resume.max(from))
+            }
             Ended::Wait { from: resume, wait: Wait::Until(until_ms) } => {
                 self.wish = Wish::Wait { until_ms };
                 self.parser.begin();
@@ -275,7 +294,13 @@ impl Connection {
         let client = &self.session.client;
         client.active_ms.store(now_ms, Relaxed);
         client.protocol.store(self.reply.protocol(), Relaxed);
-        client.input_bytes.store(self.input.len() as u64, Relaxed);
+        client.input_bytes.store(self.input_len() as u64, Relaxed);
+        self.publish_output();
+    }
+
+    /// Writes how much has not been sent yet, and what both buffers take.
+    pub fn publish_output(&self) {
+        let client = &self.session.client;
         client.output_bytes.store(self.output().len() as u64, Relaxed);
         let capacity = self.input.capacity() + self.reply.out.capacity();
         client.buffer_bytes.store(capacity as u64, Relaxed);

@@ -1,6 +1,7 @@
 //! Sockets: accepting connections, and moving bytes between them and their sessions.
 
 pub mod connection;
+pub mod descriptors;
 pub mod listen;
 pub mod parser;
 pub mod worker;

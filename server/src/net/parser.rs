@@ -85,6 +85,13 @@ impl Parser {
         (self.left, self.bulk, self.at, self.searched) = (0, None, 0, 0);
     }
 
+    /// Gives up room for words beyond so many, if no request has been begun.
+    pub fn shrink_to(&mut self, words: usize) {
+        if !self.is_inside() && self.words.capacity() > words {
+            self.words.shrink_to(words);
+        }
+    }
+
     /// Whether a request has been begun.
     pub fn is_inside(&self) -> bool {
         self.left > 0

@@ -32,6 +32,13 @@ const EXPIRE_KEYS: usize = 64;
 /// Work of a tick after which connections get their turn.
 const EXPIRE_SLICE: Duration = Duration::from_micros(300);
 
+/// Once the node is to stop, a connection is over when nothing has come for so long: what its peer had sent by then is
+/// on its way through the system's buffers.
+const STOP_QUIET: Duration = Duration::from_millis(20);
+
+/// A peer that goes on sending is not listened to for longer than this once the node is to stop.
+const STOP_READ_MAX: Duration = Duration::from_secs(2);
+
 /// A connection that has been accepted.
 pub struct Accepted {
     pub stream: StdStream,
@@ -90,6 +97,8 @@ async fn serve(accepted: Accepted, worker: Rc<Worker>) {
         connection: Connection::new(Session::new(client.clone(), authenticated)),
         worker,
         sleep: None,
+        soft: None,
+        stop: None,
     };
     poll_fn(|cx| served.poll(cx)).await;
     let Served { stream, connection, worker, .. } = served;
@@ -104,14 +113,42 @@ struct Served {
     stream: TcpStream,
     connection: Connection,
     worker: Rc<Worker>,
+    /// The time at which a request that waits is run again.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The time at which replies that wait are too many for too long; set while they are above the soft limit.
+    soft: Option<Pin<Box<Sleep>>>,
+    /// Set once the node is to stop.
+    stop: Option<Box<Stop>>,
+}
+
+/// The end of listening to a peer, because the node is to stop.
+struct Stop {
+    quiet: Pin<Box<Sleep>>,
+    last: Instant,
+}
+
+/// How a read went.
+enum Received {
+    /// There may be more.
+    Some,
+    /// The buffer was filled: very likely there is more.
+    Full,
+    /// The peer has closed the connection, or it is broken.
+    End,
 }
 
 impl Served {
-    /// Moves bytes until nothing moves. Ready when the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.connection.session.client.set_waker(cx.waker());
+        let over = self.advance(cx);
+        self.connection.publish_output();
+        over
+    }
+
+    /// Moves bytes until nothing moves, or others have waited long enough. Ready when the connection is over.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let client = self.connection.session.client.clone();
-        client.set_waker(cx.waker());
+        let mut had_turn = false;
         loop {
             if client.is_killed() {
                 return Poll::Ready(());
@@ -122,27 +159,53 @@ impl Served {
             let sent_all = match self.poll_send(cx) {
                 Poll::Ready(Ok(())) => true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending if self.is_over_output() => return Poll::Ready(()),
+                Poll::Pending if self.is_over_output(cx) => return Poll::Ready(()),
                 Poll::Pending => false,
             };
+            if had_turn && matches!(self.connection.wish(), Wish::Run | Wish::Read) {
+                // One peer with very much to ask keeps no other waiting.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             match self.connection.wish() {
                 Wish::Close if sent_all => return Poll::Ready(()),
                 Wish::Close => return Poll::Pending,
-                Wish::Run => self.run(),
-                Wish::Wait { until_ms } => {
-                    ready!(self.poll_wait(cx, until_ms));
+                Wish::Run => {
                     self.run();
+                    had_turn = true;
                 }
-                Wish::Read => {
-                    if sent_all && self.worker.node.is_stopping() {
-                        return Poll::Ready(());
-                    }
-                    if !ready!(self.poll_receive(cx)) {
-                        return Poll::Ready(());
-                    }
-                }
+                Wish::Wait { .. } if self.worker.node.is_stopping() => return Poll::Ready(()),
+                Wish::Wait { until_ms } if self.poll_wait(cx, until_ms).is_ready() => self.run(),
+                // Reading goes on while a request waits, as the peer may hang up. What it sends is due behind that request.
+                Wish::Wait { .. } | Wish::Read => match self.poll_receive(cx) {
+                    Poll::Ready(Received::End) => return Poll::Ready(()),
+                    Poll::Ready(Received::Full) => had_turn = true,
+                    Poll::Ready(Received::Some) => {}
+                    Poll::Pending if sent_all && self.worker.node.is_stopping() => return self.poll_stop(cx),
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+            if self.is_past_stop() {
+                return Poll::Ready(());
             }
         }
+    }
+
+    /// Ready when the peer has been quiet for long enough, now that the node is to stop.
+    fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let stop = self.stop.get_or_insert_with(|| {
+            let quiet = Box::pin(tokio::time::sleep(STOP_QUIET));
+            Box::new(Stop { quiet, last: Instant::now() + STOP_READ_MAX })
+        });
+        stop.quiet.as_mut().poll(cx)
+    }
+
+    /// Notes that the peer is not quiet. Whether it has been listened to for long enough, now that the node is to stop.
+    fn is_past_stop(&mut self) -> bool {
+        let Some(stop) = &mut self.stop else { return false };
+        let now = Instant::now();
+        stop.quiet.as_mut().reset((now + STOP_QUIET).into());
+        now > stop.last && self.connection.output().is_empty()
     }
 
     /// Sends what there is to send; pending while the peer does not take it.
@@ -153,39 +216,48 @@ impl Served {
             stats.output_bytes.add(sent as u64);
             stats.writes.add(1);
             self.connection.sent(sent, &mut self.worker.lent.borrow_mut().bench);
+            if !self.connection.output().is_empty() {
+                // Who takes a long reply bit by bit is not idle.
+                self.connection.session.client.active_ms.store(now_ms(), Relaxed);
+            }
         }
+        self.soft = None;
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the peer has left so many replies lying that it is cut off.
-    fn is_over_output(&self) -> bool {
+    /// Whether the peer has left so many replies lying, or many for so long, that it is cut off.
+    fn is_over_output(&mut self, cx: &mut Context<'_>) -> bool {
         let waiting = self.connection.output().len() as u64;
-        let node = &self.worker.node;
-        let limit = if self.connection.session.is_monitor() {
-            node.tuning.pubsub_output_max()
-        } else {
-            node.tuning.output_max()
-        };
-        if waiting <= limit {
-            return false;
+        let tuning = &self.worker.node.tuning;
+        let is_monitor = self.connection.session.is_monitor();
+        let limit = if is_monitor { tuning.pubsub_output() } else { tuning.normal_output() };
+        if waiting <= limit.soft {
+            self.soft = None;
         }
-        let client = &self.connection.session.client;
-        tracing::warn!(client = client.id, address = %client.address, waiting, "closed: it does not read its replies");
-        node.stats.killed_for_output.fetch_add(1, Relaxed);
-        true
+        let is_over = waiting > limit.hard
+            || waiting > limit.soft && {
+                let soft = self.soft.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit.soft_time)));
+                soft.as_mut().poll(cx).is_ready()
+            };
+        if is_over {
+            let client = &self.connection.session.client;
+            tracing::warn!(client = client.id, address = %client.address, waiting, "closed: it does not read its replies");
+            self.worker.node.stats.killed_for_output.fetch_add(1, Relaxed);
+        }
+        is_over
     }
 
-    /// Reads once and runs what came. Ready with `false` at the end of the stream.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    /// Reads once and runs what came.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         let worker = self.worker.clone();
         let Lent { bench, read } = &mut *worker.lent.borrow_mut();
         let mut buffer = ReadBuf::new(read);
         if ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)).is_err() {
-            return Poll::Ready(false);
+            return Poll::Ready(Received::End);
         }
         let bytes = buffer.filled();
         if bytes.is_empty() {
-            return Poll::Ready(false);
+            return Poll::Ready(Received::End);
         }
         let stats = worker.node.stats.worker(worker.number);
         stats.input_bytes.add(bytes.len() as u64);
@@ -193,7 +265,7 @@ impl Served {
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.receive(bytes, &worker.node, bench, &mut pass);
         self.connection.publish(now_ms());
-        Poll::Ready(true)
+        Poll::Ready(if bytes.len() == READ_BYTES { Received::Full } else { Received::Some })
     }
 
     fn run(&mut self) {
@@ -203,12 +275,12 @@ impl Served {
         self.connection.publish(now_ms());
     }
 
-    /// Ready at a time, or when the node stops or a pause has ended early.
+    /// Ready at a time, or when a pause has ended early.
     fn poll_wait(&mut self, cx: &mut Context<'_>, until_ms: u64) -> Poll<()> {
         let now = now_ms();
         let held_back =
             self.worker.node.clients.paused(now).is_some() || self.connection.session.wait_until_ms.is_some();
-        if now >= until_ms || !held_back || self.worker.node.is_stopping() {
+        if now >= until_ms || !held_back {
             self.sleep = None;
             return Poll::Ready(());
         }
@@ -243,8 +315,8 @@ async fn duties(worker: Rc<Worker>) {
         if worker.number == 0 {
             node.tick(now, count);
         }
-        if node.store.is_over() {
-            node.store.make_room(moment);
+        while node.store.is_over() && node.store.make_some_room(moment) {
+            tokio::task::yield_now().await;
         }
         count += 1;
     }

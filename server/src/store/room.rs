@@ -178,6 +178,21 @@ impl Store {
         self.room.excess(0) == 0
     }
 
+    /// Evicts a little if the store is over its limit, so that the caller can let others have their turn in between.
+    ///
+    /// Returns whether anything could go.
+    pub fn make_some_room(&self, moment: Moment) -> bool {
+        const EVICTIONS: usize = 64;
+        for _ in 0..EVICTIONS {
+            let number = self.poorest(random() as usize % STRIPES);
+            let mut held = Held::one(self.cells(), number);
+            if self.room.excess(0) > 0 && !self.evict_near(&mut held, number, moment) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether the store is over its limit.
     #[inline]
     pub fn is_over(&self) -> bool {

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::base::glob;
+use crate::config::live::{Refusal, Step};
+use crate::config::value::Value;
 
 /// The value of a setting as `CONFIG GET` shows it; empty if there is no such setting.
 pub fn text(node: &Shared, name: &str) -> String {
@@ -36,11 +38,36 @@ pub fn matching(node: &Shared, patterns: &[&[u8]]) -> Vec<(&'static str, String)
 
 /// Changes settings, all or none; `words` are names and values by turns.
 pub fn set(node: &Shared, session: &Session, words: &[&[u8]]) -> Result<(), Fault> {
-    let notices = node.live.set(words, is_local(session), &mut |_| Ok(()));
+    let mut limits_output = false;
+    let notices = node.live.set(words, is_local(session), &mut |steps| {
+        limits_output = steps.iter().any(|step| step.name == "client-output-buffer-limit");
+        steps.iter().try_for_each(|step| carry_out(node, step))
+    });
     let notices = notices.map_err(|fault| Fault::owned(fault.to_string()))?;
     notices.iter().for_each(|notice| tracing::warn!("{notice}"));
     node.settings_changed();
+    if limits_output {
+        // Replies may lie there that are too many now, of peers from which nothing is heard.
+        node.clients.all().iter().for_each(|client| client.wake());
+    }
     Ok(())
+}
+
+/// Does what a setting needs of the system before it can be in force.
+fn carry_out(node: &Shared, step: &Step) -> Result<(), Refusal> {
+    match (step.name, &step.value) {
+        ("maxclients", &Value::Whole(clients)) => {
+            let clients = u64::try_from(clients).unwrap_or(0);
+            let possible = node.room_for_clients(clients);
+            let why = || {
+                format!(
+                    "The operating system is not able to handle the specified number of clients, try with {possible}"
+                )
+            };
+            if possible < clients { Err(Refusal { name: step.name, why: why() }) } else { Ok(()) }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes the settings to the configuration file.
