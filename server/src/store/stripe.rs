@@ -1,9 +1,9 @@
 //! One lock's part of the store: the records of 64 neighbouring slots and all that concerns them.
 
 use super::arena::{Arena, Ref};
-use super::evict::{self, Mark, Name, Partial, Seen, ghost::Ghost, queues::Queues};
+use super::evict::{ghost::Ghost, queues::Queues};
 use super::hash::{KeyHasher, Place, SLOTS_PER_STRIPE};
-use super::header::{CLOCK_STEP_MS, Header, Policy, Shape};
+use super::header::{CLOCK_STEP_MS, Header, Shape};
 use super::lines::Lines;
 use super::pages::Pool;
 use super::policy::{Eviction, Family, lfu, lru};
@@ -15,6 +15,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 mod expiry;
+mod queued;
 mod rekey;
 
 /// Databases of a node.
@@ -653,146 +654,6 @@ impl Stripe {
         Entry { at: self.arena.at(found), stripe: PhantomData }
     }
 
-    // --- the policy's queues
-
-    /// Notes an access in the record's header; most accesses find nothing to change.
-    #[inline]
-    fn touch(&self, found: Ref, moment: Moment) {
-        let at = self.arena.at(found);
-        let header = record::header(at);
-        let policy = match self.family {
-            Family::Larder => header.policy().hit(),
-            Family::Lru => lru::now(moment.ms),
-            Family::Lfu => lfu::hit(header.policy(), moment),
-        };
-        let touched = header.with_policy(policy).with_clock(moment.clock());
-        if touched != header {
-            record::set_header(at, touched);
-        }
-    }
-
-    /// What a record counts for in the policy: its block and its buffer.
-    fn footprint(&self, found: Ref) -> u32 {
-        self.entry(found).footprint()
-    }
-
-    fn is_wide(&self, db: usize, place: Place) -> bool {
-        self.dbs[db].as_ref().is_some_and(|db| db.tables[place.local()].is_wide())
-    }
-
-    fn queue_name(&self, db: usize, place: Place) -> Name {
-        Name { slot: place.local() as u8, hash: table::name_of(place.hash), wide: self.is_wide(db, place) }
-    }
-
-    fn enqueue_new(&mut self, db: usize, place: Place, block: Ref, moment: Moment) {
-        let at = self.arena.at(block);
-        let header = record::header(at);
-        let policy = match self.family {
-            Family::Lru => lru::now(moment.ms),
-            Family::Lfu => lfu::fresh(moment),
-            Family::Larder => {
-                let f = evict::uses(self.ghost.recall(place.hash));
-                let mark = self.queues.push(self.queue_name(db, place), self.footprint(block), f);
-                Policy::larder(f, 0, mark.queue, mark.chunk)
-            }
-        };
-        record::set_header(at, header.with_policy(policy));
-        if self.family == Family::Larder {
-            self.sweep();
-        }
-    }
-
-    /// Queues a record anew whose size has changed class.
-    fn requeue(&mut self, db: usize, place: Place, block: Ref) {
-        if self.family != Family::Larder {
-            return;
-        }
-        let policy = record::header(self.arena.at(block)).policy();
-        if evict::queue_of(self.footprint(block), policy.f()) == policy.queue() {
-            return;
-        }
-        self.push_again(db, place, block);
-        self.sweep();
-    }
-
-    /// Takes a record out of its queue and puts it at the end of the one that is now its own.
-    fn push_again(&mut self, db: usize, place: Place, block: Ref) {
-        let at = self.arena.at(block);
-        let policy = record::header(at).policy();
-        self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
-        let mark = self.queues.push(self.queue_name(db, place), self.footprint(block), policy.f());
-        let policy = Policy::larder(policy.f(), policy.p(), mark.queue, mark.chunk);
-        record::set_header(at, record::header(at).with_policy(policy));
-    }
-
-    /// Tells the queues that a record with these bits is gone.
-    fn unqueue(&mut self, policy: Policy) {
-        if self.family == Family::Larder {
-            self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
-            self.sweep();
-        }
-    }
-
-    fn sweep(&mut self) {
-        let Stripe { queues, dbs, arena, hasher, .. } = self;
-        let mut doubtful = Vec::new();
-        queues.sweep(|partial, old, new| {
-            let Some(seen) = see(dbs, arena, hasher, partial, old, &mut doubtful) else {
-                return false;
-            };
-            let at = arena.at(seen.handle as Ref);
-            let header = record::header(at);
-            let policy = header.policy();
-            let marked = Policy::larder(policy.f(), policy.p(), new.queue, new.chunk);
-            record::set_header(at, header.with_policy(marked));
-            true
-        });
-        self.queue_anew(doubtful);
-    }
-
-    /// Queues records under names that their tables tell apart now.
-    fn queue_anew(&mut self, doubtful: Vec<Ref>) {
-        for found in doubtful {
-            let at = self.arena.at(found);
-            let place = self.hasher.place(record::key(at));
-            self.push_again(record::header(at).db() as usize, place, found);
-        }
-    }
-
-    /// Evicts the record that is worth least, by the queues. `None` if there is none to evict.
-    pub(super) fn evict_lowest(&mut self, first: f32) -> Option<()> {
-        loop {
-            let Stripe { queues, dbs, arena, hasher, .. } = self;
-            let mut doubtful = Vec::new();
-            let lowest = queues.lowest(first, |partial, mark| see(dbs, arena, hasher, partial, mark, &mut doubtful));
-            self.queue_anew(doubtful);
-            let lowest = lowest?;
-            let found = lowest.seen.handle as Ref;
-            let at = self.arena.at(found);
-            let place = self.hasher.place(record::key(at));
-            match lowest.seen.fate() {
-                evict::Fate::Requeue { f } => {
-                    let db = record::header(at).db() as usize;
-                    let mark = self.queues.push(self.queue_name(db, place), lowest.seen.bytes, f);
-                    let policy = Policy::larder(f, 0, mark.queue, mark.chunk);
-                    record::set_header(at, record::header(at).with_policy(policy));
-                }
-                evict::Fate::Evict => {
-                    self.queues.evicted(lowest.value);
-                    let (bytes, records) = (self.live_bytes() as u64, self.queues.len());
-                    self.ghost.resize(bytes / 10 * 9, records / 10 * 9);
-                    self.ghost.remember(place.hash, lowest.seen.f, lowest.seen.bytes);
-                    self.counters.evicted += 1;
-                    // It left its queue when it was found to be the lowest.
-                    let (db, place, at) = self.whereabouts(found);
-                    self.take_away(db, place, at, found);
-                    self.sweep();
-                    return Some(());
-                }
-            }
-        }
-    }
-
     /// Moves the tables' lines together.
     fn repack(&mut self) {
         let mut tables: Vec<&mut Table> = self.dbs.iter_mut().flatten().flat_map(|db| &mut db.tables).collect();
@@ -846,49 +707,6 @@ impl Stripe {
             }
         }
     }
-}
-
-/// Finds the record that an entry of a queue means. Other records that it may mean are added to `doubtful`.
-///
-/// A line holds other names too, and one of those with the same mark has an entry of its own: taking it for this one
-/// would leave that entry without a record, or, once the table has grown, the record without an entry. So the whole of
-/// the known name counts. Records of one name may stand in for each other, as their entries find them all; only when
-/// the table has split since, their newer entries know more of the name, and find some of them. These are in doubt.
-fn see(
-    dbs: &[Option<Box<Db>>; DATABASES],
-    arena: &Arena,
-    hasher: &KeyHasher,
-    partial: Partial,
-    mark: Mark,
-    doubtful: &mut Vec<Ref>,
-) -> Option<Seen> {
-    let mut seen = None;
-    let mut has_split = false;
-    let certain = doubtful.len();
-    for table in dbs.iter().flatten().map(|db| &db.tables[partial.slot as usize]) {
-        table.each_named(partial.prefix, partial.bits, |candidate| {
-            let at = arena.at(candidate);
-            let policy = record::header(at).policy();
-            let is_marked = policy.queue() == mark.queue && policy.chunk() == mark.chunk;
-            if !is_marked || !table::has_name(hasher.hash(record::key(at)), partial.prefix, partial.bits) {
-                return;
-            }
-            has_split |= table.is_wide();
-            if seen.is_some() {
-                return doubtful.push(candidate);
-            }
-            seen = Some(Seen {
-                bytes: Entry { at, stripe: PhantomData }.footprint(),
-                f: policy.f(),
-                p: policy.p(),
-                handle: u64::from(candidate),
-            });
-        });
-    }
-    if !has_split || partial.bits != Partial::NARROW {
-        doubtful.truncate(certain);
-    }
-    seen
 }
 
 impl Db {

@@ -429,26 +429,26 @@ mod tests {
     #[test]
     fn what_lies_beyond_the_last_level_is_placed_again_until_its_time() {
         const LAST_MS: u64 = BUCKETS.pow(LEVELS as u32 - 1) * TICK_MS;
-        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        let mut wheel = Wheel::default();
         let start = 1_700_000_000_000 / LAST_MS * LAST_MS;
         wheel.start(start);
         let expiry = start + LAST_MS * 100;
-        wheel.add(1, 0, false, expiry, &mut lines);
+        wheel.add(1, 0, false, expiry);
         let mut alive = HashMap::from([((1, 0), expiry)]);
         let mut gone = Vec::new();
         for turn in 1..=101 {
-            run(&mut wheel, &mut lines, &mut alive, start + turn * LAST_MS, &mut gone);
-            run(&mut wheel, &mut lines, &mut alive, start + turn * LAST_MS, &mut gone);
+            run(&mut wheel, &mut alive, start + turn * LAST_MS, &mut gone);
+            run(&mut wheel, &mut alive, start + turn * LAST_MS, &mut gone);
             assert_eq!(alive.is_empty(), turn > 100, "after {turn} of 100");
         }
     }
 
     #[test]
     fn a_key_whose_name_is_due_gets_a_new_one() {
-        let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
+        let mut wheel = Wheel::default();
         wheel.start(0);
-        wheel.add(1, 0, false, TICK_MS, &mut lines);
-        wheel.advance(10 * TICK_MS, &mut lines);
+        wheel.add(1, 0, false, TICK_MS);
+        wheel.advance(10 * TICK_MS);
         assert!(wheel.has_work());
         assert!(!wheel.same_bucket(TICK_MS, 10 * TICK_MS + 5));
         assert!(wheel.same_bucket(11 * TICK_MS, 11 * TICK_MS + 5));

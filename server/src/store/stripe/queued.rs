@@ -1,0 +1,190 @@
+//! The policy's side of a stripe: accesses noted in headers, records queued, and the least valuable evicted.
+
+use super::super::evict::{self, Mark, Name, Partial, Seen};
+use super::super::header::Policy;
+use super::super::policy::{Family, lfu, lru};
+use super::super::{record, table};
+use super::*;
+
+impl Stripe {
+    /// Notes an access in the record's header; most accesses find nothing to change.
+    #[inline]
+    pub(super) fn touch(&self, found: Ref, moment: Moment) {
+        let at = self.arena.at(found);
+        let header = record::header(at);
+        let policy = match self.family {
+            Family::Larder => header.policy().hit(),
+            Family::Lru => lru::now(moment.ms),
+            Family::Lfu => lfu::hit(header.policy(), moment),
+        };
+        let touched = header.with_policy(policy).with_clock(moment.clock());
+        if touched != header {
+            record::set_header(at, touched);
+        }
+    }
+
+    /// What a record counts for in the policy: its block and its buffer.
+    pub(super) fn footprint(&self, found: Ref) -> u32 {
+        self.entry(found).footprint()
+    }
+
+    pub(super) fn is_wide(&self, db: usize, place: Place) -> bool {
+        self.dbs[db].as_ref().is_some_and(|db| db.tables[place.local()].is_wide())
+    }
+
+    pub(super) fn queue_name(&self, db: usize, place: Place) -> Name {
+        Name { slot: place.local() as u8, hash: table::name_of(place.hash), wide: self.is_wide(db, place) }
+    }
+
+    pub(super) fn enqueue_new(&mut self, db: usize, place: Place, block: Ref, moment: Moment) {
+        let at = self.arena.at(block);
+        let header = record::header(at);
+        let policy = match self.family {
+            Family::Lru => lru::now(moment.ms),
+            Family::Lfu => lfu::fresh(moment),
+            Family::Larder => {
+                let f = evict::uses(self.ghost.recall(place.hash));
+                let mark = self.queues.push(self.queue_name(db, place), self.footprint(block), f);
+                Policy::larder(f, 0, mark.queue, mark.chunk)
+            }
+        };
+        record::set_header(at, header.with_policy(policy));
+        if self.family == Family::Larder {
+            self.sweep();
+        }
+    }
+
+    /// Queues a record anew whose size has changed class.
+    pub(super) fn requeue(&mut self, db: usize, place: Place, block: Ref) {
+        if self.family != Family::Larder {
+            return;
+        }
+        let policy = record::header(self.arena.at(block)).policy();
+        if evict::queue_of(self.footprint(block), policy.f()) == policy.queue() {
+            return;
+        }
+        self.push_again(db, place, block);
+        self.sweep();
+    }
+
+    /// Takes a record out of its queue and puts it at the end of the one that is now its own.
+    pub(super) fn push_again(&mut self, db: usize, place: Place, block: Ref) {
+        let at = self.arena.at(block);
+        let policy = record::header(at).policy();
+        self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
+        let mark = self.queues.push(self.queue_name(db, place), self.footprint(block), policy.f());
+        let policy = Policy::larder(policy.f(), policy.p(), mark.queue, mark.chunk);
+        record::set_header(at, record::header(at).with_policy(policy));
+    }
+
+    /// Tells the queues that a record with these bits is gone.
+    pub(super) fn unqueue(&mut self, policy: Policy) {
+        if self.family == Family::Larder {
+            self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
+            self.sweep();
+        }
+    }
+
+    pub(super) fn sweep(&mut self) {
+        let Stripe { queues, dbs, arena, hasher, .. } = self;
+        let mut doubtful = Vec::new();
+        queues.sweep(|partial, old, new| {
+            let Some(seen) = see(dbs, arena, hasher, partial, old, &mut doubtful) else {
+                return false;
+            };
+            let at = arena.at(seen.handle as Ref);
+            let header = record::header(at);
+            let policy = header.policy();
+            let marked = Policy::larder(policy.f(), policy.p(), new.queue, new.chunk);
+            record::set_header(at, header.with_policy(marked));
+            true
+        });
+        self.queue_anew(doubtful);
+    }
+
+    /// Queues records under names that their tables tell apart now.
+    pub(super) fn queue_anew(&mut self, doubtful: Vec<Ref>) {
+        for found in doubtful {
+            let at = self.arena.at(found);
+            let place = self.hasher.place(record::key(at));
+            self.push_again(record::header(at).db() as usize, place, found);
+        }
+    }
+
+    /// Evicts the record that is worth least, by the queues. `None` if there is none to evict.
+    pub(in crate::store) fn evict_lowest(&mut self, first: f32) -> Option<()> {
+        loop {
+            let Stripe { queues, dbs, arena, hasher, .. } = self;
+            let mut doubtful = Vec::new();
+            let lowest = queues.lowest(first, |partial, mark| see(dbs, arena, hasher, partial, mark, &mut doubtful));
+            self.queue_anew(doubtful);
+            let lowest = lowest?;
+            let found = lowest.seen.handle as Ref;
+            let at = self.arena.at(found);
+            let place = self.hasher.place(record::key(at));
+            match lowest.seen.fate() {
+                evict::Fate::Requeue { f } => {
+                    let db = record::header(at).db() as usize;
+                    let mark = self.queues.push(self.queue_name(db, place), lowest.seen.bytes, f);
+                    let policy = Policy::larder(f, 0, mark.queue, mark.chunk);
+                    record::set_header(at, record::header(at).with_policy(policy));
+                }
+                evict::Fate::Evict => {
+                    self.queues.evicted(lowest.value);
+                    let (bytes, records) = (self.live_bytes() as u64, self.queues.len());
+                    self.ghost.resize(bytes / 10 * 9, records / 10 * 9);
+                    self.ghost.remember(place.hash, lowest.seen.f, lowest.seen.bytes);
+                    self.counters.evicted += 1;
+                    // It left its queue when it was found to be the lowest.
+                    let (db, place, at) = self.whereabouts(found);
+                    self.take_away(db, place, at, found);
+                    self.sweep();
+                    return Some(());
+                }
+            }
+        }
+    }
+}
+
+/// Finds the record that an entry of a queue means. Other records that it may mean are added to `doubtful`.
+///
+/// A line holds other names too, and one of those with the same mark has an entry of its own: taking it for this one
+/// would leave that entry without a record, or, once the table has grown, the record without an entry. So the whole of
+/// the known name counts. Records of one name may stand in for each other, as their entries find them all; only when
+/// the table has split since, their newer entries know more of the name, and find some of them. These are in doubt.
+fn see(
+    dbs: &[Option<Box<Db>>; DATABASES],
+    arena: &Arena,
+    hasher: &KeyHasher,
+    partial: Partial,
+    mark: Mark,
+    doubtful: &mut Vec<Ref>,
+) -> Option<Seen> {
+    let mut seen = None;
+    let mut has_split = false;
+    let certain = doubtful.len();
+    for table in dbs.iter().flatten().map(|db| &db.tables[partial.slot as usize]) {
+        table.each_named(partial.prefix, partial.bits, |candidate| {
+            let at = arena.at(candidate);
+            let policy = record::header(at).policy();
+            let is_marked = policy.queue() == mark.queue && policy.chunk() == mark.chunk;
+            if !is_marked || !table::has_name(hasher.hash(record::key(at)), partial.prefix, partial.bits) {
+                return;
+            }
+            has_split |= table.is_wide();
+            if seen.is_some() {
+                return doubtful.push(candidate);
+            }
+            seen = Some(Seen {
+                bytes: Entry { at, stripe: PhantomData }.footprint(),
+                f: policy.f(),
+                p: policy.p(),
+                handle: u64::from(candidate),
+            });
+        });
+    }
+    if !has_split || partial.bits != Partial::NARROW {
+        doubtful.truncate(certain);
+    }
+    seen
+}
