@@ -42,6 +42,8 @@ pub struct Arena {
     fresh: Option<(u32, usize)>,
     live_units: usize,
     footprint: usize,
+    /// Units of holes that did not suffice to empty a segment.
+    stuck: usize,
 }
 
 /// One entry of the segment directory.
@@ -76,6 +78,7 @@ impl Arena {
             fresh: None,
             live_units: 0,
             footprint: 0,
+            stuck: 0,
         }
     }
 
@@ -103,9 +106,7 @@ impl Arena {
         if units > UNITS_MAX_SHARED {
             return units * UNIT;
         }
-        let exact = self.bins[bin_of(units)];
-        let from = bin_above(units + UNITS_MIN);
-        if exact != NIL && self.header(exact).hole_units() == units || from < BINS && self.filled >> from != 0 {
+        if self.has_hole_of(units) {
             return 0;
         }
         match self.fresh {
@@ -188,11 +189,12 @@ impl Arena {
     pub fn evacuate(&mut self, mut moved: impl FnMut(&Arena, Ref, Ref)) -> bool {
         let Some(number) = self.emptiest() else { return false };
         let used = self.slots[number as usize].live as usize;
-        // Holes elsewhere must offer twice the need, else fragments would defeat the move half way.
+        // Holes elsewhere must offer more than the need, else fragments would defeat the move half way.
         let free = self.footprint() / UNIT - self.live_units;
-        if free < SEGMENT_UNITS - used + used * 2 {
+        if free < SEGMENT_UNITS - used + used / 4 * 5 {
             return false;
         }
+        self.stuck = 0;
         self.unlink_all(number);
         let first = number << SEGMENT_SHIFT;
         let mut offset = 0;
@@ -206,6 +208,8 @@ impl Arena {
             let units = record::units(self.at(from));
             let Some(to) = self.alloc(units) else {
                 self.abandon(number, offset);
+                // The next try waits until there is more room.
+                self.stuck = free + SEGMENT_UNITS / 4;
                 return false;
             };
             let marked = self.header(to).prev_free();
@@ -220,10 +224,52 @@ impl Arena {
         true
     }
 
-    /// Whether holes make up so much of the arena that a segment's worth could be given back.
+    /// Slides the blocks of the shared segment that holds least together, so that its holes become one.
+    ///
+    /// Nothing is done, and `false` returned, unless an eighth of that segment is free. `moved` is as for
+    /// [`Arena::evacuate`].
+    pub fn gather(&mut self, mut moved: impl FnMut(&Arena, Ref, Ref)) -> bool {
+        let Some(number) = self.emptiest() else { return false };
+        let free = SEGMENT_UNITS - self.slots[number as usize].live as usize;
+        // What is one hole already cannot be gathered.
+        if free < SEGMENT_UNITS / 8 || self.has_hole_of(free) {
+            return false;
+        }
+        self.unlink_all(number);
+        let first = number << SEGMENT_SHIFT;
+        let (mut at, mut end) = (0, 0);
+        while at < SEGMENT_UNITS {
+            let from = first + at as u32;
+            let header = self.header(from);
+            if header.is_hole() {
+                at += header.hole_units();
+                continue;
+            }
+            let units = record::units(self.at(from));
+            let to = first + end as u32;
+            self.set_header(from, header.with_prev_free(false));
+            if to != from {
+                // SAFETY: both places lie in the segment; `copy` allows them to overlap.
+                unsafe { self.at(to).as_ptr().copy_from(self.at(from).as_ptr(), units * UNIT) };
+                moved(self, from, to);
+            }
+            at += units;
+            end += units;
+        }
+        self.link(first + end as u32, SEGMENT_UNITS - end);
+        true
+    }
+
+    fn has_hole_of(&self, units: usize) -> bool {
+        let hole = self.bins[bin_of(units)];
+        let above = bin_above(units + UNITS_MIN);
+        hole != NIL && self.header(hole).hole_units() == units || above < BINS && self.filled >> above != 0
+    }
+
+    /// Whether holes make up more than a segment, and so much of the arena that one should be given back.
     pub fn is_loose(&self) -> bool {
         let free = self.footprint() / UNIT - self.live_units;
-        free > SEGMENT_UNITS * 3 && free * UNIT > self.footprint() / 6
+        free > SEGMENT_UNITS / 4 * 5 && free * UNIT > self.footprint() / 16 && free > self.stuck
     }
 
     /// Frees everything at once.
@@ -609,6 +655,7 @@ mod tests {
         Alloc(usize),
         Free(usize),
         Evacuate,
+        Gather,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -616,6 +663,7 @@ mod tests {
             5 => (2usize..120).prop_map(Step::Alloc),
             4 => any::<usize>().prop_map(Step::Free),
             1 => Just(Step::Evacuate),
+            1 => Just(Step::Gather),
         ];
         prop::collection::vec(step, 1..if cfg!(miri) { 60 } else { 2000 })
     }
@@ -640,6 +688,11 @@ mod tests {
                         arena.free(block, units);
                     }
                     Step::Free(_) => {}
+                    Step::Gather => {
+                        arena.gather(|_, from, to| {
+                            live.iter_mut().find(|l| l.0 == from).expect("only live blocks move").0 = to;
+                        });
+                    }
                     Step::Evacuate => {
                         arena.evacuate(|_, from, to| {
                             live.iter_mut().find(|l| l.0 == from).expect("only live blocks move").0 = to;

@@ -284,7 +284,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
         #[test]
-        fn runs_never_overlap(steps in prop::collection::vec((any::<bool>(), 1u32..130, any::<usize>()), 1..300)) {
+        fn runs_never_overlap(steps in prop::collection::vec((any::<bool>(), 1u32..=RUN_MAX, any::<usize>()), 1..300)) {
             let mut lines = Lines::new(Arc::default());
             let mut live: Vec<(Run, u32)> = Vec::new();
             for (take, count, which) in steps {

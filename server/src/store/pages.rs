@@ -1,4 +1,4 @@
-//! Memory for the arenas: segments of 16 KiB that stripes take from one pool and give back to it.
+//! Memory for the arenas: segments of 8 KiB that stripes take from one pool and give back to it.
 //!
 //! The pool maps slabs of 2 MiB. A segment that comes back is kept warm for the next taker; beyond a few, its pages
 //! are returned to the system at once, so that what expired or was deleted shows in the resident set.
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use std::ptr::NonNull;
 
 /// Bytes in a segment. Small, so that 256 stripes can share a budget of a few MiB without waste.
-pub const SEGMENT_BYTES: usize = 16 * 1024;
+pub const SEGMENT_BYTES: usize = 8 * 1024;
 
 /// Bytes of a page: what becomes resident at a time. Larger on some systems, where less is counted than is resident.
 pub const PAGE_BYTES: usize = 4096;
@@ -16,7 +16,7 @@ pub const PAGE_BYTES: usize = 4096;
 const SLAB_BYTES: usize = 2 * 1024 * 1024;
 
 /// Free segments whose pages are kept for the next taker.
-const WARM_MAX: usize = 64;
+const WARM_MAX: usize = 32;
 
 /// From this many bytes on, slabs ask for huge pages: they make a lookup among ten million keys a third cheaper, and
 /// cost up to a segment of resident memory a stripe, which a small node should not spend.

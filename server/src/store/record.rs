@@ -11,7 +11,7 @@ use super::header::{Header, SHORT_KEY_MAX, Shape};
 use std::ptr::NonNull;
 
 /// The longest value that lies in the record. Longer ones would leave holes that are hard to fill.
-pub const INLINE_MAX: usize = 1024;
+pub const INLINE_MAX: usize = 2000;
 
 /// Expiry times are kept up to this one (the year 10 889); later ones mean the same as this one.
 pub const EXPIRY_MAX: u64 = (1 << 48) - 1;

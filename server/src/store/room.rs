@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::R
 const OTHERS: usize = 2;
 
 /// A stripe is asked in place of one's own when its age is lower by so many uses of a record of mean size.
-const MARGIN_USES: f64 = 2.0;
+const MARGIN_USES: f64 = 0.0;
 
 /// Evictions in one go before the caller is let on, whatever was reached.
 const EVICTIONS_MAX: usize = 4096;
@@ -155,6 +155,10 @@ impl Store {
             if lacking == 0 || self.room.excess(lacking) == 0 {
                 return;
             }
+            // Holes that are there already come before records that would have to go.
+            if held.stripe(number).gather() {
+                continue;
+            }
             if !self.evict_near(held, number, moment) {
                 return;
             }
@@ -235,17 +239,18 @@ impl Store {
         self.room.age_of(other) + MARGIN_USES * use_of_mean < self.room.age_of(number)
     }
 
-    /// Evicts one record from this stripe.
+    /// Evicts one record from this stripe, unless it can give a segment without.
     fn evict_from(&self, stripe: &mut Stripe, number: usize, moment: Moment) -> bool {
+        if stripe.arena.is_loose() && stripe.tighten() {
+            self.settle(stripe);
+            return true;
+        }
         let evicted = match moment.eviction.family() {
             Family::Larder => stripe.evict_lowest(self.room.first()).is_some(),
             _ => stripe.evict_sampled(moment, self.room.samples.load(Relaxed) * 2, DRAWS_PER_SAMPLE),
         };
         let age = if stripe.queues.is_empty() { f64::INFINITY } else { stripe.queues.age() };
         self.room.set_age(number, age);
-        if stripe.arena.is_loose() {
-            stripe.tighten();
-        }
         self.settle(stripe);
         evicted
     }

@@ -665,14 +665,13 @@ impl Stripe {
     /// Moves records together when holes make up too much, so that segments go back to the pool.
     pub(super) fn tighten(&mut self) -> bool {
         let Stripe { arena, dbs, hasher, .. } = self;
-        arena.evacuate(|arena, from, to| {
-            let at = arena.at(to);
-            let place = hasher.place(record::key(at));
-            let db = dbs[record::header(at).db() as usize].as_mut().expect("a record belongs to a database");
-            let table = &mut db.tables[place.local()];
-            let (found, _) = table.find(place.hash, |other| other == from).expect("a record hangs in its table");
-            table.set(found, to);
-        })
+        arena.evacuate(|arena, from, to| follow(dbs, hasher, arena, from, to))
+    }
+
+    /// Makes one hole of those in a segment, so that records fit which no hole would take. `false` if none are worth it.
+    pub(super) fn gather(&mut self) -> bool {
+        let Stripe { arena, dbs, hasher, .. } = self;
+        arena.gather(|arena, from, to| follow(dbs, hasher, arena, from, to))
     }
 
     /// Writes the policy's bits of all records anew, after the policy has changed to another family.
@@ -707,6 +706,16 @@ impl Stripe {
             }
         }
     }
+}
+
+/// Lets the table refer to a record at its new place.
+fn follow(dbs: &mut [Option<Box<Db>>; DATABASES], hasher: &KeyHasher, arena: &Arena, from: Ref, to: Ref) {
+    let at = arena.at(to);
+    let place = hasher.place(record::key(at));
+    let db = dbs[record::header(at).db() as usize].as_mut().expect("a record belongs to a database");
+    let table = &mut db.tables[place.local()];
+    let (found, _) = table.find(place.hash, |other| other == from).expect("a record hangs in its table");
+    table.set(found, to);
 }
 
 impl Db {

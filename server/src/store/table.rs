@@ -20,7 +20,7 @@ const WAYS: usize = 10;
 const LINES_MAX: u32 = 128;
 
 /// The most low bits that choose a leaf. Leaves of a table that has used them up grow to [`RUN_MAX`] lines, so a slot
-/// holds 150 million keys.
+/// holds 75 million keys.
 const DEPTH_MAX: u8 = 16;
 
 #[repr(C, align(64))]
@@ -375,7 +375,7 @@ impl Table {
 
 impl Leaf {
     fn new(count: u32, lines: &mut Lines) -> Leaf {
-        assert!(count <= RUN_MAX, "a slot holds at most 150 million keys");
+        assert!(count <= RUN_MAX, "a slot holds at most 75 million keys");
         let run = lines.take(count);
         let first = lines.at(run);
         // SAFETY: the run has so many lines, and all-zero bytes are empty ones.
