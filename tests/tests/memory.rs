@@ -94,7 +94,9 @@ fn without_eviction_writes_are_refused_and_reads_go_on() {
     let mut node = start("10mb", "noeviction");
     let seen = flood(&mut node, "key", 20_000, 1000, "");
     assert!(seen.refused > 5_000, "{seen:?}");
-    node.check("SET k v", OUT_OF_MEMORY);
+    // What is left between the values may take a small one, but not this.
+    let large = format!("SET k {}", "x".repeat(20_000));
+    node.check(&large, OUT_OF_MEMORY);
     node.check("GET key:0", &"x".repeat(1000));
     node.check("EXPIRE key:1 100", "1");
     node.check("DEL key:2", "1");
@@ -103,8 +105,9 @@ fn without_eviction_writes_are_refused_and_reads_go_on() {
     (0..2000).for_each(|number| {
         node.call(&format!("DEL key:{number}"));
     });
-    wait_until("there is room", || node.text("SET k v") == "OK");
-    node.check("GET k", "v");
+    let seen = flood(&mut node, "new", 1000, 1000, "");
+    assert!(seen.refused < 100, "{seen:?}");
+    assert!(seen.most <= with_slack(10 << 20), "{seen:?}");
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn volatile_policies_take_only_what_has_a_time_to_live() {
         // Once nothing with a time to live is left, there is no more room to be had.
         let more = flood(&mut node, "more", 10_000, 1000, "");
         assert!(more.refused > 0, "{policy}: {more:?}");
-        node.check("SET k v", OUT_OF_MEMORY);
+        node.check(&format!("SET k {}", "x".repeat(20_000)), OUT_OF_MEMORY);
         node.check("GET steady:0", &"x".repeat(1000));
     }
 }
