@@ -78,8 +78,17 @@ pub fn raise_open_files(wanted: u64) -> u64 {
 
 /// Bytes of memory a process has resident, from `/proc`; `None` where there is no such thing.
 pub fn resident_bytes(process: u32) -> Option<u64> {
+    status_bytes(process, "VmRSS:")
+}
+
+/// The most bytes of memory a process ever had resident.
+pub fn peak_bytes(process: u32) -> Option<u64> {
+    status_bytes(process, "VmHWM:")
+}
+
+fn status_bytes(process: u32, field: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }

@@ -176,8 +176,17 @@ pub(crate) fn free_address() -> SocketAddr {
 
 /// Whether a server is ready there. Any reply to PING will do, as a password may be asked for, but for one: a server that
 /// still reads its data says so.
+///
+/// When this returns, the server no longer counts the connection that asked.
 fn answers(address: SocketAddr) -> bool {
-    let reply = Connection::open(address).and_then(|mut connection| connection.call(&["PING"]));
+    let reply = Connection::open(address).and_then(|mut connection| {
+        let reply = connection.call(&["PING"])?;
+        connection.call(&["QUIT"])?;
+        match connection.receive() {
+            Err(Error::Closed) => Ok(reply),
+            other => other,
+        }
+    });
     match reply {
         Ok(Reply::Error(text)) => !text.starts_with(b"LOADING"),
         Ok(_) => true,

@@ -24,6 +24,10 @@ pub const BATCH_MAX: usize = 64;
 /// Bytes of replies after which a batch is interrupted, so that they can be sent before more come.
 pub const OUTPUT_PAUSE: usize = 256 * 1024;
 
+/// Keys that are evicted ahead of one command while the node is over its limit. Fewer would leave a node of a few
+/// megabytes over it for a while, as its memory comes free a segment at a time.
+const EVICTIONS_MAX: usize = 1024;
+
 /// Keys of a batch whose memory is asked for ahead.
 const PREFETCH_MAX: usize = 1024;
 
@@ -210,7 +214,7 @@ impl Call<'_> {
         let flags = found.row.flags;
         let store = &self.node.store;
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
-        gate::memory(store.is_over(), flags, || store.make_room(self.moment))?;
+        gate::memory(store.is_over(), flags, || store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes())?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found) {
             return Ok(Ok(Done::Wait(Wait::Until(until))));
         }
@@ -238,6 +242,13 @@ impl Call<'_> {
             tracing::error!(command = found.name, "a handler panicked; please report this with the lines above");
             Err(Fault::Internal)
         }))
+    }
+
+    /// Whether what the request brings fits into holes, at the most as one value for each key.
+    #[cold]
+    fn has_holes(&self) -> bool {
+        let longest = self.words.iter().map(<[u8]>::len).max().unwrap_or(0);
+        self.node.store.has_holes(self.places, 0, 2 * longest)
     }
 
     #[inline]

@@ -50,7 +50,7 @@ pub fn login(authenticated: bool, flags: Flags) -> Result<(), Fault> {
     if authenticated || flags.has(Flags::NO_AUTH) { Ok(()) } else { Err(Fault::NoAuth) }
 }
 
-/// Whether a command that needs memory may run. `make_room` evicts, and says whether the node is under its limit.
+/// Whether a command that needs memory may run. `make_room` evicts if it has to, and says whether there is room.
 #[inline]
 pub fn memory(over: bool, flags: Flags, make_room: impl FnOnce() -> bool) -> Result<(), Fault> {
     if !over || make_room() || !flags.has(Flags::DENYOOM) { Ok(()) } else { Err(Fault::OutOfMemory) }

@@ -32,6 +32,11 @@ const EXPIRE_KEYS: usize = 64;
 /// Work of a tick after which connections get their turn.
 const EXPIRE_SLICE: Duration = Duration::from_micros(300);
 
+/// Keys that are evicted before connections get their turn while the store is over its limit, as it is once the limit is
+/// lowered, and how often that is done in a tick.
+const ROOM_KEYS: usize = 64;
+const ROOM_SLICES: usize = 512;
+
 /// Once the node is to stop, a connection is over when nothing has come for so long: what its peer had sent by then is
 /// on its way through the system's buffers.
 const STOP_QUIET: Duration = Duration::from_millis(20);
@@ -315,7 +320,10 @@ async fn duties(worker: Rc<Worker>) {
         if worker.number == 0 {
             node.tick(now, count);
         }
-        while node.store.is_over() && node.store.make_some_room(moment) {
+        for _ in 0..ROOM_SLICES {
+            if !node.store.is_over() || !node.store.make_some_room(moment, ROOM_KEYS) {
+                break;
+            }
             tokio::task::yield_now().await;
         }
         count += 1;

@@ -7,12 +7,12 @@
 //! though none knows the others.
 
 use super::evict::duel::{self, Duel};
-use super::hash::STRIPES;
+use super::hash::{Place, STRIPES};
 use super::lock::Held;
 use super::pages::SEGMENT_BYTES;
 use super::policy::lfu::random;
 use super::policy::{Eviction, Family};
-use super::record::Placed;
+use super::record::{self, Placed};
 use super::shared::Store;
 use super::stripe::{Entry, Moment, Stripe};
 use parking_lot::Mutex;
@@ -182,19 +182,41 @@ impl Store {
         self.room.excess(0) == 0
     }
 
-    /// Evicts a little if the store is over its limit, so that the caller can let others have their turn in between.
+    /// Evicts at most `keys_max` keys if the store is over its limit, so that the caller can let others have their turn.
     ///
-    /// Returns whether anything could go.
-    pub fn make_some_room(&self, moment: Moment) -> bool {
-        const EVICTIONS: usize = 64;
-        for _ in 0..EVICTIONS {
+    /// Returns whether anything could go, or nothing had to.
+    pub fn make_some_room(&self, moment: Moment, keys_max: usize) -> bool {
+        for evicted in 0..keys_max {
+            if self.room.excess(0) == 0 {
+                return true;
+            }
             let number = self.poorest(random() as usize % STRIPES);
             let mut held = Held::one(self.cells(), number);
-            if self.room.excess(0) > 0 && !self.evict_near(&mut held, number, moment) {
-                return false;
+            if !self.evict_near(&mut held, number, moment) {
+                return evicted > 0;
             }
         }
         true
+    }
+
+    /// Whether the store is over its limit because of holes alone, and values of so many bytes fit into those of the keys'
+    /// stripes, so that writing them takes no new memory.
+    ///
+    /// What is deleted leaves holes that are spread over all stripes: they can be used long before there are so many in
+    /// one place that memory could be given back.
+    pub fn has_holes(&self, places: &[Place], key_len: usize, value_len: usize) -> bool {
+        let units = record::units_for(key_len, value_len, true);
+        let has_hole = |place: &Place| {
+            let number = place.stripe();
+            Held::one(self.cells(), number).stripe(number).arena.growth_for(units) == 0
+        };
+        !places.is_empty() && places.iter().all(has_hole) && self.room.excess(0) <= self.hole_bytes()
+    }
+
+    fn hole_bytes(&self) -> u64 {
+        let mut holes = 0;
+        self.each_stripe(|stripe| holes += stripe.arena.footprint().saturating_sub(stripe.arena.live_bytes()));
+        holes as u64
     }
 
     /// Whether the store is over its limit.
