@@ -5,6 +5,7 @@
 
 use super::parser::{Limits, Malformed, Parsed, Parser};
 use crate::base::quote;
+use crate::command::clients::Buffers;
 use crate::command::dispatch::{Batch, Ended};
 use crate::command::shared::{Pass, Shared};
 use crate::command::words::Span;
@@ -275,9 +276,11 @@ impl Connection {
         let client = &self.session.client;
         client.active_ms.store(now_ms, Relaxed);
         client.protocol.store(self.reply.protocol(), Relaxed);
-        client.input_bytes.store(self.input.len() as u64, Relaxed);
-        client.output_bytes.store(self.output().len() as u64, Relaxed);
-        let capacity = self.input.capacity() + self.reply.out.capacity();
-        client.buffer_bytes.store(capacity as u64, Relaxed);
+        client.note_buffers(Buffers {
+            input: self.input.len(),
+            input_capacity: self.input.capacity(),
+            output: self.output().len(),
+            output_capacity: self.reply.out.capacity(),
+        });
     }
 }

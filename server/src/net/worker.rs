@@ -91,6 +91,7 @@ async fn serve(accepted: Accepted, worker: Rc<Worker>) {
         connection: Connection::new(Session::new(client.clone(), authenticated)),
         worker,
         sleep: None,
+        is_unpublished: false,
     };
     poll_fn(|cx| served.poll(cx)).await;
     let Served { stream, connection, worker, .. } = served;
@@ -106,6 +107,8 @@ struct Served {
     connection: Connection,
     worker: Rc<Worker>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether requests have been run since others were last shown this connection's state.
+    is_unpublished: bool,
 }
 
 impl Served {
@@ -126,6 +129,10 @@ impl Served {
                 Poll::Pending if self.is_over_output() => return Poll::Ready(()),
                 Poll::Pending => false,
             };
+            // What is shown is what is left once replies are sent: a peer that reads has nothing waiting.
+            if std::mem::take(&mut self.is_unpublished) {
+                self.connection.publish(now_ms());
+            }
             match self.connection.wish() {
                 Wish::Close if sent_all => return Poll::Ready(()),
                 Wish::Close => return Poll::Pending,
@@ -193,7 +200,7 @@ impl Served {
         stats.reads.add(1);
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.receive(bytes, &worker.node, bench, &mut pass);
-        self.connection.publish(now_ms());
+        self.is_unpublished = true;
         Poll::Ready(true)
     }
 
@@ -201,7 +208,7 @@ impl Served {
         let worker = self.worker.clone();
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.run(&worker.node, &mut worker.lent.borrow_mut().bench, &mut pass);
-        self.connection.publish(now_ms());
+        self.is_unpublished = true;
     }
 
     /// Ready at a time, or when the node stops or a pause has ended early.
