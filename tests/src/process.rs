@@ -3,12 +3,14 @@
 use crate::wait::poll;
 use larder_client::connection::{Connection, Error};
 use larder_client::resp::Reply;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::{env, io};
 
 /// Names another server to test than this workspace's.
@@ -159,9 +161,17 @@ fn new_folder() -> PathBuf {
     folder
 }
 
+/// A port that no other test of this program was given: the system may offer one again before its server listens there,
+/// and two tests would talk to one server.
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener.local_addr().expect("a listening socket has an address")
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        let address = listener.local_addr().expect("a listening socket has an address");
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(address.port()) {
+            return address;
+        }
+    }
 }
 
 /// Whether a server is ready there. Any reply to PING will do, as a password may be asked for, but for one: a server that
