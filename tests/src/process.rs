@@ -34,9 +34,14 @@ impl Process {
     /// Starts a server with the flags the tests rely on and `flags` (name and value) instead of or beside them, and waits
     /// until it answers.
     pub(crate) fn start(flags: &[(&str, &str)]) -> Self {
+        Self::start_program(&binary(), flags)
+    }
+
+    /// Like [`Process::start`], for a program that is named.
+    pub(crate) fn start_program(program: &Path, flags: &[(&str, &str)]) -> Self {
         let mut failures = String::new();
         for _ in 0..ATTEMPTS {
-            let mut process = Self::spawn(flags);
+            let mut process = Self::spawn(program, flags);
             match process.wait_for_answer() {
                 Ok(()) => return process,
                 Err(failure) => failures = format!("{failure}\n{}", process.log_tail()),
@@ -45,12 +50,12 @@ impl Process {
         panic!("the server did not start: {failures}");
     }
 
-    fn spawn(flags: &[(&str, &str)]) -> Self {
+    fn spawn(program: &Path, flags: &[(&str, &str)]) -> Self {
         let folder = new_folder();
         let address = free_address();
         let port = address.port().to_string();
         let log = File::create(log_file(&folder)).expect("the log file can be created");
-        let mut command = Command::new(binary());
+        let mut command = Command::new(program);
         command
             .args(arguments(&port, &folder, flags))
             .stdin(Stdio::null())
@@ -58,7 +63,7 @@ impl Process {
             .stderr(log)
             .current_dir(&folder);
         die_with_the_test(&mut command);
-        let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display()));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
         Self { child, folder, address }
     }
 
@@ -130,6 +135,12 @@ fn log_file(folder: &Path) -> PathBuf {
 fn binary() -> PathBuf {
     let told = env::var_os(OTHER_SERVER).filter(|path| !path.is_empty()).or_else(|| env::var_os(OWN_SERVER));
     told.map_or_else(beside_the_test, PathBuf::from)
+}
+
+/// The reference that Larder is compared with, if the machine has it.
+pub(crate) fn reference() -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders).map(|folder| folder.join("redis-server")).find(|path| path.is_file())
 }
 
 fn beside_the_test() -> PathBuf {
