@@ -68,8 +68,9 @@ fn is_cut(ours: &Reply, theirs: &Reply) -> bool {
     nul.is_some_and(|nul| theirs.starts_with(&ours[..nul]))
 }
 
+/// Whether two times are about the same. Negative ones say that there is no key or no time, and have to be equal.
 fn is_near(ours: i64, theirs: i64, apart: i64) -> bool {
-    (ours < 0) == (theirs < 0) && ours.abs_diff(theirs) <= apart as u64
+    ours >= 0 && theirs >= 0 && ours.abs_diff(theirs) <= apart as u64
 }
 
 fn sorted(elements: &[Reply]) -> Vec<String> {
