@@ -1,7 +1,7 @@
 //! A server process for one test, and the first connection to it.
 
 use crate::client::Client;
-use crate::process::Process;
+use crate::process::{Process, reference};
 use crate::wait::wait_until;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
@@ -33,6 +33,17 @@ impl Node {
     pub(crate) fn over(process: Process) -> Self {
         let client = Client::open(process.address(), process.log_file());
         Self { client, process }
+    }
+
+    /// Starts the `redis-server` that the machine has, which Larder is compared with; `None`, and a note, if it has none.
+    pub fn reference(flags: &[(&str, &str)]) -> Option<Self> {
+        let Some(program) = reference() else {
+            eprintln!("skipped: there is no redis-server to compare with; `apt-get install redis-server` brings one");
+            return None;
+        };
+        let process = Process::start_program(&program, flags);
+        let client = Client::open(process.address(), process.log_file());
+        Some(Self { client, process })
     }
 
     /// Starts a server unless it follows a Redis older than `version`, as the reference at hand may: the test is skipped then.

@@ -3,12 +3,14 @@
 use crate::wait::poll;
 use larder_client::connection::{Connection, Error};
 use larder_client::resp::Reply;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::{env, io};
 
 /// Names another server to test than this workspace's.
@@ -32,9 +34,14 @@ impl Process {
     /// Starts a server with the flags the tests rely on and `flags` (name and value) instead of or beside them, and waits
     /// until it answers.
     pub(crate) fn start(flags: &[(&str, &str)]) -> Self {
+        Self::start_program(&binary(), flags)
+    }
+
+    /// Like [`Process::start`], for a program that is named.
+    pub(crate) fn start_program(program: &Path, flags: &[(&str, &str)]) -> Self {
         let mut failures = String::new();
         for _ in 0..ATTEMPTS {
-            let mut process = Self::spawn(flags);
+            let mut process = Self::spawn(program, flags);
             match process.wait_for_answer() {
                 Ok(()) => return process,
                 Err(failure) => failures = format!("{failure}\n{}", process.log_tail()),
@@ -43,11 +50,11 @@ impl Process {
         panic!("the server did not start: {failures}");
     }
 
-    fn spawn(flags: &[(&str, &str)]) -> Self {
+    fn spawn(program: &Path, flags: &[(&str, &str)]) -> Self {
         let folder = new_folder();
         let address = free_address();
         let port = address.port().to_string();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(program);
         command.args(arguments(&port, &folder, flags));
         Self::run(command, folder, address)
     }
@@ -140,6 +147,12 @@ pub(crate) fn own_binary() -> PathBuf {
     env::var_os(OWN_SERVER).map_or_else(beside_the_test, PathBuf::from)
 }
 
+/// The reference that Larder is compared with, if the machine has it.
+pub(crate) fn reference() -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders).map(|folder| folder.join("redis-server")).find(|path| path.is_file())
+}
+
 fn beside_the_test() -> PathBuf {
     let test = env::current_exe().expect("a program knows its own path");
     let folder = test.parent().and_then(Path::parent).expect("tests are built two folders deep");
@@ -169,9 +182,17 @@ pub(crate) fn new_folder() -> PathBuf {
     folder
 }
 
+/// A port that no other test of this program was given: the system may offer one again before its server listens there,
+/// and two tests would talk to one server.
 pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener.local_addr().expect("a listening socket has an address")
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        let address = listener.local_addr().expect("a listening socket has an address");
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(address.port()) {
+            return address;
+        }
+    }
 }
 
 /// Whether a server is ready there. Any reply to PING will do, as a password may be asked for, but for one: a server that

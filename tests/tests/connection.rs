@@ -492,6 +492,8 @@ fn many_connections_are_served() {
 #[test]
 fn clients_beyond_the_limit_are_refused() {
     let mut node = Node::start_with(&[("--maxclients", "3")]);
+    // The connection that has asked whether the server is up may not have been seen to end.
+    wait_until("only one client is left", || node.info("connected_clients").as_deref() == Some("1"));
     let mut kept = [node.connect(), node.connect()];
     kept.iter_mut().for_each(|client| client.check("PING", "PONG"));
     let mut refused = node.connect();

@@ -186,7 +186,7 @@ fn end_of_pause(timeout: &[u8], now_ms: u64) -> Result<u64, Fault> {
 
 /// What Redis answers to a sub-command with more words than it knows.
 fn too_many(args: &Args<'_>) -> Fault {
-    naming(b"ERR unknown subcommand or wrong number of arguments for '", args.words().get(1), b"'. Try CLIENT HELP.")
+    Fault::subcommand_syntax("CLIENT", args.words().get(1))
 }
 
 const REPLY: Command = Command {

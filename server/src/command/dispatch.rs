@@ -173,6 +173,11 @@ impl Call<'_> {
         clock: &mut Instant,
     ) -> Done {
         let start = reply.out.len();
+        if request.found.is_none() && gate::is_web(self.words) {
+            let address = session.client.address;
+            tracing::warn!(%address, "closed: a web browser's request, which may be an attack on a user of this machine");
+            return Done::Close;
+        }
         let passed = match (request.found, &request.fault) {
             (Some(found), None) => self.pass_gates(found, session, reply, pass),
             (_, Some(fault)) => Err(fault.clone()),

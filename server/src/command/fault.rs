@@ -55,6 +55,13 @@ impl Fault {
         Fault::Text(Cow::Owned(text))
     }
 
+    /// A sub-command that is unknown or has words that it does not take, where Redis does not tell the two apart.
+    pub fn subcommand_syntax(container: &str, sub: &[u8]) -> Fault {
+        let head = b"ERR unknown subcommand or wrong number of arguments for '";
+        let shown = &sub[..sub.len().min(128)];
+        Fault::Bytes([&head[..], shown, b"'. Try ", container.as_bytes(), b" HELP."].concat())
+    }
+
     /// The bytes on the wire. Line ends, which would break the protocol, become spaces.
     pub fn wire(&self) -> Vec<u8> {
         let mut wire = match self {

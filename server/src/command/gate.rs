@@ -21,6 +21,12 @@ pub fn find(words: Words<'_>) -> Result<&'static Found, Fault> {
     }
 }
 
+/// Whether a request is a web browser's: its first line, or its header. A page that a victim visits could send commands
+/// in the body, so the connection is closed before that is read.
+pub fn is_web(words: Words<'_>) -> bool {
+    [&b"post"[..], b"host:"].iter().any(|name| words.get(0).eq_ignore_ascii_case(name))
+}
+
 /// Bytes of arguments that an unknown command is shown with.
 const SHOWN_MAX: usize = 128;
 

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod clients;
+pub mod cluster;
 pub mod connection;
 pub mod context;
 pub mod dispatch;

@@ -70,6 +70,7 @@ pub enum Group {
     String,
     Connection,
     Server,
+    Cluster,
 }
 
 impl Group {
@@ -79,6 +80,7 @@ impl Group {
             Group::String => "string",
             Group::Connection => "connection",
             Group::Server => "server",
+            Group::Cluster => "cluster",
         }
     }
 
@@ -87,7 +89,7 @@ impl Group {
             Group::Generic => Some("@keyspace"),
             Group::String => Some("@string"),
             Group::Connection => Some("@connection"),
-            Group::Server => None,
+            Group::Server | Group::Cluster => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 /// The rows of all files, in no order that matters.
 const GROUPS: &[&[Command]] = &[
     super::client::COMMANDS,
+    super::cluster::COMMANDS,
     super::connection::COMMANDS,
     super::generic::COMMANDS,
     super::introspect::COMMANDS,

@@ -5,6 +5,7 @@
 
 use super::parser::{Limits, Malformed, Parsed, Parser};
 use crate::base::quote;
+use crate::command::clients::Buffers;
 use crate::command::dispatch::{Batch, Ended, OUTPUT_PAUSE};
 use crate::command::shared::{Pass, Shared};
 use crate::command::words::Span;
@@ -294,15 +295,16 @@ impl Connection {
         let client = &self.session.client;
         client.active_ms.store(now_ms, Relaxed);
         client.protocol.store(self.reply.protocol(), Relaxed);
-        client.input_bytes.store(self.input_len() as u64, Relaxed);
         self.publish_output();
     }
 
     /// Writes how much has not been sent yet, and what both buffers take.
     pub fn publish_output(&self) {
-        let client = &self.session.client;
-        client.output_bytes.store(self.output().len() as u64, Relaxed);
-        let capacity = self.input.capacity() + self.reply.out.capacity();
-        client.buffer_bytes.store(capacity as u64, Relaxed);
+        self.session.client.note_buffers(Buffers {
+            input: self.input_len(),
+            input_capacity: self.input.capacity(),
+            output: self.output().len(),
+            output_capacity: self.reply.out.capacity(),
+        });
     }
 }

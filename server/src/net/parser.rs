@@ -48,6 +48,14 @@ impl Malformed {
         Malformed(format!("ERR Protocol error: {text}").into_bytes())
     }
 
+    /// A word that begins with this byte, or with the end of its line, which a reply cannot show.
+    fn no_bulk(first: Option<u8>) -> Malformed {
+        let shown = first.filter(|byte| !b"\r\n".contains(byte)).unwrap_or(b' ');
+        let mut fault = Malformed::new("expected '$', got '");
+        fault.0.extend_from_slice(&[shown, b'\'']);
+        fault
+    }
+
     /// An error of the same kind that was found elsewhere.
     pub fn because(text: &str) -> Malformed {
         Malformed::new(text)
@@ -141,10 +149,7 @@ impl Parser {
                     return Ok(Some(1));
                 };
                 if text.first() != Some(&b'$') {
-                    let mut fault = Malformed::new("expected '$', got '");
-                    fault.0.push(text.first().copied().unwrap_or(b'\r'));
-                    fault.0.push(b'\'');
-                    return Err(fault);
+                    return Err(Malformed::no_bulk(text.first().copied()));
                 }
                 let len = parse_length(&text[1..], limits.bulk_len_max)
                     .ok_or_else(|| Malformed::new("invalid bulk length"))?;
@@ -264,6 +269,9 @@ mod tests {
         assert_eq!(fault(b"*x\r\n"), "ERR Protocol error: invalid multibulk length");
         assert_eq!(fault(b"*2147483648\r\n"), "ERR Protocol error: invalid multibulk length");
         assert_eq!(fault(b"*1\r\nPING\r\n"), "ERR Protocol error: expected '$', got 'P'");
+        for bytes in [&b"*1\r\n\r\n"[..], b"*1\r\n\nx\r\n"] {
+            assert_eq!(fault(bytes), "ERR Protocol error: expected '$', got ' '");
+        }
         assert_eq!(fault(b"*1\r\n$-1\r\n"), "ERR Protocol error: invalid bulk length");
         assert_eq!(fault(b"*1\r\n$536870913\r\n"), "ERR Protocol error: invalid bulk length");
         assert_eq!(fault(b"*1\r\n$abc\r\n"), "ERR Protocol error: invalid bulk length");

@@ -104,6 +104,7 @@ async fn serve(accepted: Accepted, worker: Rc<Worker>) {
         sleep: None,
         soft: None,
         stop: None,
+        is_unpublished: false,
     };
     poll_fn(|cx| served.poll(cx)).await;
     let Served { stream, connection, worker, .. } = served;
@@ -122,6 +123,8 @@ struct Served {
     sleep: Option<Pin<Box<Sleep>>>,
     /// The time at which replies that wait are too many for too long; set while they are above the soft limit.
     soft: Option<Pin<Box<Sleep>>>,
+    /// Whether requests have been run since others were last shown this connection's state.
+    is_unpublished: bool,
     /// Set once the node is to stop.
     stop: Option<Box<Stop>>,
 }
@@ -167,6 +170,10 @@ impl Served {
                 Poll::Pending if self.is_over_output(cx) => return Poll::Ready(()),
                 Poll::Pending => false,
             };
+            // What is shown is what is left once replies are sent: a peer that reads has nothing waiting.
+            if std::mem::take(&mut self.is_unpublished) {
+                self.connection.publish(now_ms());
+            }
             if had_turn && matches!(self.connection.wish(), Wish::Run | Wish::Read) {
                 // One peer with very much to ask keeps no other waiting.
                 cx.waker().wake_by_ref();
@@ -269,7 +276,7 @@ impl Served {
         stats.reads.add(1);
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.receive(bytes, &worker.node, bench, &mut pass);
-        self.connection.publish(now_ms());
+        self.is_unpublished = true;
         Poll::Ready(if bytes.len() == READ_BYTES { Received::Full } else { Received::Some })
     }
 
@@ -277,7 +284,7 @@ impl Served {
         let worker = self.worker.clone();
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.run(&worker.node, &mut worker.lent.borrow_mut().bench, &mut pass);
-        self.connection.publish(now_ms());
+        self.is_unpublished = true;
     }
 
     /// Ready at a time, or when a pause has ended early.

@@ -102,7 +102,9 @@ const REFCOUNT: Command =
 fn references(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let may_share = cx.node.store.memory_max() == 0 || !keeps_accesses(cx.node.store.eviction());
     match cx.store.look(args.key()?) {
-        Some(entry) if may_share && is_shared_in_redis(entry.value()) => cx.reply.int(SHARED),
+        Some(entry) if may_share && entry.shape() == Shape::Int && is_shared_in_redis(entry.value()) => {
+            cx.reply.int(SHARED)
+        }
         Some(_) => cx.reply.int(1),
         None => cx.reply.null(),
     }
@@ -207,6 +209,10 @@ mod tests {
             desk.check(&format!("SET k {value}"), "+OK");
             desk.check("OBJECT REFCOUNT k", &format!(":{count}"));
         }
+        desk.check("SET k 1", "+OK");
+        desk.check("INCRBYFLOAT k 1", "$1 2");
+        desk.check("OBJECT ENCODING k", "$6 embstr");
+        desk.check("OBJECT REFCOUNT k", ":1");
         desk.check("SET k 1", "+OK");
         desk.node.store.set_memory_max(1 << 30);
         desk.check("OBJECT REFCOUNT k", ":1");

@@ -44,11 +44,15 @@ fn find(words: &[&[u8]]) -> Option<&'static Found> {
 /// The flags of this very call.
 fn flags(row: &Command, general: &'static [&'static str], words: &[&[u8]]) -> &'static [&'static str] {
     match row.key_use {
-        KeyUse::ByToken { token, without, .. } if !words.iter().any(|w| w.eq_ignore_ascii_case(token.as_bytes())) => {
-            without
-        }
+        KeyUse::ByToken { token, without, .. } if !is_among_options(row, token, words) => without,
         _ => general,
     }
+}
+
+/// Whether a token stands behind the words that every call has.
+fn is_among_options(row: &Command, token: &str, words: &[&[u8]]) -> bool {
+    let required = row.arity(1).unsigned_abs() as usize;
+    words.iter().skip(required).any(|word| word.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 #[cfg(test)]
@@ -66,6 +70,7 @@ mod tests {
         let general = SET.key_specs(1)[0].flags;
         let shown = |words: &[&[u8]]| flags(&SET, general, words).join(" ");
         assert_eq!(shown(&[b"set", b"k", b"v"]), "OW update");
+        assert_eq!(shown(&[b"set", b"k", b"get"]), "OW update", "a value is no option");
         assert_eq!(shown(&[b"set", b"k", b"v", b"get"]), "RW access update");
     }
 }

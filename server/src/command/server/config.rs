@@ -1,6 +1,7 @@
 //! `CONFIG`: the settings while the node runs.
 
 use super::*;
+use crate::base::glob;
 
 pub const CONFIG: Command = Command {
     name: "CONFIG",
@@ -72,16 +73,29 @@ fn get(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let found = settings::matching(cx.node, &patterns);
     cx.reply.map(found.len());
     for (name, value) in &found {
-        cx.reply.text(name);
+        cx.reply.bulk(name_as_asked(name, &patterns));
         cx.reply.text(value);
     }
     REPLIED
 }
 
+/// The name of a setting in the letters of the client, if the client wrote it out: some look their own word up.
+fn name_as_asked<'a>(name: &'a str, patterns: &[&'a [u8]]) -> &'a [u8] {
+    let is_pattern = |word: &[u8]| word.iter().any(|byte| b"[*?".contains(byte));
+    let names_it = |word: &&[u8]| {
+        if is_pattern(word) {
+            glob::matches(word, name.as_bytes(), true)
+        } else {
+            word.eq_ignore_ascii_case(name.as_bytes())
+        }
+    };
+    patterns.iter().copied().find(names_it).filter(|word| !is_pattern(word)).unwrap_or(name.as_bytes())
+}
+
 fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let words: Vec<&[u8]> = args.rest().collect();
     if !words.len().is_multiple_of(2) {
-        return Err(Fault::Arity("config|set".into()));
+        return Err(Fault::Syntax);
     }
     settings::set(cx.node, cx.session, &words)?;
     cx.reply.ok();

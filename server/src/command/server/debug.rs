@@ -62,9 +62,7 @@ fn debug(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 }
 
 fn unknown(word: &[u8]) -> Fault {
-    let shown = &word[..word.len().min(128)];
-    let head = b"ERR unknown subcommand or wrong number of arguments for '";
-    Fault::Bytes([&head[..], shown, b"'. Try DEBUG HELP."].concat())
+    Fault::subcommand_syntax("DEBUG", word)
 }
 
 const HELP_LINES: &[&str] = &[

@@ -63,6 +63,8 @@ pub const MEMORY: Command = Command {
             complexity: "O(1)",
             args: &[key("key", crate::command::Usage::Read), int("count").after("SAMPLES").optional()],
             flags: Flags::READONLY,
+            // How much a value takes is told without looking at it.
+            key_use: KeyUse::Flags(&["RO"]),
             ..ROW
         },
     ],

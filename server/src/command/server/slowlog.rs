@@ -61,6 +61,9 @@ const ROW: Command = Command { since: "2.2.12", flags: Flags::ADMIN.and(Flags::L
 const COUNT_DEFAULT: usize = 10;
 
 fn get(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    if args.len() > 1 {
+        return Err(Fault::subcommand_syntax("SLOWLOG", args.words().get(1)));
+    }
     let count = args.peek().map_or(Ok(COUNT_DEFAULT), count_of)?;
     let entries = cx.node.slowlog.newest(count);
     cx.reply.array(entries.len());

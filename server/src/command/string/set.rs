@@ -25,7 +25,7 @@ pub const SET: Command = Command {
         .optional(),
     ],
     flags: WRITES,
-    key_use: KeyUse::Flags(&["RW", "access", "update", "variable_flags"]),
+    key_use: KeyUse::ByToken { token: "GET", with: &["RW", "access", "update"], without: &["OW", "update"] },
     ..STRING
 };
 
