@@ -5,7 +5,7 @@ use super::session::Session;
 use super::stats::Stats;
 use super::tuning::{Tuning, Values};
 use crate::config::{Live, Named};
-use crate::observe::{latency::Latency, slowlog::SlowLog};
+use crate::observe::{latency::Latency, process, slowlog::SlowLog};
 use crate::store::{Eviction, Store};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
@@ -109,6 +109,9 @@ impl Shared {
     /// What one worker does for the node, `TICKS_PER_SECOND` times a second.
     pub fn tick(&self, now_ms: u64, count: u64) {
         self.stats.memory_peak.fetch_max(self.store.used_bytes(), Relaxed);
+        if self.store.memory_max() > 0 {
+            self.store.watch_resident(process::resident_bytes());
+        }
         if count.is_multiple_of(TICKS_PER_SECOND) {
             self.stats.tick(now_ms);
             self.end_idle(now_ms);

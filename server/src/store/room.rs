@@ -24,6 +24,9 @@ const OTHERS: usize = 2;
 /// A stripe is asked in place of one's own when its age is lower by so many uses of a record of mean size.
 const MARGIN_USES: f64 = 0.0;
 
+/// Resident bytes beyond the limit that are not worth an eviction: connections, and code that is used for the first time.
+const SLACK_BYTES: u64 = 3 << 20;
+
 /// Evictions in one go before the caller is let on, whatever was reached.
 const EVICTIONS_MAX: usize = 4096;
 
@@ -38,6 +41,10 @@ pub(super) struct Room {
     ages: Box<[AtomicU64]>,
     /// The highest age any stripe has reached.
     age: AtomicU64,
+    /// Bytes by which the limit is lowered because the resident set is larger than what is counted.
+    squeeze: AtomicU64,
+    /// Resident bytes beside what is counted when the store was young; `u64::MAX` before it is known.
+    base: AtomicU64,
     /// What a single use is worth at present, as bits of an `f32`.
     first: AtomicU32,
     /// Two shadow caches that find `first`; they watch while the store is near its limit.
@@ -56,6 +63,8 @@ impl Room {
             samples: AtomicU32::new(samples),
             ages: (0..STRIPES).map(|_| AtomicU64::new(f64::INFINITY.to_bits())).collect(),
             age: AtomicU64::new(0f64.to_bits()),
+            squeeze: AtomicU64::new(0),
+            base: AtomicU64::new(u64::MAX),
             first: AtomicU32::new(0.5f32.to_bits()),
             sample_mask: AtomicU64::new(duel.mask()),
             duel: Mutex::new(duel),
@@ -115,13 +124,41 @@ impl Room {
     #[inline]
     pub fn is_tight_for(&self, bytes: usize) -> bool {
         let limit = self.limit.load(Relaxed);
-        limit != 0 && self.used_bytes() + (bytes + SEGMENT_BYTES) as u64 > limit
+        limit != 0 && self.used_bytes() + self.squeeze.load(Relaxed) + (bytes + SEGMENT_BYTES) as u64 > limit
     }
 
     /// Bytes that `more` bytes would be beyond the limit.
     fn excess(&self, more: usize) -> u64 {
         let limit = self.limit.load(Relaxed);
-        if limit == 0 { 0 } else { (self.used_bytes() + more as u64).saturating_sub(limit) }
+        if limit == 0 {
+            return 0;
+        }
+        (self.used_bytes() + self.squeeze.load(Relaxed) + more as u64).saturating_sub(limit)
+    }
+
+    /// Lowers the limit a little while more is resident than it allows, and raises it again when there is room.
+    ///
+    /// Buffers of long values are the allocator's, which keeps more than it is asked for when sizes vary; nobody else
+    /// can tell how much. At most a quarter of the limit is given up, for what does not shrink for less is not ours.
+    pub fn watch_resident(&self, resident: u64) {
+        let (used, limit) = (self.used_bytes(), self.limit.load(Relaxed));
+        let beside = resident.saturating_sub(used);
+        let base = self.base.fetch_min(beside, Relaxed).min(beside);
+        let squeeze = self.squeeze.load(Relaxed);
+        let taken = resident.saturating_sub(base);
+        let next = if limit == 0 || used < limit / 2 {
+            0
+        } else if taken > limit + limit / 32 + SLACK_BYTES {
+            (squeeze + (taken - limit - SLACK_BYTES) / 4).min(limit / 4)
+        } else {
+            squeeze.saturating_sub(limit / 512)
+        };
+        self.squeeze.store(next, Relaxed);
+    }
+
+    /// Bytes by which the limit is lowered at present.
+    pub fn squeeze(&self) -> u64 {
+        self.squeeze.load(Relaxed)
     }
 
     fn age_of(&self, number: usize) -> f64 {

@@ -226,6 +226,16 @@ impl Store {
         self.with_stripe(number, |stripe| stripe.expire(moment, keys_max))
     }
 
+    /// Tells the store how much of the process is resident, so that its limit holds for that as well.
+    pub fn watch_resident(&self, bytes: u64) {
+        self.room.watch_resident(bytes);
+    }
+
+    /// Bytes that the store keeps free of its limit because more is resident than it counts.
+    pub fn squeezed_bytes(&self) -> u64 {
+        self.room.squeeze()
+    }
+
     // --- live settings
 
     /// The memory limit in bytes, 0 for none.
