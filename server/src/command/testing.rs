@@ -22,6 +22,12 @@ pub struct Desk {
     pub ended: Ended,
 }
 
+impl Default for Desk {
+    fn default() -> Desk {
+        Desk::new()
+    }
+}
+
 impl Desk {
     pub fn new() -> Desk {
         Desk::with(Options::default())

@@ -172,7 +172,7 @@ impl Connection {
         // Before login each request may change what the next may be.
         let alone = !self.session.authenticated;
         let limits = Limits { bulk_len_max: node.tuning.bulk_len_max(), logged_in: !alone };
-        while !bench.batch.is_full() && !(alone && !bench.batch.is_empty()) {
+        while !bench.batch.is_full() && (!alone || bench.batch.is_empty()) {
             match self.parser.parse(input, start, limits) {
                 Ok(Parsed::Request { end }) => {
                     bench.batch.add(self.parser.words(), start, end);

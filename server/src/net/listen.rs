@@ -105,7 +105,7 @@ mod tests {
     fn a_taken_port_says_so() {
         let first = listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
         let address = first.local_addr().unwrap();
-        let refusal = listen(address, 16).err().expect("the port is taken").to_string();
+        let refusal = listen(address, 16).expect_err("the port is taken").to_string();
         assert!(refusal.contains("the port is taken by another process"), "{refusal}");
         assert!(refusal.contains(&address.to_string()), "{refusal}");
     }
