@@ -21,7 +21,12 @@ pub fn write(reply: &mut Reply, found: &Found) {
     reply.set(specs.len());
     let varies = matches!(row.key_use, KeyUse::ByToken { .. });
     specs.iter().for_each(|spec| write_spec(reply, spec, varies));
-    reply.set(found.subcommands.len());
+    // Redis has a set where there are none, and an array otherwise.
+    if found.subcommands.is_empty() {
+        reply.set(0);
+    } else {
+        reply.array(found.subcommands.len());
+    }
     found.subcommands.iter().for_each(|sub| write(reply, sub));
 }
 
