@@ -325,6 +325,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes hours there")]
     fn keys_go_within_two_ticks_of_their_time_whatever_their_ttl() {
         let start = 1_700_000_000_000;
         let ttls = [1, 100, 128, 5_000, 8_191, 8_192, 60_000, 600_000, 3_600_000, 50_000_000];
@@ -350,6 +351,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes hours there")]
     fn a_key_set_again_and_again_does_not_fill_the_wheel() {
         let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
         wheel.start(1_700_000_000_000);
@@ -382,6 +384,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes hours there")]
     fn what_lies_beyond_the_last_level_is_placed_again_until_its_time() {
         const LAST_MS: u64 = BUCKETS.pow(LEVELS as u32 - 1) * TICK_MS;
         let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
@@ -410,6 +413,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes hours there")]
     fn a_jump_of_the_clock_loses_nothing() {
         let (mut wheel, mut lines) = (Wheel::default(), Lines::new(Default::default()));
         wheel.start(1_700_000_000_000);
