@@ -109,7 +109,7 @@ pub mod lfu {
     const MINUTES_MASK: u64 = 0x7FFF;
 
     fn pack(counter: u8, ms: u64) -> Policy {
-        Policy(u32::from(counter) | ((ms / 60_000 & MINUTES_MASK) as u32) << 8)
+        Policy(u32::from(counter) | (((ms / 60_000) & MINUTES_MASK) as u32) << 8)
     }
 
     pub fn fresh(moment: Moment) -> Policy {

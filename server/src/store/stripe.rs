@@ -674,7 +674,7 @@ impl Stripe {
                 return false;
             };
             while left > 0 {
-                let Some(name) = work.next() else { break };
+                let Some(name) = work.pop() else { break };
                 if let Some(ahead) = work.peek(4) {
                     self.prefetch_named(ahead.slot, ahead.prefix, ahead.bits);
                 }

@@ -49,7 +49,7 @@ impl Written {
         }
     }
 
-    fn new<'a>(&self, bytes: &'a [u8]) -> New<'a> {
+    fn to_new<'a>(&self, bytes: &'a [u8]) -> New<'a> {
         match *self {
             Written::Int(n) => New::Int(n),
             Written::Set(..) => New::Set(bytes),
@@ -273,7 +273,7 @@ impl Pair {
     fn set(&mut self, db: usize, key: Vec<u8>, value: &Written, expiry: Option<u64>) {
         let bytes = value.bytes();
         self.with(&[(db, &key)], |keys| {
-            keys.set(self.store.key(&key), value.new(&bytes), expiry);
+            keys.set(self.store.key(&key), value.to_new(&bytes), expiry);
             let entry = keys.peek(self.store.key(&key));
             let is_due = expiry.is_some_and(|expiry| expiry <= self.now_ms);
             assert_eq!(entry.is_none(), is_due, "what was just set is there");

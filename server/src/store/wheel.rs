@@ -204,7 +204,7 @@ impl Wheel {
 
 impl Work {
     /// The next name, or `None` when the bucket is done.
-    pub fn next(&mut self) -> Option<Name> {
+    pub fn pop(&mut self) -> Option<Name> {
         self.names.pop().map(decode)
     }
 
@@ -311,7 +311,7 @@ mod tests {
     ) {
         wheel.advance(now_ms, lines);
         while let Some(mut work) = wheel.work() {
-            while let Some(name) = work.next() {
+            while let Some(name) = work.pop() {
                 let key = (name.slot, name.prefix << (32 - name.bits));
                 let Some(&expiry) = alive.get(&key) else { continue };
                 if expiry <= now_ms {
@@ -375,7 +375,7 @@ mod tests {
         }
         wheel.advance(1_000, &mut lines);
         let mut work = wheel.work().unwrap();
-        let mut seen: Vec<_> = std::iter::from_fn(|| work.next()).map(|n| (n.slot, n.prefix, n.bits)).collect();
+        let mut seen: Vec<_> = std::iter::from_fn(|| work.pop()).map(|n| (n.slot, n.prefix, n.bits)).collect();
         seen.sort_unstable();
         expected.sort_unstable();
         expected.dedup();
