@@ -392,7 +392,11 @@ impl Pair {
             Step::Expire => self.expire(),
             Step::ExpireSome { stripe } => _ = self.store.expire(stripe, self.moment(), 3),
             Step::Tighten => self.store.tighten_all(),
-            Step::Policy(eviction) => self.store.set_eviction(eviction, self.now_ms),
+            Step::Policy(eviction) => {
+                // What the old policy has evicted is not the new one's doing.
+                self.compare();
+                self.store.set_eviction(eviction, self.now_ms);
+            }
             Step::Limit(bytes) => self.store.set_memory_max(bytes),
         }
     }
