@@ -148,8 +148,8 @@ impl Room {
         let taken = resident.saturating_sub(base);
         let next = if limit == 0 || used < limit / 2 {
             0
-        } else if taken > limit + limit / 32 + SLACK_BYTES {
-            (squeeze + (taken - limit - SLACK_BYTES) / 4).min(limit / 4)
+        } else if taken > limit + limit / 48 + SLACK_BYTES {
+            (squeeze + (taken - limit - SLACK_BYTES) / 2).min(limit / 4)
         } else {
             squeeze.saturating_sub(limit / 512)
         };

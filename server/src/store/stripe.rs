@@ -64,6 +64,8 @@ pub struct Stripe {
     wheel: Wheel,
     pub(super) queues: Queues,
     pub(super) ghost: Ghost,
+    /// A bit for each slot that may have entries in queues which tell more of a name than others do.
+    split: u64,
     lines: Lines,
     db_bytes: usize,
     heap_bytes: usize,
@@ -149,6 +151,7 @@ impl Stripe {
             wheel: Wheel::default(),
             queues: Queues::default(),
             ghost: Ghost::default(),
+            split: 0,
             lines: Lines::new(lines_pool),
             db_bytes: 0,
             heap_bytes: 0,
@@ -554,8 +557,7 @@ impl Stripe {
             self.discard_heaps(db);
             self.arena.clear();
             self.wheel.clear();
-            self.queues.clear();
-            self.ghost.clear();
+            self.clear_queues();
             self.dbs = Default::default();
             self.db_bytes = 0;
             self.lines.clear();
@@ -677,8 +679,7 @@ impl Stripe {
     /// Writes the policy's bits of all records anew, after the policy has changed to another family.
     pub fn change_family(&mut self, moment: Moment) {
         self.family = moment.eviction.family();
-        self.queues.clear();
-        self.ghost.clear();
+        self.clear_queues();
         let mut all = Vec::new();
         for db in self.dbs.iter().flatten() {
             db.tables.iter().for_each(|table| table.each(|found| all.push(found)));

@@ -49,7 +49,7 @@ impl Written {
         }
     }
 
-    fn new<'a>(&self, bytes: &'a [u8]) -> New<'a> {
+    fn to_new<'a>(&self, bytes: &'a [u8]) -> New<'a> {
         match *self {
             Written::Int(n) => New::Int(n),
             Written::Set(..) => New::Set(bytes),
@@ -273,7 +273,7 @@ impl Pair {
     fn set(&mut self, db: usize, key: Vec<u8>, value: &Written, expiry: Option<u64>) {
         let bytes = value.bytes();
         self.with(&[(db, &key)], |keys| {
-            keys.set(self.store.key(&key), value.new(&bytes), expiry);
+            keys.set(self.store.key(&key), value.to_new(&bytes), expiry);
             let entry = keys.peek(self.store.key(&key));
             let is_due = expiry.is_some_and(|expiry| expiry <= self.now_ms);
             assert_eq!(entry.is_none(), is_due, "what was just set is there");
@@ -392,7 +392,11 @@ impl Pair {
             Step::Expire => self.expire(),
             Step::ExpireSome { stripe } => _ = self.store.expire(stripe, self.moment(), 3),
             Step::Tighten => self.store.tighten_all(),
-            Step::Policy(eviction) => self.store.set_eviction(eviction, self.now_ms),
+            Step::Policy(eviction) => {
+                // What the old policy has evicted is not the new one's doing.
+                self.compare();
+                self.store.set_eviction(eviction, self.now_ms);
+            }
             Step::Limit(bytes) => self.store.set_memory_max(bytes),
         }
     }

@@ -32,8 +32,18 @@ impl Stripe {
         self.dbs[db].as_ref().is_some_and(|db| db.tables[place.local()].is_wide())
     }
 
-    pub(super) fn queue_name(&self, db: usize, place: Place) -> Name {
-        Name { slot: place.local() as u8, hash: table::name_of(place.hash), wide: self.is_wide(db, place) }
+    /// Puts a record at the end of its queue.
+    fn push(&mut self, db: usize, place: Place, bytes: u32, f: u8) -> Mark {
+        let wide = self.is_wide(db, place);
+        self.split |= u64::from(wide) << place.local();
+        self.queues.push(Name { slot: place.local() as u8, hash: table::name_of(place.hash), wide }, bytes, f)
+    }
+
+    /// Forgets what the queues and the ghost hold.
+    pub(super) fn clear_queues(&mut self) {
+        self.queues.clear();
+        self.ghost.clear();
+        self.split = 0;
     }
 
     pub(super) fn enqueue_new(&mut self, db: usize, place: Place, block: Ref, moment: Moment) {
@@ -44,7 +54,7 @@ impl Stripe {
             Family::Lfu => lfu::fresh(moment),
             Family::Larder => {
                 let f = evict::uses(self.ghost.recall(place.hash));
-                let mark = self.queues.push(self.queue_name(db, place), self.footprint(block), f);
+                let mark = self.push(db, place, self.footprint(block), f);
                 Policy::larder(f, 0, mark.queue, mark.chunk)
             }
         };
@@ -72,7 +82,7 @@ impl Stripe {
         let at = self.arena.at(block);
         let policy = record::header(at).policy();
         self.queues.removed(Mark { queue: policy.queue(), chunk: policy.chunk() });
-        let mark = self.queues.push(self.queue_name(db, place), self.footprint(block), policy.f());
+        let mark = self.push(db, place, self.footprint(block), policy.f());
         let policy = Policy::larder(policy.f(), policy.p(), mark.queue, mark.chunk);
         record::set_header(at, record::header(at).with_policy(policy));
     }
@@ -86,10 +96,10 @@ impl Stripe {
     }
 
     pub(super) fn sweep(&mut self) {
-        let Stripe { queues, dbs, arena, hasher, .. } = self;
+        let Stripe { queues, dbs, arena, hasher, split, .. } = self;
         let mut doubtful = Vec::new();
         queues.sweep(|partial, old, new| {
-            let Some(seen) = see(dbs, arena, hasher, partial, old, &mut doubtful) else {
+            let Some(seen) = see(dbs, arena, hasher, *split, partial, old, &mut doubtful) else {
                 return false;
             };
             let at = arena.at(seen.handle as Ref);
@@ -114,9 +124,10 @@ impl Stripe {
     /// Evicts the record that is worth least, by the queues. `None` if there is none to evict.
     pub(in crate::store) fn evict_lowest(&mut self, first: f32) -> Option<()> {
         loop {
-            let Stripe { queues, dbs, arena, hasher, .. } = self;
+            let Stripe { queues, dbs, arena, hasher, split, .. } = self;
             let mut doubtful = Vec::new();
-            let lowest = queues.lowest(first, |partial, mark| see(dbs, arena, hasher, partial, mark, &mut doubtful));
+            let look = |partial, mark| see(dbs, arena, hasher, *split, partial, mark, &mut doubtful);
+            let lowest = queues.lowest(first, look);
             self.queue_anew(doubtful);
             let lowest = lowest?;
             let found = lowest.seen.handle as Ref;
@@ -125,7 +136,7 @@ impl Stripe {
             match lowest.seen.fate() {
                 evict::Fate::Requeue { f } => {
                     let db = record::header(at).db() as usize;
-                    let mark = self.queues.push(self.queue_name(db, place), lowest.seen.bytes, f);
+                    let mark = self.push(db, place, lowest.seen.bytes, f);
                     let policy = Policy::larder(f, 0, mark.queue, mark.chunk);
                     record::set_header(at, record::header(at).with_policy(policy));
                 }
@@ -150,19 +161,20 @@ impl Stripe {
 ///
 /// A line holds other names too, and one of those with the same mark has an entry of its own: taking it for this one
 /// would leave that entry without a record, or, once the table has grown, the record without an entry. So the whole of
-/// the known name counts. Records of one name may stand in for each other, as their entries find them all; only when
-/// the table has split since, their newer entries know more of the name, and find some of them. These are in doubt.
+/// the known name counts. Records of one name may stand in for each other, as their entries find them all. But if the
+/// slot's table has ever `split`, some entries know more of the name than others and find some of the records alone. Then
+/// all but the one that is taken are in doubt.
 fn see(
     dbs: &[Option<Box<Db>>; DATABASES],
     arena: &Arena,
     hasher: &KeyHasher,
+    split: u64,
     partial: Partial,
     mark: Mark,
     doubtful: &mut Vec<Ref>,
 ) -> Option<Seen> {
     let mut seen = None;
-    let mut has_split = false;
-    let certain = doubtful.len();
+    let knows_less = partial.bits == Partial::NARROW && split >> partial.slot & 1 == 1;
     for table in dbs.iter().flatten().map(|db| &db.tables[partial.slot as usize]) {
         table.each_named(partial.prefix, partial.bits, |candidate| {
             let at = arena.at(candidate);
@@ -171,9 +183,11 @@ fn see(
             if !is_marked || !table::has_name(hasher.hash(record::key(at)), partial.prefix, partial.bits) {
                 return;
             }
-            has_split |= table.is_wide();
             if seen.is_some() {
-                return doubtful.push(candidate);
+                if knows_less {
+                    doubtful.push(candidate);
+                }
+                return;
             }
             seen = Some(Seen {
                 bytes: Entry { at, stripe: PhantomData }.footprint(),
@@ -182,9 +196,6 @@ fn see(
                 handle: u64::from(candidate),
             });
         });
-    }
-    if !has_split || partial.bits != Partial::NARROW {
-        doubtful.truncate(certain);
     }
     seen
 }
