@@ -104,8 +104,8 @@ impl Wheel {
         });
         let bucket = &mut buckets[index];
         self.filled += usize::from(bucket.0.is_none());
+        let before = bucket.0.as_ref().map_or(0, |names| names.bytes());
         let names = bucket.0.get_or_insert_default();
-        let before = names.bytes();
         names.push(encode(slot, name, wide));
         if names.codes >= PACK_FROM.max(names.packed_count / 16) {
             names.pack();
@@ -389,6 +389,8 @@ mod tests {
             run(&mut wheel, &mut alive, now, &mut gone);
         }
         assert_eq!(gone.len(), ttls.len(), "left: {alive:?}");
+        let levels = wheel.levels.iter().flatten().count() * size_of::<[Bucket; BUCKETS as usize]>();
+        assert_eq!(wheel.bytes(), levels, "what is gone is no longer counted");
         for (expiry, when) in gone {
             assert!(when >= expiry && when - expiry <= 2 * TICK_MS + 997, "due {expiry}, gone {when}");
         }
