@@ -74,7 +74,7 @@ pub fn run(number: usize, node: Arc<Shared>, mut accepted: UnboundedReceiver<Acc
     let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into() };
     let worker = Rc::new(Worker { node, number, lent: RefCell::new(lent) });
     let tasks = LocalSet::new();
-    tasks.spawn_local(duties(worker.clone()));
+    tasks.spawn_local(keep_on(worker.clone()));
     runtime.block_on(tasks.run_until(async move {
         let mut serving = tokio::task::JoinSet::new();
         loop {
@@ -301,6 +301,14 @@ impl Served {
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;
         Poll::Ready(())
+    }
+}
+
+/// Runs the duties, and runs them again should they break: keys must expire whatever happens.
+async fn keep_on(worker: Rc<Worker>) {
+    while let Err(broken) = tokio::task::spawn_local(duties(worker.clone())).await {
+        tracing::error!(worker = worker.number, %broken, "the duties of a worker broke; please report this with the lines above");
+        tokio::time::sleep(TICK).await;
     }
 }
 
