@@ -2,7 +2,7 @@
 //!
 //! The limit is the node's, and it counts what stripes hold, holes included, so that it holds for the resident set too.
 //! An insert that finds a hole in its own stripe costs nothing new. One that does not evicts from its own stripe, unless
-//! another stripe, of a few drawn at random, holds records that are clearly worth less (its queues' age is lower);
+//! another stripe, of a few drawn at random, holds records that are worth less (its queues' age is lower);
 //! that stripe then gives up records and, once it is loose enough, a segment. So stripes behave as parts of one cache
 //! though none knows the others.
 
@@ -20,9 +20,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::R
 
 /// Other stripes whose age is compared before one is chosen to give.
 const OTHERS: usize = 2;
-
-/// A stripe is asked in place of one's own when its age is lower by so many uses of a record of mean size.
-const MARGIN_USES: f64 = 0.0;
 
 /// Resident bytes beyond the limit that are not worth an eviction: connections, and code that is used for the first time.
 const SLACK_BYTES: u64 = 3 << 20;
@@ -270,7 +267,6 @@ impl Store {
         let other = self.poorest(number);
         if other != number
             && !held.holds(other)
-            && self.should_give(held.stripe(number), number, other)
             && let Some(mut held) = Held::try_one(self.cells(), other)
             && self.evict_from(held.stripe(other), other, moment)
         {
@@ -289,13 +285,6 @@ impl Store {
             }
         }
         best
-    }
-
-    /// Whether another stripe's records are clearly worth less than this one's.
-    fn should_give(&self, stripe: &Stripe, number: usize, other: usize) -> bool {
-        let keys = stripe.queues.len().max(1);
-        let use_of_mean = keys as f64 / stripe.live_bytes().max(1) as f64;
-        self.room.age_of(other) + MARGIN_USES * use_of_mean < self.room.age_of(number)
     }
 
     /// Evicts one record from this stripe, unless it can give a segment without.
