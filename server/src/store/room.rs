@@ -199,23 +199,6 @@ impl Store {
         }
     }
 
-    /// Brings the store back under its limit, as far as the policy allows; nothing is held.
-    ///
-    /// Returns whether it is under the limit.
-    pub fn make_room(&self, moment: Moment) -> bool {
-        for _ in 0..EVICTIONS_MAX {
-            if self.room.excess(0) == 0 {
-                return true;
-            }
-            let number = self.poorest(random() as usize % STRIPES);
-            let mut held = Held::one(self.cells(), number);
-            if !self.evict_near(&mut held, number, moment) {
-                return false;
-            }
-        }
-        self.room.excess(0) == 0
-    }
-
     /// Evicts at most `keys_max` keys if the store is over its limit, so that the caller can let others have their turn.
     ///
     /// Returns whether anything could go, or nothing had to.

@@ -267,7 +267,8 @@ impl Pair {
 
     /// Brings the store under its limit, as the path of a request does before each command. Whether there is room.
     fn make_room(&self) -> bool {
-        !self.store.is_over() || self.store.make_room(self.moment())
+        self.store.make_some_room(self.moment(), 4096);
+        !self.store.is_over()
     }
 
     fn set(&mut self, db: usize, key: Vec<u8>, value: &Written, expiry: Option<u64>) {
