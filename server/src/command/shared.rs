@@ -6,7 +6,7 @@ use super::stats::Stats;
 use super::tuning::{Tuning, Values};
 use crate::config::{Live, Named};
 use crate::observe::{latency::Latency, process, slowlog::SlowLog};
-use crate::store::{Eviction, Store};
+use crate::store::{Eviction, Moment, Store};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -178,6 +178,13 @@ impl Shared {
         self.store.set_lfu(live.lfu_log_factor(), u32::try_from(decay_minutes).unwrap_or(u32::MAX));
         let policy = live.maxmemory_policy().name();
         self.store.set_eviction(Eviction::named(policy).expect("both rooms know the same policies"), now_ms());
+    }
+
+    /// Runs a part of what a worker does beside serving: as commands are run, not while another needs everything, and with
+    /// the time and settings of now.
+    pub fn on_duty<R>(&self, worker: usize, run: impl FnOnce(Moment) -> R) -> R {
+        let _pass = self.barrier.enter(worker);
+        run(self.store.moment(now_ms()))
     }
 
     /// The id of the node's history of writes: 40 hexadecimal digits.

@@ -320,11 +320,10 @@ async fn duties(worker: Rc<Worker>) {
     let mut count: u64 = 0;
     loop {
         ticks.tick().await;
-        let now = now_ms();
-        let moment = node.store.moment(now);
         let mut slice = Instant::now();
         for stripe in node.store.stripes().skip(worker.number).step_by(node.workers) {
-            while node.expires_actively.load(Relaxed) && node.store.expire(stripe, moment, EXPIRE_KEYS) {
+            let is_due = || node.expires_actively.load(Relaxed);
+            while node.on_duty(worker.number, |moment| is_due() && node.store.expire(stripe, moment, EXPIRE_KEYS)) {
                 if slice.elapsed() > EXPIRE_SLICE {
                     tokio::task::yield_now().await;
                     slice = Instant::now();
@@ -333,10 +332,12 @@ async fn duties(worker: Rc<Worker>) {
             node.store.tighten(stripe);
         }
         if worker.number == 0 {
-            node.tick(now, count);
+            node.tick(now_ms(), count);
         }
         for _ in 0..ROOM_SLICES {
-            if !node.store.is_over() || !node.store.make_some_room(moment, ROOM_KEYS) {
+            if !node
+                .on_duty(worker.number, |moment| node.store.is_over() && node.store.make_some_room(moment, ROOM_KEYS))
+            {
                 break;
             }
             tokio::task::yield_now().await;

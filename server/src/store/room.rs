@@ -6,6 +6,7 @@
 //! that stripe then gives up records and, once it is loose enough, a segment. So stripes behave as parts of one cache
 //! though none knows the others.
 
+use super::arena::Ref;
 use super::evict::duel::{self, Duel};
 use super::hash::{Place, STRIPES};
 use super::lock::Held;
@@ -244,9 +245,15 @@ impl Store {
 
     /// Evicts one record from a held stripe, or from one that should give before it.
     fn evict_near(&self, held: &mut Held<'_>, number: usize, moment: Moment) -> bool {
-        if moment.eviction == Eviction::NoEviction {
-            return false;
+        match moment.eviction.family() {
+            _ if moment.eviction == Eviction::NoEviction => false,
+            Family::Larder => self.evict_aged(held, number, moment),
+            Family::Lru | Family::Lfu => self.evict_worst(held, number, moment),
         }
+    }
+
+    /// Evicts from the stripe whose queues' age is lowest.
+    fn evict_aged(&self, held: &mut Held<'_>, number: usize, moment: Moment) -> bool {
         let other = self.poorest(number);
         if other != number
             && !held.holds(other)
@@ -256,6 +263,50 @@ impl Store {
             return true;
         }
         self.evict_from(held.stripe(number), number, moment) || self.evict_anywhere(held, moment)
+    }
+
+    /// Evicts the worst of what is drawn from a few stripes: in one alone there may be too few to choose from.
+    fn evict_worst(&self, held: &mut Held<'_>, number: usize, moment: Moment) -> bool {
+        // Before records are drawn, as giving a segment moves them.
+        if self.give_segment(held.stripe(number)) {
+            return true;
+        }
+        let own = self.draw_from(held.stripe(number), moment);
+        for _ in 0..OTHERS {
+            let other = random() as usize % STRIPES;
+            if !held.holds(other)
+                && let Some(mut held) = Held::try_one(self.cells(), other)
+                && let theirs = self.draw_from(held.stripe(other), moment)
+                && theirs.map(|(rank, _)| rank) > own.map(|(rank, _)| rank)
+            {
+                return self.evict_drawn(held.stripe(other), theirs);
+            }
+        }
+        self.evict_drawn(held.stripe(number), own) || self.evict_anywhere(held, moment)
+    }
+
+    fn draw_from(&self, stripe: &Stripe, moment: Moment) -> Option<(u64, Ref)> {
+        stripe.worst_of(moment, self.room.samples.load(Relaxed), DRAWS_PER_SAMPLE)
+    }
+
+    /// Evicts what was drawn from this stripe.
+    fn evict_drawn(&self, stripe: &mut Stripe, drawn: Option<(u64, Ref)>) -> bool {
+        let Some((_, found)) = drawn else {
+            return false;
+        };
+        stripe.evict_sampled(found);
+        self.give_segment(stripe);
+        self.settle(stripe);
+        true
+    }
+
+    /// Gives back a segment of a stripe that is loose enough.
+    fn give_segment(&self, stripe: &mut Stripe) -> bool {
+        let gave = stripe.arena.is_loose() && stripe.tighten();
+        if gave {
+            self.settle(stripe);
+        }
+        gave
     }
 
     /// The stripe of lowest age among a few.
@@ -272,14 +323,13 @@ impl Store {
 
     /// Evicts one record from this stripe, unless it can give a segment without.
     fn evict_from(&self, stripe: &mut Stripe, number: usize, moment: Moment) -> bool {
-        if stripe.arena.is_loose() && stripe.tighten() {
-            self.settle(stripe);
+        if self.give_segment(stripe) {
             return true;
         }
-        let evicted = match moment.eviction.family() {
-            Family::Larder => stripe.evict_lowest(self.room.first()).is_some(),
-            _ => stripe.evict_sampled(moment, self.room.samples.load(Relaxed) * 2, DRAWS_PER_SAMPLE),
-        };
+        if moment.eviction.family() != Family::Larder {
+            return self.evict_drawn(stripe, self.draw_from(stripe, moment));
+        }
+        let evicted = stripe.evict_lowest(self.room.first()).is_some();
         let age = if stripe.queues.is_empty() { f64::INFINITY } else { stripe.queues.age() };
         self.room.set_age(number, age);
         self.settle(stripe);

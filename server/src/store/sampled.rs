@@ -5,19 +5,10 @@ use super::policy::{Eviction, lfu};
 use super::stripe::{DATABASES, Entry, Moment, Stripe};
 
 impl Stripe {
-    /// Evicts the worst of `samples` records that the policy may evict. Returns whether there was one.
+    /// The worst of `samples` records that the policy may evict, and how soon it should go: the higher the sooner.
     ///
     /// Draws at most `draws_per_sample` times as often, which matters where few keys have an expiry.
-    pub(super) fn evict_sampled(&mut self, moment: Moment, samples: u32, draws_per_sample: u32) -> bool {
-        let Some(found) = self.worst_of(moment, samples, draws_per_sample) else {
-            return false;
-        };
-        self.counters.evicted += 1;
-        self.remove_ref(found);
-        true
-    }
-
-    fn worst_of(&self, moment: Moment, samples: u32, draws_per_sample: u32) -> Option<Ref> {
+    pub(super) fn worst_of(&self, moment: Moment, samples: u32, draws_per_sample: u32) -> Option<(u64, Ref)> {
         let mut worst = None;
         let mut seen = 0;
         for draw in 0..samples * draws_per_sample {
@@ -37,7 +28,13 @@ impl Stripe {
                 break;
             }
         }
-        worst.map(|(_, found)| found)
+        worst
+    }
+
+    /// Evicts a record that [`Stripe::worst_of`] has named.
+    pub(super) fn evict_sampled(&mut self, found: Ref) {
+        self.counters.evicted += 1;
+        self.remove_ref(found);
     }
 
     /// A record from a database that has candidates; the databases take turns.
