@@ -12,7 +12,8 @@ use super::taken::Taken;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// What a store needs to know at its start; all of it can be changed while it runs.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,9 @@ impl Default for Options {
 
 /// Batches of large buffers that wait for the reaper; when it cannot follow, workers free them themselves.
 const REAPER_QUEUE_MAX: usize = 1024;
+
+/// How often the reaper looks for other work when there is nothing to free.
+const REAPER_PAUSE: Duration = Duration::from_millis(100);
 
 /// What is freed off the workers: dropping it is all that is left to do.
 #[expect(dead_code, reason = "it is only ever dropped")]
@@ -81,7 +85,10 @@ impl Store {
         let (reaper, discarded) = sync_channel(REAPER_QUEUE_MAX);
         std::thread::Builder::new()
             .name("larder-reaper".into())
-            .spawn(move || reap(discarded))
+            .spawn({
+                let pool = pool.clone();
+                move || reap(&discarded, &pool)
+            })
             .expect("a thread can be started when the node starts");
         let family = options.eviction.family();
         let cell = |_| Cell::new(Stripe::new(hasher.clone(), pool.clone(), family));
@@ -359,9 +366,15 @@ impl Store {
     }
 }
 
-/// Frees what workers have no time to free, until the store is gone.
-fn reap(discarded: Receiver<Discarded>) {
-    discarded.into_iter().for_each(drop);
+/// Frees what workers have no time to free, and makes huge pages of small ones, until the store is gone.
+fn reap(discarded: &Receiver<Discarded>, pool: &Pool) {
+    loop {
+        match discarded.recv_timeout(REAPER_PAUSE) {
+            Ok(discarded) => drop(discarded),
+            Err(RecvTimeoutError::Timeout) => while pool.enlarge() {},
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
 }
 
 /// The keys of a command: the stripes it has locked, as seen from its database.
