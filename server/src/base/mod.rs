@@ -1,7 +1,7 @@
 //! What every other room may use, and what uses `std` alone (beside `itoa`, whose door is `number`).
 //!
 //! `number`, `long_double`, `glob`, `quote` and `lcs` follow Redis to the letter; `crc64` is the check sum of its
-//! dumps and `lzf` the compression inside them.
+//! dumps and `lzf` the compression inside them. `ticks` is the clock that commands are timed by.
 
 pub mod crc64;
 pub mod glob;
@@ -11,4 +11,7 @@ pub mod lzf;
 pub mod number;
 pub mod quote;
 pub mod secret;
+pub mod ticks;
+#[cfg(target_arch = "x86_64")]
+mod ticks_x86_64;
 pub mod version;

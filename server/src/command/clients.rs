@@ -113,7 +113,9 @@ impl Client {
         self.output_bytes.store(output as u64, Relaxed);
         self.buffer_bytes.store((input_capacity + output_capacity) as u64, Relaxed);
         self.reply_buffer_bytes.store(output_capacity as u64, Relaxed);
-        self.reply_buffer_peak.fetch_max(output_capacity as u64, Relaxed);
+        if output_capacity as u64 > self.reply_buffer_peak.load(Relaxed) {
+            self.reply_buffer_peak.store(output_capacity as u64, Relaxed);
+        }
     }
 
     /// Says that the connection's command waits until its time has come, or until [`Client::unblock`].

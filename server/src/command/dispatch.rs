@@ -12,11 +12,12 @@ use super::session::{Replies, Session};
 use super::shared::{Pass, Shared, now_ms};
 use super::table::Found;
 use super::words::{Args, Placed, Span, Words};
+use crate::base::ticks::Ticks;
 use crate::store::hash::Place;
 use crate::store::{Keys, Moment, Numbers};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Requests that are looked ahead at once. More would push the first records out of the cache again.
 pub const BATCH_MAX: usize = 64;
@@ -37,7 +38,19 @@ pub struct Batch {
     spans: Vec<Span>,
     requests: Vec<Request>,
     places: Vec<Place>,
+    recent: Recent,
 }
+
+/// The command that was asked for last: most pipelines repeat one.
+#[derive(Default)]
+struct Recent {
+    name: [u8; RECENT_MAX],
+    len: usize,
+    found: Option<&'static Found>,
+}
+
+/// Names up to this long are remembered.
+const RECENT_MAX: usize = 8;
 
 struct Request {
     /// Its words in `spans`.
@@ -109,7 +122,7 @@ impl Batch {
         self.prefetch(node, session);
         let mut last_end = 0;
         let output_max = reply.out.len() + OUTPUT_PAUSE;
-        let mut clock = Instant::now();
+        let mut clock = Ticks::now();
         for request in &self.requests {
             if reply.out.len() >= output_max {
                 return Ended::Paused { from: last_end };
@@ -130,10 +143,10 @@ impl Batch {
 
     /// Finds the commands and the places of their keys.
     fn place(&mut self, buffer: &[u8], node: &Shared) {
-        let Batch { spans, requests, places } = self;
+        let Batch { spans, requests, places, recent } = self;
         for request in requests {
             let words = Words { buffer, spans: &spans[request.words.0 as usize..request.words.1 as usize] };
-            match gate::find(words) {
+            match recent.find(words) {
                 Ok(found) => {
                     request.found = Some(found);
                     request.fault = gate::arity(found, words.len()).err();
@@ -155,6 +168,25 @@ impl Batch {
     }
 }
 
+impl Recent {
+    /// As [`gate::find`].
+    #[inline]
+    fn find(&mut self, words: Words<'_>) -> Result<&'static Found, Fault> {
+        let name = words.get(0);
+        if let Some(found) = self.found
+            && name == &self.name[..self.len]
+        {
+            return Ok(found);
+        }
+        let found = gate::find(words)?;
+        if name.len() <= RECENT_MAX && found.subcommands.is_empty() && found.depth == 1 {
+            self.name[..name.len()].copy_from_slice(name);
+            *self = Recent { name: self.name, len: name.len(), found: Some(found) };
+        }
+        Ok(found)
+    }
+}
+
 /// One request with all that surrounds it.
 struct Call<'a> {
     node: &'a Shared,
@@ -170,7 +202,7 @@ impl Call<'_> {
         session: &mut Session,
         reply: &mut Reply,
         pass: &mut Pass<'_>,
-        clock: &mut Instant,
+        clock: &mut Ticks,
     ) -> Done {
         let start = reply.out.len();
         if request.found.is_none() && gate::is_web(self.words) {
@@ -353,9 +385,9 @@ fn hush(session: &mut Session, reply: &mut Reply, start: usize) {
 
 /// Nanoseconds since the clock was last read.
 #[inline]
-fn elapsed(clock: &mut Instant) -> u64 {
-    let now = Instant::now();
-    let nanos = now.duration_since(*clock).as_nanos() as u64;
+fn elapsed(clock: &mut Ticks) -> u64 {
+    let now = Ticks::now();
+    let nanos = now.nanos_since(*clock);
     *clock = now;
     nanos
 }

@@ -4,6 +4,7 @@ use super::clients::Clients;
 use super::session::Session;
 use super::stats::Stats;
 use super::tuning::{Tuning, Values};
+use crate::base::ticks;
 use crate::config::{Live, Named};
 use crate::observe::{latency::Latency, process, slowlog::SlowLog};
 use crate::store::{Eviction, Moment, Store};
@@ -108,6 +109,7 @@ impl Shared {
 
     /// What one worker does for the node, `TICKS_PER_SECOND` times a second.
     pub fn tick(&self, now_ms: u64, count: u64) {
+        ticks::calibrate();
         self.stats.memory_peak.fetch_max(self.store.used_bytes(), Relaxed);
         if self.store.memory_max() > 0 {
             self.store.watch_resident(process::resident_bytes());

@@ -101,9 +101,14 @@ impl Connection {
         self.input.len() - self.used
     }
 
+    /// Whether there is nothing to deal with but what is read next.
+    pub fn is_at_rest(&self) -> bool {
+        self.input.is_empty() && self.wish == Wish::Read
+    }
+
     /// Takes bytes that were read, and runs what is whole.
     pub fn receive(&mut self, bytes: &[u8], node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) {
-        if self.input.is_empty() && self.wish == Wish::Read {
+        if self.is_at_rest() {
             let used = self.run_all(bytes, node, bench, pass);
             self.input.extend_from_slice(&bytes[used..]);
         } else {
@@ -290,12 +295,11 @@ impl Connection {
         self.wish = Wish::Close;
     }
 
-    /// Writes what other connections may see.
+    /// Writes what other connections may see of it; how much lies in its buffers is told by [`Connection::publish_output`].
     pub fn publish(&self, now_ms: u64) {
         let client = &self.session.client;
         client.active_ms.store(now_ms, Relaxed);
         client.protocol.store(self.reply.protocol(), Relaxed);
-        self.publish_output();
     }
 
     /// Writes how much has not been sent yet, and what both buffers take.

@@ -4,4 +4,5 @@ pub mod connection;
 pub mod descriptors;
 pub mod listen;
 pub mod parser;
+pub mod round;
 pub mod worker;

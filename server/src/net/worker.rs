@@ -1,6 +1,7 @@
 //! A worker: one thread, one runtime, and the connections that were given to it for life.
 
 use super::connection::{Bench, Connection, Wish};
+use super::round::{HELD_MAX, HeldRead, Round};
 use crate::command::Session;
 use crate::command::clients::Client;
 use crate::command::shared::{Shared, now_ms};
@@ -62,6 +63,7 @@ struct Worker {
 struct Lent {
     bench: Bench,
     read: Box<[u8]>,
+    round: Round,
 }
 
 /// Runs a worker until its channel is closed and its connections have ended.
@@ -71,7 +73,7 @@ struct Lent {
 /// If the system gives no runtime.
 pub fn run(number: usize, node: Arc<Shared>, mut accepted: UnboundedReceiver<Accepted>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into() };
+    let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into(), round: Round::default() };
     let worker = Rc::new(Worker { node, number, lent: RefCell::new(lent) });
     let tasks = LocalSet::new();
     tasks.spawn_local(keep_on(worker.clone()));
@@ -101,10 +103,12 @@ async fn serve(accepted: Accepted, worker: Rc<Worker>) {
         stream,
         connection: Connection::new(Session::new(client.clone(), authenticated)),
         worker,
+        held: HeldRead::default(),
         sleep: None,
         soft: None,
         stop: None,
         is_unpublished: false,
+        has_waker: false,
     };
     poll_fn(|cx| served.poll(cx)).await;
     let Served { stream, connection, worker, .. } = served;
@@ -119,12 +123,16 @@ struct Served {
     stream: TcpStream,
     connection: Connection,
     worker: Rc<Worker>,
+    /// A read that waits for those of other connections.
+    held: HeldRead,
     /// The time at which a request that waits is run again.
     sleep: Option<Pin<Box<Sleep>>>,
     /// The time at which replies that wait are too many for too long; set while they are above the soft limit.
     soft: Option<Pin<Box<Sleep>>>,
     /// Whether requests have been run since others were last shown this connection's state.
     is_unpublished: bool,
+    /// Whether others know how to wake this connection.
+    has_waker: bool,
     /// Set once the node is to stop.
     stop: Option<Box<Stop>>,
 }
@@ -139,6 +147,8 @@ struct Stop {
 enum Received {
     /// There may be more.
     Some,
+    /// It is held until the other connections have read.
+    Held,
     /// The buffer was filled: very likely there is more.
     Full,
     /// The peer has closed the connection, or it is broken.
@@ -147,7 +157,14 @@ enum Received {
 
 impl Served {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.session.client.set_waker(cx.waker());
+        if !self.has_waker {
+            // It stays the same, as a connection is a task of its own.
+            self.connection.session.client.set_waker(cx.waker());
+            self.has_waker = true;
+        }
+        if !self.held.is_empty() {
+            self.run_held();
+        }
         let over = self.advance(cx);
         self.connection.publish_output();
         over
@@ -192,6 +209,11 @@ impl Served {
                 Wish::Wait { .. } | Wish::Read => match self.poll_receive(cx) {
                     Poll::Ready(Received::End) => return Poll::Ready(()),
                     Poll::Ready(Received::Full) => had_turn = true,
+                    Poll::Ready(Received::Held) => {
+                        self.note_noise();
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     Poll::Ready(Received::Some) => {}
                     Poll::Pending if sent_all && self.worker.node.is_stopping() => return self.poll_stop(cx),
                     Poll::Pending => return Poll::Pending,
@@ -212,12 +234,17 @@ impl Served {
         stop.quiet.as_mut().poll(cx)
     }
 
-    /// Notes that the peer is not quiet. Whether it has been listened to for long enough, now that the node is to stop.
+    /// Notes that the peer is not quiet, which matters once the node is to stop.
+    fn note_noise(&mut self) {
+        if let Some(stop) = &mut self.stop {
+            stop.quiet.as_mut().reset((Instant::now() + STOP_QUIET).into());
+        }
+    }
+
+    /// Whether the peer has been listened to for long enough, now that the node is to stop.
     fn is_past_stop(&mut self) -> bool {
-        let Some(stop) = &mut self.stop else { return false };
-        let now = Instant::now();
-        stop.quiet.as_mut().reset((now + STOP_QUIET).into());
-        now > stop.last && self.connection.output().is_empty()
+        self.note_noise();
+        self.stop.as_ref().is_some_and(|stop| Instant::now() > stop.last) && self.connection.output().is_empty()
     }
 
     /// Sends what there is to send; pending while the peer does not take it.
@@ -262,7 +289,7 @@ impl Served {
     /// Reads once and runs what came.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         let worker = self.worker.clone();
-        let Lent { bench, read } = &mut *worker.lent.borrow_mut();
+        let Lent { bench, read, round } = &mut *worker.lent.borrow_mut();
         let mut buffer = ReadBuf::new(read);
         if ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)).is_err() {
             return Poll::Ready(Received::End);
@@ -274,10 +301,25 @@ impl Served {
         let stats = worker.node.stats.worker(worker.number);
         stats.input_bytes.add(bytes.len() as u64);
         stats.reads.add(1);
+        if bytes.len() <= HELD_MAX && self.connection.is_at_rest() {
+            round.add(bytes, self.connection.session.db, &worker.node);
+            self.held.hold(bytes);
+            return Poll::Ready(Received::Held);
+        }
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.receive(bytes, &worker.node, bench, &mut pass);
         self.is_unpublished = true;
         Poll::Ready(if bytes.len() == READ_BYTES { Received::Full } else { Received::Some })
+    }
+
+    /// Runs the read that was held: the other connections that had something to read have read it by now.
+    fn run_held(&mut self) {
+        let worker = self.worker.clone();
+        let Lent { bench, round, .. } = &mut *worker.lent.borrow_mut();
+        round.close(&worker.node);
+        let mut pass = worker.node.barrier.enter(worker.number);
+        self.connection.receive(self.held.take(), &worker.node, bench, &mut pass);
+        self.is_unpublished = true;
     }
 
     fn run(&mut self) {

@@ -150,6 +150,20 @@ impl Store {
         }
     }
 
+    /// The first half of [`Store::prefetch`], for a key whose command has not begun.
+    #[inline]
+    pub fn prefetch_line(&self, db: usize, place: Place) {
+        let db = self.database(db);
+        Held::one(&self.cells, place.stripe()).stripe(place.stripe()).prefetch_line(db, place);
+    }
+
+    /// The second half of [`Store::prefetch`].
+    #[inline]
+    pub fn prefetch_record(&self, db: usize, place: Place) {
+        let db = self.database(db);
+        Held::one(&self.cells, place.stripe()).stripe(place.stripe()).prefetch_record(db, place);
+    }
+
     /// Locks the stripe of one key.
     #[inline]
     pub fn lock_one(&self, stripe: usize, db: usize, moment: Moment) -> Keys<'_> {
