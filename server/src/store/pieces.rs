@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::ptr::NonNull;
 
 /// The longest value in pieces. Longer ones waste little in buffers of their own, and cost less to write there.
-pub const PIECES_MAX: usize = 64 * 1024;
+pub const PIECES_MAX: usize = 256 * 1024;
 
 /// Units of a piece: an eighth of a segment.
 pub const PIECE_UNITS: usize = 128;
