@@ -419,7 +419,7 @@ impl Pair {
         match *step {
             Step::Set { ref value, .. } => value.bytes().len() as u64,
             Step::Edit { len_min, .. } => (len_min + len_min / 8) as u64,
-            Step::Copy { .. } | Step::Rename { .. } => 120_000,
+            Step::Copy { .. } | Step::Rename { .. } => PIECES_MAX as u64 * 9 / 8,
             _ => 0,
         }
     }
