@@ -137,8 +137,8 @@ impl Room {
 
     /// Lowers the limit a little while more is resident than it allows, and raises it again when there is room.
     ///
-    /// Buffers of long values are the allocator's, which keeps more than it is asked for when sizes vary; nobody else
-    /// can tell how much. At most a quarter of the limit is given up, for what does not shrink for less is not ours.
+    /// Buffers of the longest values and of clients are the allocator's, which keeps more than it is asked for when sizes
+    /// vary; nobody else can tell how much. At most a quarter of the limit is given up, for what does not shrink for less is not ours.
     pub fn watch_resident(&self, resident: u64) {
         let (used, limit) = (self.used_bytes(), self.limit.load(Relaxed));
         let beside = resident.saturating_sub(used);

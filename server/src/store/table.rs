@@ -661,7 +661,7 @@ mod tests {
     fn few_keys_need_no_line_and_one_that_comes_and_goes_takes_none_twice() {
         let (mut table, mut lines) = filled(0..3);
         assert_eq!(lines.used_bytes(), 0);
-        let mut remove = |table: &mut Table, lines: &mut Lines, key| {
+        let remove = |table: &mut Table, lines: &mut Lines, key| {
             let at = find(table, key).expect("it is there");
             table.remove(at, hash(key), lines, &hash);
         };
