@@ -14,11 +14,13 @@
 use super::arena::{Arena, NIL, Ref, UNIT};
 use super::header::{Header, Shape};
 use super::record;
+use super::table::prefetch;
 use std::fmt;
 use std::ops::Range;
 use std::ptr::NonNull;
 
-/// The longest value in pieces. Longer ones waste little in buffers of their own, and cost less to write there.
+/// The longest value in pieces: freeing them takes some tens of microseconds under the stripe's lock. What is longer has
+/// a buffer, which the reaper frees.
 pub const PIECES_MAX: usize = 256 * 1024;
 
 /// Units of a piece: an eighth of a segment.
@@ -35,6 +37,9 @@ pub const PIECE_LEN: usize = PIECE_BYTES - PIECE_HEAD;
 
 /// Bytes in front of the end of the value in a record: its first piece and its length.
 pub(super) const RECORD_HEAD: usize = 4 + 4;
+
+/// Cache lines of a piece that are asked for ahead; the CPU guesses the rest.
+const LINES_AHEAD: usize = 3;
 
 const _: () = assert!(RECORD_HEAD + PIECE_LEN < 1 << 11, "the end of a value and what leads to the rest fit a record");
 
@@ -77,12 +82,16 @@ pub(super) fn len(record: NonNull<u8>) -> usize {
     unsafe { parts(record).add(4).cast::<u32>().read_unaligned() as usize }
 }
 
-/// Leaves a record with the end of its value alone. The caller has taken the first piece out, and frees the chain.
-pub(super) fn cut(record: NonNull<u8>) {
-    let rest = len(record) % PIECE_LEN;
+/// Takes the chain from a record, and leaves it with the end of its value alone. Returns the first piece, if any.
+pub(super) fn take_chain(record: NonNull<u8>, arena: &Arena) -> Ref {
+    let (first, rest) = (first(record), len(record) % PIECE_LEN);
     set_first(record, NIL);
     // SAFETY: as in `set_first`.
     unsafe { parts(record).add(4).cast::<u32>().write_unaligned(rest as u32) };
+    if first != NIL {
+        set_before(arena.at(first), NIL);
+    }
+    first
 }
 
 fn parts(at: NonNull<u8>) -> *mut u8 {
@@ -94,9 +103,14 @@ fn parts(at: NonNull<u8>) -> *mut u8 {
 
 /// Writes a piece into a block of [`PIECE_UNITS`], keeping the mark of its neighbour in the segment.
 pub(super) fn write(at: NonNull<u8>, next: Ref, bytes: &[u8]) {
-    debug_assert_eq!(bytes.len(), PIECE_LEN);
     record::set_header(at, Header::piece(NIL).with_prev_free(record::header(at).prev_free()));
     set_next(at, next);
+    rewrite(at, bytes);
+}
+
+/// Writes the bytes of a piece, [`PIECE_LEN`] of them.
+pub(super) fn rewrite(at: NonNull<u8>, bytes: &[u8]) {
+    assert_eq!(bytes.len(), PIECE_LEN, "a piece is full");
     // SAFETY: the block has room for so many bytes behind the head of a piece.
     unsafe { at.as_ptr().add(PIECE_HEAD).copy_from_nonoverlapping(bytes.as_ptr(), PIECE_LEN) };
 }
@@ -115,6 +129,17 @@ pub(super) fn next(at: NonNull<u8>) -> Ref {
     debug_assert_eq!(record::header(at).shape(), Shape::Piece);
     // SAFETY: it stands behind the header of every piece.
     unsafe { at.as_ptr().add(8).cast::<Ref>().read() }
+}
+
+/// As [`next`], and asks the CPU for that one. A walk from piece to piece would wait for memory at each step.
+#[inline]
+pub(super) fn next_soon(at: NonNull<u8>, arena: &Arena) -> Ref {
+    let next = next(at);
+    if next != NIL {
+        let start = arena.at(next).as_ptr();
+        (0..LINES_AHEAD).for_each(|line| prefetch(start.wrapping_add(line * 64)));
+    }
+    next
 }
 
 pub(super) fn set_next(at: NonNull<u8>, next: Ref) {
@@ -231,7 +256,7 @@ impl<'a> Iterator for Slices<'a> {
             return Some(rest(of.record));
         }
         let at = of.arena.at(self.next);
-        self.next = next(at);
+        self.next = next_soon(at, of.arena);
         // SAFETY: a piece holds so many bytes, and stays as long as the stripe is borrowed.
         Some(unsafe { std::slice::from_raw_parts(at.as_ptr().add(PIECE_HEAD), PIECE_LEN) })
     }

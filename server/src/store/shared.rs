@@ -444,11 +444,13 @@ impl<'a> Keys<'a> {
         self.held.stripe(number).put(db, key, placed, expiry, moment);
     }
 
-    /// Writes the pieces of a value, each once there is room for it, so that the limit holds piece by piece.
+    /// Writes the pieces of a value, each new one once there is room for it, so that the limit holds piece by piece.
     #[inline(never)]
     fn write_pieces(&mut self, key: Key<'_>, bytes: &[u8], is_tight: bool) {
         let number = key.place.stripe();
-        self.held.stripe(number).begin_chain(self.db, key);
+        if self.held.stripe(number).begin_chain(self.db, key, bytes) {
+            return;
+        }
         for piece in bytes.rchunks_exact(PIECE_LEN) {
             if is_tight {
                 self.store.settle(self.held.stripe(number));

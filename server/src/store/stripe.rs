@@ -92,6 +92,8 @@ struct Db {
 /// Buffers of at least this size are freed by the reaper, not by a worker.
 pub const DISCARD_MIN: usize = 256 * 1024;
 
+const _: () = assert!(pieces::PIECES_MAX <= DISCARD_MIN, "what is too long for pieces is freed by the reaper");
+
 /// A record found, while the stripe is borrowed.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {

@@ -4,18 +4,36 @@
 //! each piece alone, and records and pieces may move in between.
 
 use super::super::arena::NIL;
-use super::super::pieces::{self, PIECE_UNITS};
+use super::super::pieces::{self, PIECE_BYTES, PIECE_LEN, PIECE_UNITS};
 use super::*;
 
 impl Stripe {
-    /// Begins the chain of a value that a key is to have. The pieces of the value it has now are freed for the new one;
-    /// the end that lies in its record stays until [`Stripe::put`].
-    pub fn begin_chain(&mut self, db: usize, key: Key<'_>) {
+    /// Begins the chain of a value that a key is to have, whose pieces hold `bytes`. Returns whether it is complete: if the
+    /// value that the key has now has as many pieces, they are written anew. If not, they are freed for the new ones.
+    ///
+    /// The end of the old value, which lies in its record, stays until [`Stripe::put`].
+    pub fn begin_chain(&mut self, db: usize, key: Key<'_>, bytes: &[u8]) -> bool {
         // One that a broken command has left.
-        self.free_chain(self.chain);
-        self.chain = NIL;
-        if let Some((_, found)) = self.find(db, key) {
+        let left = std::mem::replace(&mut self.chain, NIL);
+        self.free_chain(left);
+        let Some((_, found)) = self.find(db, key) else { return false };
+        let at = self.arena.at(found);
+        let is_alike = record::bytes_beside(at) == bytes.len() / PIECE_LEN * PIECE_BYTES;
+        if record::header(at).shape() != Shape::Pieces || !is_alike {
             self.cut(found);
+            return false;
+        }
+        self.chain = pieces::take_chain(at, &self.arena);
+        self.rewrite_chain(bytes);
+        true
+    }
+
+    fn rewrite_chain(&mut self, bytes: &[u8]) {
+        let mut piece = self.chain;
+        for part in bytes.chunks_exact(PIECE_LEN) {
+            let at = self.arena.at(piece);
+            piece = pieces::next_soon(at, &self.arena);
+            pieces::rewrite(at, part);
         }
     }
 
@@ -46,8 +64,7 @@ impl Stripe {
     pub(super) fn cut(&mut self, found: Ref) {
         let at = self.arena.at(found);
         if record::header(at).shape() == Shape::Pieces {
-            let first = pieces::first(at);
-            pieces::cut(at);
+            let first = pieces::take_chain(at, &self.arena);
             self.free_chain(first);
         }
     }
@@ -55,7 +72,7 @@ impl Stripe {
     fn free_chain(&mut self, first: Ref) {
         let mut piece = first;
         while piece != NIL {
-            let next = pieces::next(self.arena.at(piece));
+            let next = pieces::next_soon(self.arena.at(piece), &self.arena);
             self.arena.free(piece, PIECE_UNITS);
             piece = next;
         }
@@ -64,7 +81,6 @@ impl Stripe {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::pieces::PIECE_LEN;
     use super::super::super::shared::{Options, Store};
     use super::*;
 
@@ -84,7 +100,7 @@ mod tests {
         let key = store.key(b"key");
         store.with_stripe(key.place.stripe(), |stripe| {
             let before = stripe.live_bytes();
-            stripe.begin_chain(0, store.key(b"{key}other"));
+            assert!(!stripe.begin_chain(0, store.key(b"{key}other"), &[b'y'; 3 * PIECE_LEN]));
             (0..3).for_each(|_| stripe.add_piece(&[b'y'; PIECE_LEN]));
             stripe.check();
             assert_eq!(stripe.live_bytes() - before, 3 * PIECE_UNITS * 8);
