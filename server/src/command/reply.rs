@@ -4,7 +4,8 @@
 
 use super::fault::Fault;
 use crate::base::number::{Digits, push_f64, push_integer};
-use crate::store::Value;
+use crate::store::{Pieces, Value};
+use std::ops::Range;
 
 /// The output of a connection, and the protocol it is written in.
 #[derive(Debug)]
@@ -83,7 +84,15 @@ impl Reply {
         match value {
             Value::Bytes(bytes) => self.bulk(bytes),
             Value::Int(n) => self.bulk_int(n),
+            Value::Pieces(pieces) => self.pieces(pieces, 0..pieces.len()),
         }
+    }
+
+    /// A range of a value in pieces, as a bulk string.
+    pub fn pieces(&mut self, pieces: Pieces<'_>, range: Range<usize>) {
+        self.head(b'$', range.len());
+        pieces.append_range(range, &mut self.out);
+        self.out.extend_from_slice(b"\r\n");
     }
 
     /// Text for people, such as `INFO`: marked as `txt` in RESP3.

@@ -155,11 +155,22 @@ fn answer(cx: &mut Ctx<'_>, key: Key<'_>) -> Result<Option<Old>, Fault> {
     }
 }
 
-/// The bytes of a value; `digits` is the room for those of an integer.
-fn bytes<'a>(value: Value<'a>, digits: &'a mut Digits) -> &'a [u8] {
+/// Room for the bytes of a value that do not lie in one place in the store.
+#[derive(Default)]
+struct Text {
+    digits: Digits,
+    joined: Vec<u8>,
+}
+
+/// The bytes of a value in one place, which is `text` if there is none in the store.
+fn bytes<'a>(value: Value<'a>, text: &'a mut Text) -> &'a [u8] {
     match value {
         Value::Bytes(bytes) => bytes,
-        Value::Int(n) => digits.format(n).as_bytes(),
+        Value::Int(n) => text.digits.format(n).as_bytes(),
+        Value::Pieces(pieces) => {
+            text.joined = pieces.to_vec();
+            &text.joined
+        }
     }
 }
 

@@ -27,7 +27,8 @@ pub const UNITS_MAX_SHARED: usize = SEGMENT_UNITS / 2;
 /// Where a block is: segment and unit. 32 bits of units reach 32 GiB in one stripe.
 pub type Ref = u32;
 
-const NIL: Ref = Ref::MAX;
+/// No block.
+pub const NIL: Ref = Ref::MAX;
 
 /// Lists by size: one each up to 64 units, then eight for each doubling.
 const BINS: usize = 64 + 8 * 5;
@@ -264,6 +265,21 @@ impl Arena {
         let hole = self.bins[bin_of(units)];
         let above = bin_above(units + UNITS_MIN);
         hole != NIL && self.header(hole).hole_units() == units || above < BINS && self.filled >> above != 0
+    }
+
+    /// Whether so many blocks of `units` fit into the holes.
+    pub fn has_holes_of(&self, units: usize, count: usize) -> bool {
+        let mut found = 0;
+        for bin in bin_above(units)..BINS {
+            let mut hole = self.bins[bin];
+            while found < count && hole != NIL {
+                let size = self.header(hole).hole_units();
+                // One unit that is left behind the last block could not be a hole itself.
+                found += size / units - usize::from(size % units == 1);
+                hole = self.next(hole);
+            }
+        }
+        found >= count
     }
 
     /// Whether holes make up more than a segment, and so much of the arena that one should be given back.

@@ -11,6 +11,7 @@
 //!      52..64  access clock, in steps of 8 seconds
 //! ```
 //! In a free block bits 16..32 are its length in units, and bits 32..64 link it to its neighbour in the free list.
+//! In a piece of a value bits 32..64 refer to what stands before it; see [`super::pieces`].
 
 /// What a value looks like inside its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub enum Shape {
     Int = 3,
     /// A buffer on the heap.
     Heap = 4,
+    /// Pieces of one size, linked to each other, and the end of the value in the record.
+    Pieces = 5,
+    /// Not a record: a piece of a value.
+    Piece = 6,
 }
 
 /// The longest key whose length fits the header.
@@ -63,12 +68,19 @@ impl Header {
         Header((units as u64) << 16 | (prev as u64) << 32)
     }
 
+    /// The header of a piece behind `before`.
+    pub fn piece(before: u32) -> Header {
+        Header(Shape::Piece as u64).with_piece_before(before)
+    }
+
     pub fn shape(self) -> Shape {
         match self.0 & 15 {
             1 => Shape::Bytes,
             2 => Shape::Edited,
             3 => Shape::Int,
             4 => Shape::Heap,
+            5 => Shape::Pieces,
+            6 => Shape::Piece,
             _ => Shape::Free,
         }
     }
@@ -83,6 +95,15 @@ impl Header {
 
     pub fn hole_prev(self) -> u32 {
         (self.0 >> 32) as u32
+    }
+
+    /// What stands before a piece of a value.
+    pub fn piece_before(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub fn with_piece_before(self, before: u32) -> Header {
+        Header(self.0 & u64::from(u32::MAX) | u64::from(before) << 32)
     }
 
     pub fn prev_free(self) -> bool {

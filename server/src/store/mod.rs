@@ -7,6 +7,7 @@ pub mod header;
 pub mod lines;
 pub mod lock;
 pub mod pages;
+pub mod pieces;
 pub mod policy;
 pub mod record;
 mod room;
@@ -24,6 +25,7 @@ mod walk;
 pub mod wheel;
 
 pub use lock::{Held, Numbers};
+pub use pieces::Pieces;
 pub use policy::Eviction;
 pub use record::{New, Value};
 pub use shared::{Keys, Options, Store, Totals};

@@ -6,11 +6,12 @@
 //! The functions here read and write raw memory and are private to the store; [`super::stripe`] hands out slices
 //! whose lifetime is the stripe's lock.
 
-use super::arena::{UNIT, UNITS_MIN};
+use super::arena::{Arena, NIL, Ref, UNIT, UNITS_MIN};
 use super::header::{Header, SHORT_KEY_MAX, Shape};
+use super::pieces::{self, PIECE_BYTES, PIECE_LEN, PIECE_UNITS, PIECES_MAX, Pieces};
 use std::ptr::NonNull;
 
-/// The longest value that lies in the record. Longer ones would leave holes that are hard to fill.
+/// The longest value that lies in the record whole. Longer ones would leave holes that are hard to fill.
 pub const INLINE_MAX: usize = 2000;
 
 /// Expiry times are kept up to this one (the year 10 889); later ones mean the same as this one.
@@ -26,6 +27,8 @@ const HEAP_PARTS: usize = 8 + 4 + 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     Bytes(&'a [u8]),
+    /// Bytes that do not lie in one place.
+    Pieces(Pieces<'a>),
     Int(i64),
 }
 
@@ -52,30 +55,24 @@ pub struct Placed<'a> {
 
 enum Part<'a> {
     Bytes(&'a [u8]),
+    /// All bytes of the value, and the first of the pieces that hold most of them.
+    Pieces(&'a [u8], Ref),
     Int(i64),
     Heap(Vec<u8>),
 }
 
 impl<'a> New<'a> {
-    /// Decides where the value goes: as an integer, in the record, or on the heap.
+    /// Decides where the value goes: as an integer, in the record, in pieces, or on the heap.
     pub fn place(self) -> Placed<'a> {
         match self {
             New::Int(n) => Placed { shape: Shape::Int, len: int_width(n), part: Part::Int(n) },
             New::Heap(buffer) => Placed { shape: Shape::Heap, len: HEAP_PARTS, part: Part::Heap(buffer) },
             New::Set(bytes) => match crate::base::number::parse_i64(bytes) {
                 Some(n) => New::Int(n).place(),
-                None if bytes.len() <= INLINE_MAX => {
-                    Placed { shape: Shape::Bytes, len: bytes.len(), part: Part::Bytes(bytes) }
-                }
-                None => New::Heap(bytes.to_vec()).place(),
+                None => place_bytes(bytes, Shape::Bytes),
             },
-            New::Edited(bytes) if bytes.len() <= INLINE_MAX => {
-                Placed { shape: Shape::Edited, len: bytes.len(), part: Part::Bytes(bytes) }
-            }
-            New::Text(bytes) if bytes.len() <= INLINE_MAX => {
-                Placed { shape: Shape::Bytes, len: bytes.len(), part: Part::Bytes(bytes) }
-            }
-            New::Edited(bytes) | New::Text(bytes) => New::Heap(bytes.to_vec()).place(),
+            New::Edited(bytes) => place_bytes(bytes, Shape::Edited),
+            New::Text(bytes) => place_bytes(bytes, Shape::Bytes),
         }
     }
 
@@ -85,12 +82,41 @@ impl<'a> New<'a> {
     }
 }
 
-impl Placed<'_> {
+/// Decides where bytes go that are no integer; `inline` is their shape if they lie in the record.
+fn place_bytes(bytes: &[u8], inline: Shape) -> Placed<'_> {
+    match bytes.len() {
+        0..=INLINE_MAX => Placed { shape: inline, len: bytes.len(), part: Part::Bytes(bytes) },
+        len @ ..=PIECES_MAX => Placed { shape: Shape::Pieces, len: len_in_record(len), part: Part::Pieces(bytes, NIL) },
+        _ => New::Heap(bytes.to_vec()).place(),
+    }
+}
+
+impl<'a> Placed<'a> {
     /// Bytes on the heap beside the record.
     pub fn heap_bytes(&self) -> usize {
         match &self.part {
             Part::Heap(buffer) => buffer.capacity(),
             _ => 0,
+        }
+    }
+
+    /// Bytes beside the record: those of the buffer, or of the pieces.
+    pub fn bytes_beside(&self) -> usize {
+        self.heap_bytes() + self.pieces().len() / PIECE_LEN * PIECE_BYTES
+    }
+
+    /// The bytes that belong into pieces, a whole number of which they fill; none for other values.
+    pub(super) fn pieces(&self) -> &'a [u8] {
+        match self.part {
+            Part::Pieces(bytes, _) => &bytes[..pieces::count_for(bytes.len()) * PIECE_LEN],
+            _ => &[],
+        }
+    }
+
+    /// Lets the record lead to the pieces that hold [`Placed::pieces`].
+    pub(super) fn set_chain(&mut self, first: Ref) {
+        if let Part::Pieces(_, chain) = &mut self.part {
+            *chain = first;
         }
     }
 }
@@ -100,6 +126,7 @@ impl Value<'_> {
     pub fn append_to(self, text: &mut Vec<u8>) {
         match self {
             Value::Bytes(bytes) => text.extend_from_slice(bytes),
+            Value::Pieces(pieces) => pieces.append_range(0..pieces.len(), text),
             Value::Int(n) => crate::base::number::push_integer(text, n),
         }
     }
@@ -108,6 +135,7 @@ impl Value<'_> {
     pub fn len(self) -> usize {
         match self {
             Value::Bytes(bytes) => bytes.len(),
+            Value::Pieces(pieces) => pieces.len(),
             Value::Int(n) => crate::base::number::Digits::new().format(n).len(),
         }
     }
@@ -123,8 +151,22 @@ pub(super) fn roomy(len: usize) -> usize {
     (len + len / 8).min(LEN_MAX)
 }
 
+/// Bytes that a value in pieces takes in the record.
+fn len_in_record(len: usize) -> usize {
+    pieces::RECORD_HEAD + len % PIECE_LEN
+}
+
+/// Units of the record, and pieces beside it, for a key and a value of these lengths that is neither an integer nor too
+/// long for pieces.
+pub(super) fn blocks_for(key_len: usize, value_len: usize, expires: bool) -> (usize, usize) {
+    if value_len <= INLINE_MAX {
+        return (units_for(key_len, value_len, expires), 0);
+    }
+    (units_for(key_len, len_in_record(value_len), expires), pieces::count_for(value_len))
+}
+
 /// Bytes of a buffer's parts in the record and of the buffer, or of the value in the record, for a value of `len` bytes
-/// that is no integer.
+/// that a command built and that is no integer.
 pub(super) fn split(len: usize) -> (usize, usize) {
     if len > INLINE_MAX { (HEAP_PARTS, len) } else { (len, 0) }
 }
@@ -147,9 +189,12 @@ pub fn units_for(key_len: usize, value_len: usize, expires: bool) -> usize {
     bytes.div_ceil(UNIT).max(UNITS_MIN)
 }
 
-/// Units of the record at an address.
+/// Units of the record or piece at an address.
 pub(super) fn units(at: NonNull<u8>) -> usize {
     let header = header(at);
+    if header.shape() == Shape::Piece {
+        return PIECE_UNITS;
+    }
     units_for(key_len(at), header.value_len(), header.expires())
 }
 
@@ -172,6 +217,7 @@ pub(super) fn write(at: NonNull<u8>, header: Header, expiry: Option<u64>, key: &
         match value.part {
             Part::Bytes(bytes) => to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()),
             Part::Int(n) => to.copy_from_nonoverlapping(n.to_le_bytes().as_ptr(), value.len),
+            Part::Pieces(bytes, first) => pieces::write_parts(to, first, bytes),
             Part::Heap(buffer) => write_heap(to, buffer),
         }
     }
@@ -220,6 +266,15 @@ pub(super) fn heap_bytes(at: NonNull<u8>) -> usize {
     }
     // SAFETY: a heap record holds its parts here.
     unsafe { value_start(at).add(12).cast::<u32>().read_unaligned() as usize }
+}
+
+/// Bytes the value holds beside the record: those of its buffer, or of its pieces.
+pub(super) fn bytes_beside(at: NonNull<u8>) -> usize {
+    match header(at).shape() {
+        Shape::Heap => heap_bytes(at),
+        Shape::Pieces => pieces::count_for(pieces::len(at)) * PIECE_BYTES,
+        _ => 0,
+    }
 }
 
 #[inline]
@@ -297,15 +352,15 @@ pub(super) fn key<'a>(at: NonNull<u8>) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(start, len) }
 }
 
-fn value_start(at: NonNull<u8>) -> *mut u8 {
+pub(super) fn value_start(at: NonNull<u8>) -> *mut u8 {
     let (start, len) = key_at(at);
     // SAFETY: the value follows the key inside the block.
     unsafe { start.add(len).cast_mut() }
 }
 
-/// The value. The caller chooses a lifetime during which the record neither moves nor is freed.
+/// The value of a record in this arena. The caller chooses a lifetime during which the record neither moves nor is freed.
 #[inline]
-pub(super) fn value<'a>(at: NonNull<u8>) -> Value<'a> {
+pub(super) fn value<'a>(at: NonNull<u8>, arena: &'a Arena) -> Value<'a> {
     let header = header(at);
     let start = value_start(at);
     let len = header.value_len();
@@ -322,6 +377,7 @@ pub(super) fn value<'a>(at: NonNull<u8>) -> Value<'a> {
                 let len = start.add(8).cast::<u32>().read_unaligned() as usize;
                 Value::Bytes(std::slice::from_raw_parts(buffer, len))
             }
+            Shape::Pieces => Value::Pieces(Pieces::of(at, arena)),
             _ => Value::Bytes(std::slice::from_raw_parts(start, len)),
         }
     }
@@ -339,7 +395,7 @@ pub(super) fn set_int(at: NonNull<u8>, n: i64) -> bool {
     true
 }
 
-/// The bytes of a value in the record, to be changed in place. Not for integers and heap values.
+/// The bytes of a value in the record, to be changed in place. Not for integers, pieces and heap values.
 pub(super) fn inline_mut<'a>(at: NonNull<u8>) -> &'a mut [u8] {
     let header = header(at);
     debug_assert!(matches!(header.shape(), Shape::Bytes | Shape::Edited));
@@ -358,6 +414,7 @@ fn sign_extend(bits: u64, width: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     /// A block on the test's own stack of memory.
     fn block(units: usize) -> Vec<u64> {
@@ -381,10 +438,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
+        let arena = Arena::new(Arc::default());
         let mut memory = written(b"key", New::Set(b"value"), Some(1_700_000_000_123));
         let at = at(&mut memory);
         assert_eq!(key(at), b"key");
-        assert_eq!(value(at), Value::Bytes(b"value"));
+        assert_eq!(value(at, &arena), Value::Bytes(b"value"));
         assert_eq!(expiry(at), Some(1_700_000_000_123));
         assert_eq!(header(at).db(), 3);
         set_expiry(at, 5);
@@ -393,27 +451,29 @@ mod tests {
 
     #[test]
     fn integers_take_the_bytes_they_need() {
+        let arena = Arena::new(Arc::default());
         for (n, width) in
             [(0, 0), (-1, 1), (127, 1), (128, 2), (-32768, 2), (70_000, 4), (-1 << 40, 8), (i64::MIN, 8), (i64::MAX, 8)]
         {
             let text = n.to_string();
             assert_eq!(New::Set(text.as_bytes()).place().len, width, "{n}");
             let mut memory = written(b"k", New::Set(text.as_bytes()), None);
-            assert_eq!(value(at(&mut memory)), Value::Int(n));
+            assert_eq!(value(at(&mut memory), &arena), Value::Int(n));
         }
         let mut memory = written(b"k", New::Set(b"007"), None);
-        assert_eq!(value(at(&mut memory)), Value::Bytes(b"007"));
+        assert_eq!(value(at(&mut memory), &arena), Value::Bytes(b"007"));
     }
 
     #[test]
     fn long_keys_and_values_are_whole() {
-        let long = vec![b'x'; 70_000];
+        let arena = Arena::new(Arc::default());
+        let long = vec![b'x'; 300_000];
         let mut memory = written(&long, New::Set(&long), None);
         let at = at(&mut memory);
-        assert_eq!(key(at), long);
-        assert_eq!(value(at), Value::Bytes(&long));
+        assert!(key(at) == long);
+        assert!(value(at, &arena) == Value::Bytes(&long));
         with_heap(at, |buffer| buffer.push(b'y'));
-        assert!(heap_bytes(at) > 70_000);
-        assert_eq!(take_heap(at).len(), 70_001);
+        assert!(heap_bytes(at) > 300_000);
+        assert_eq!(take_heap(at).len(), 300_001);
     }
 }

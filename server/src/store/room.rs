@@ -11,6 +11,7 @@ use super::evict::duel::{self, Duel};
 use super::hash::{Place, STRIPES};
 use super::lock::Held;
 use super::pages::SEGMENT_BYTES;
+use super::pieces::{PIECE_UNITS, PIECES_MAX};
 use super::policy::lfu::random;
 use super::policy::{Eviction, Family};
 use super::record::{self, Placed};
@@ -115,7 +116,7 @@ impl Room {
     /// Whether a record might not fit under the limit.
     #[inline]
     pub fn is_tight(&self, key_len: usize, placed: &Placed<'_>) -> bool {
-        self.is_tight_for(key_len + placed.len + placed.heap_bytes())
+        self.is_tight_for(key_len + placed.len + placed.bytes_beside())
     }
 
     /// Whether so many bytes might not fit under the limit.
@@ -136,8 +137,8 @@ impl Room {
 
     /// Lowers the limit a little while more is resident than it allows, and raises it again when there is room.
     ///
-    /// Buffers of long values are the allocator's, which keeps more than it is asked for when sizes vary; nobody else
-    /// can tell how much. At most a quarter of the limit is given up, for what does not shrink for less is not ours.
+    /// Buffers of the longest values and of clients are the allocator's, which keeps more than it is asked for when sizes
+    /// vary; nobody else can tell how much. At most a quarter of the limit is given up, for what does not shrink for less is not ours.
     pub fn watch_resident(&self, resident: u64) {
         let (used, limit) = (self.used_bytes(), self.limit.load(Relaxed));
         let beside = resident.saturating_sub(used);
@@ -223,12 +224,15 @@ impl Store {
     /// What is deleted leaves holes that are spread over all stripes: they can be used long before there are so many in
     /// one place that memory could be given back.
     pub fn has_holes(&self, places: &[Place], key_len: usize, value_len: usize) -> bool {
-        let units = record::units_for(key_len, value_len, true);
+        let (units, pieces) = record::blocks_for(key_len, value_len, true);
         let has_hole = |place: &Place| {
             let number = place.stripe();
-            Held::one(self.cells(), number).stripe(number).arena.growth_for(units) == 0
+            let mut held = Held::one(self.cells(), number);
+            let arena = &held.stripe(number).arena;
+            arena.growth_for(units) == 0 && arena.has_holes_of(PIECE_UNITS, pieces)
         };
-        !places.is_empty() && places.iter().all(has_hole) && self.room.excess(0) <= self.hole_bytes()
+        let is_short = value_len <= PIECES_MAX && !places.is_empty();
+        is_short && places.iter().all(has_hole) && self.room.excess(0) <= self.hole_bytes()
     }
 
     fn hole_bytes(&self) -> u64 {

@@ -1,8 +1,10 @@
 //! The store of a node: its stripes, its memory limit, and what a command sees of the stripes it has locked.
 
 use super::hash::{KeyHasher, Place, STRIPES};
+use super::header::Shape;
 use super::lock::{Cell, Held, Numbers};
 use super::pages::Pool;
+use super::pieces::PIECE_LEN;
 use super::policy::Eviction;
 use super::policy::lfu::random;
 use super::record::{self, New};
@@ -450,17 +452,42 @@ impl<'a> Keys<'a> {
         self.wrote = true;
         let placed = value.place();
         let number = key.place.stripe();
-        if self.store.room.is_tight(key.bytes.len(), &placed) {
-            let (db, moment) = (self.db, self.moment);
+        let is_tight = self.store.room.is_tight(key.bytes.len(), &placed);
+        if is_tight {
             self.store.settle(self.held.stripe(number));
             self.store.revive(self.held.stripe(number), number);
-            self.store.room.watch_write(key.place.hash, key.bytes.len() + placed.len + placed.heap_bytes());
+            self.store.room.watch_write(key.place.hash, key.bytes.len() + placed.len + placed.bytes_beside());
+        }
+        if placed.shape == Shape::Pieces {
+            self.write_pieces(key, placed.pieces(), is_tight);
+        }
+        if is_tight {
+            let (db, moment) = (self.db, self.moment);
             self.store.make_room_for(&mut self.held, number, moment, |stripe| {
                 stripe.lacks(db, key, &placed, expiry.is_some())
             });
         }
         let (db, moment) = (self.db, self.moment);
         self.held.stripe(number).put(db, key, placed, expiry, moment);
+    }
+
+    /// Writes the pieces of a value, each new one once there is room for it, so that the limit holds piece by piece.
+    #[inline(never)]
+    fn write_pieces(&mut self, key: Key<'_>, bytes: &[u8], is_tight: bool) {
+        let number = key.place.stripe();
+        if self.held.stripe(number).begin_chain(self.db, key, bytes) {
+            return;
+        }
+        for piece in bytes.rchunks_exact(PIECE_LEN) {
+            if is_tight {
+                self.store.settle(self.held.stripe(number));
+                self.store.make_room_for(&mut self.held, number, self.moment, |stripe| stripe.lacks_for_piece());
+            }
+            self.held.stripe(number).add_piece(piece);
+        }
+        if is_tight {
+            self.store.settle(self.held.stripe(number));
+        }
     }
 
     /// Deletes a key. Returns whether it was there.

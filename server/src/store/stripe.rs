@@ -1,19 +1,20 @@
 //! One lock's part of the store: the records of 64 neighbouring slots and all that concerns them.
 
-use super::arena::{Arena, Ref};
+use super::arena::{Arena, NIL, Ref};
 use super::evict::{ghost::Ghost, queues::Queues};
 use super::hash::{KeyHasher, Place, SLOTS_PER_STRIPE};
 use super::header::{CLOCK_STEP_MS, Header, Shape};
 use super::lines::Lines;
 use super::pages::Pool;
+use super::pieces;
 use super::policy::{Eviction, Family, lfu, lru};
 use super::record::{self, New, Placed, Value};
 use super::table::{self, At, ScanAt, Table};
 use super::wheel::Wheel;
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+mod chain;
 mod expiry;
 mod queued;
 mod rekey;
@@ -61,6 +62,8 @@ pub struct Stripe {
     hasher: KeyHasher,
     dbs: [Option<Box<Db>>; DATABASES],
     pub(super) arena: Arena,
+    /// The first of the pieces that were written for a value which has no record yet, or [`NIL`].
+    chain: Ref,
     wheel: Wheel,
     pub(super) queues: Queues,
     pub(super) ghost: Ghost,
@@ -89,11 +92,13 @@ struct Db {
 /// Buffers of at least this size are freed by the reaper, not by a worker.
 pub const DISCARD_MIN: usize = 256 * 1024;
 
+const _: () = assert!(pieces::PIECES_MAX <= DISCARD_MIN, "what is too long for pieces is freed by the reaper");
+
 /// A record found, while the stripe is borrowed.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
     at: NonNull<u8>,
-    stripe: PhantomData<&'a Stripe>,
+    arena: &'a Arena,
 }
 
 impl<'a> Entry<'a> {
@@ -102,7 +107,7 @@ impl<'a> Entry<'a> {
     }
 
     pub fn value(self) -> Value<'a> {
-        record::value(self.at)
+        record::value(self.at, self.arena)
     }
 
     /// When it expires, in milliseconds since 1970.
@@ -114,16 +119,19 @@ impl<'a> Entry<'a> {
         record::header(self.at).shape()
     }
 
-    /// Bytes of the record and its buffer: what the policy counts.
+    /// Bytes of the record and its buffer or pieces: what the policy counts.
     pub fn footprint(self) -> u32 {
-        let bytes = record::units(self.at) * super::arena::UNIT + record::heap_bytes(self.at);
-        bytes.min(u32::MAX as usize) as u32
+        self.bytes().min(u32::MAX as usize) as u32
     }
 
-    /// Bytes the entry takes: record, heap, and its share of table, queue and wheel.
+    /// Bytes the entry takes: record, buffer or pieces, and its share of table, queue and wheel.
     pub fn memory(self) -> usize {
         let indexes = 8 + 2 + if self.expiry().is_some() { 2 } else { 0 };
-        record::units(self.at) * super::arena::UNIT + record::heap_bytes(self.at) + indexes
+        self.bytes() + indexes
+    }
+
+    fn bytes(self) -> usize {
+        record::units(self.at) * super::arena::UNIT + record::bytes_beside(self.at)
     }
 
     /// Milliseconds since the last access, as finely as the policy in force keeps it.
@@ -148,6 +156,7 @@ impl Stripe {
             hasher,
             dbs: Default::default(),
             arena: Arena::new(pool),
+            chain: NIL,
             wheel: Wheel::default(),
             queues: Queues::default(),
             ghost: Ghost::default(),
@@ -223,8 +232,7 @@ impl Stripe {
                 if !moment.quiet {
                     self.touch(found, moment);
                 }
-                let at = self.arena.at(found);
-                Some(Entry { at, stripe: PhantomData })
+                Some(self.entry(found))
             }
             None => {
                 self.counters.misses += 1;
@@ -236,7 +244,7 @@ impl Stripe {
     /// As [`Stripe::get`], but neither counted nor taken for an access.
     pub fn peek(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
         let (_, found) = self.live(db, key, moment)?;
-        Some(Entry { at: self.arena.at(found), stripe: PhantomData })
+        Some(self.entry(found))
     }
 
     #[inline]
@@ -261,9 +269,11 @@ impl Stripe {
 
     /// Sets a key to a value that takes `placed` room, whatever it was before.
     ///
-    /// The caller has made sure that there is room; see [`Stripe::lacks`].
-    pub fn put(&mut self, db: usize, key: Key<'_>, placed: Placed<'_>, expiry: Option<u64>, moment: Moment) {
+    /// The caller has made sure that there is room; see [`Stripe::lacks`]. What belongs into pieces is there already:
+    /// [`Stripe::begin_chain`], then [`Stripe::add_piece`] from the last to the first.
+    pub fn put(&mut self, db: usize, key: Key<'_>, mut placed: Placed<'_>, expiry: Option<u64>, moment: Moment) {
         self.counters.changes += 1;
+        placed.set_chain(self.chain);
         self.heap_bytes += placed.heap_bytes();
         let units = record::units_for(key.bytes.len(), placed.len, expiry.is_some());
         match self.find(db, key) {
@@ -299,7 +309,7 @@ impl Stripe {
         let old = record::header(old_at);
         let old_units = record::units(old_at);
         let old_expiry = record::expiry(old_at);
-        self.drop_heap(found);
+        self.drop_value(found);
         let block = if old_units == units { found } else { self.arena.alloc_or_grow(units) };
         let to = self.arena.at(block);
         let header = Header::record(placed.shape, old.db(), key.bytes.len(), placed.len, expiry.is_some())
@@ -307,6 +317,7 @@ impl Stripe {
             .with_clock(old.clock())
             .with_prev_free(record::header(to).prev_free());
         record::write(to, header, expiry, key.bytes, placed);
+        self.own_chain(block);
         if block != found {
             let db = self.dbs[db].as_mut().expect("a key was found in it");
             db.tables[key.place.local()].set(at, block);
@@ -334,6 +345,7 @@ impl Stripe {
             .with_clock(moment.clock())
             .with_prev_free(record::header(at).prev_free());
         record::write(at, header, expiry, key.bytes, placed);
+        self.own_chain(block);
         let table = self.dbs[db].as_ref().map(|db| &db.tables[key.place.local()]);
         if let Some(lines) = table.and_then(|table| table.wants(key.place.hash))
             && self.lines.is_loose_for(lines)
@@ -384,7 +396,7 @@ impl Stripe {
         }
         keyspace.keys -= 1;
         keyspace.expiring -= usize::from(expires);
-        self.drop_heap(found);
+        self.drop_value(found);
         self.arena.free(found, units);
     }
 
@@ -431,6 +443,9 @@ impl Stripe {
         let to = self.arena.at(block);
         let header = header.with_expires(expiry.is_some()).with_prev_free(record::header(to).prev_free());
         record::copy_reshaped(self.arena.at(found), to, header, expiry);
+        if header.shape() == Shape::Pieces {
+            pieces::follow_record(&self.arena, block);
+        }
         let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
         keyspace.tables[key.place.local()].set(at, block);
         keyspace.expiring = keyspace.expiring + usize::from(expiry.is_some()) - usize::from(expiry.is_none());
@@ -439,7 +454,8 @@ impl Stripe {
 
     /// Changes the bytes of a string in place, after making it at least `len_min` bytes long with zeros behind.
     ///
-    /// The key must be there; an integer becomes its text. The caller has made sure that there is room.
+    /// The key must be there; an integer becomes its text, and pieces a buffer, which can be lengthened. The caller has
+    /// made sure that there is room.
     pub fn edit(&mut self, db: usize, key: Key<'_>, len_min: usize, moment: Moment, change: impl FnOnce(&mut [u8])) {
         let (_, found) = self.live(db, key, moment).expect("only keys that are there are edited");
         let at = self.arena.at(found);
@@ -453,8 +469,9 @@ impl Stripe {
             self.touch(found, moment);
             return change(record::inline_mut(at));
         }
-        let mut text = Vec::with_capacity(len_min.max(header.value_len()));
-        record::value(at).append_to(&mut text);
+        let value = record::value(at, &self.arena);
+        let mut text = Vec::with_capacity(len_min.max(value.len()));
+        value.append_to(&mut text);
         if text.len() < len_min {
             text.resize(len_min, 0);
         }
@@ -476,7 +493,7 @@ impl Stripe {
             }
             Shape::Bytes | Shape::Edited if header.value_len() >= len_min => 0,
             _ => {
-                let (inline, heap) = record::split(len_min.max(record::value(at).len()));
+                let (inline, heap) = record::split(len_min.max(record::value(at, &self.arena).len()));
                 let units = record::units_for(key.bytes.len(), inline, header.expires());
                 heap + self.arena.growth_for(units)
             }
@@ -497,7 +514,7 @@ impl Stripe {
     ) -> Option<i64> {
         let (_, found) = self.live(db, key, moment)?;
         let at = self.arena.at(found);
-        let Value::Int(old) = record::value(at) else { return None };
+        let Value::Int(old) = record::value(at, &self.arena) else { return None };
         let new = change(old)?;
         if !record::set_int(at, new) {
             return None;
@@ -533,6 +550,12 @@ impl Stripe {
         self.touch(found, moment);
     }
 
+    /// Frees what a record's value holds beside the record, which must be overwritten or freed next.
+    fn drop_value(&mut self, found: Ref) {
+        self.cut(found);
+        self.drop_heap(found);
+    }
+
     fn drop_heap(&mut self, found: Ref) {
         let at = self.arena.at(found);
         if record::header(at).shape() == Shape::Heap {
@@ -556,6 +579,7 @@ impl Stripe {
         if (0..DATABASES).all(|other| other == db || self.keys(other) == 0) {
             self.discard_heaps(db);
             self.arena.clear();
+            self.chain = NIL;
             self.wheel.clear();
             self.clear_queues();
             self.dbs = Default::default();
@@ -615,7 +639,7 @@ impl Stripe {
         table.scan(from, &hash_of, |found| {
             let at = self.arena.at(found);
             if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
-                each(Entry { at, stripe: PhantomData });
+                each(Entry { at, arena: &self.arena });
             }
         })
     }
@@ -626,7 +650,7 @@ impl Stripe {
             table.each(|found| {
                 let at = self.arena.at(found);
                 if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
-                    each(Entry { at, stripe: PhantomData });
+                    each(Entry { at, arena: &self.arena });
                 }
             });
         }
@@ -653,7 +677,7 @@ impl Stripe {
 
     /// The entry of a reference drawn by [`Stripe::sample`].
     pub(super) fn entry(&self, found: Ref) -> Entry<'_> {
-        Entry { at: self.arena.at(found), stripe: PhantomData }
+        Entry { at: self.arena.at(found), arena: &self.arena }
     }
 
     /// Moves the tables' lines together.
@@ -666,14 +690,14 @@ impl Stripe {
 
     /// Moves records together when holes make up too much, so that segments go back to the pool.
     pub(super) fn tighten(&mut self) -> bool {
-        let Stripe { arena, dbs, hasher, .. } = self;
-        arena.evacuate(|arena, from, to| follow(dbs, hasher, arena, from, to))
+        let Stripe { arena, dbs, hasher, chain, .. } = self;
+        arena.evacuate(|arena, from, to| follow(dbs, hasher, chain, arena, from, to))
     }
 
     /// Makes one hole of those in a segment, so that records fit which no hole would take. `false` if none are worth it.
     pub(super) fn gather(&mut self) -> bool {
-        let Stripe { arena, dbs, hasher, .. } = self;
-        arena.gather(|arena, from, to| follow(dbs, hasher, arena, from, to))
+        let Stripe { arena, dbs, hasher, chain, .. } = self;
+        arena.gather(|arena, from, to| follow(dbs, hasher, chain, arena, from, to))
     }
 
     /// Writes the policy's bits of all records anew, after the policy has changed to another family.
@@ -709,9 +733,22 @@ impl Stripe {
     }
 }
 
-/// Lets the table refer to a record at its new place.
-fn follow(dbs: &mut [Option<Box<Db>>; DATABASES], hasher: &KeyHasher, arena: &Arena, from: Ref, to: Ref) {
+/// Lets all that refer to a block refer to its new place: to a record its table and the first of its pieces, to a piece
+/// its neighbours.
+fn follow(
+    dbs: &mut [Option<Box<Db>>; DATABASES],
+    hasher: &KeyHasher,
+    chain: &mut Ref,
+    arena: &Arena,
+    from: Ref,
+    to: Ref,
+) {
     let at = arena.at(to);
+    match record::header(at).shape() {
+        Shape::Piece => return pieces::follow(arena, to, chain),
+        Shape::Pieces => pieces::follow_record(arena, to),
+        _ => {}
+    }
     let place = hasher.place(record::key(at));
     let db = dbs[record::header(at).db() as usize].as_mut().expect("a record belongs to a database");
     let table = &mut db.tables[place.local()];

@@ -3,7 +3,8 @@
 //! A line is 64 bytes: ten 16-bit tags, ten references and the count of keys that found it full and went on to the
 //! next line. So a lookup touches one line and one record. Leaves grow by an eighth to a quarter. A leaf that would
 //! need more than [`LINES_MAX`] lines splits in two by the low bits of the hash (extendible hashing, Fagin et al.
-//! 1979), so growing takes microseconds however many keys share a hash tag.
+//! 1979), so growing takes microseconds however many keys share a hash tag. A slot of up to three keys needs no line: see
+//! [`few`].
 //!
 //! Which bits of a hash do what: bits 32..64 choose the line (by multiplication, so leaves need no power of two),
 //! bits 44..60 are the tag, and the low bits choose the leaf.
@@ -11,7 +12,10 @@
 use super::arena::Ref;
 use super::lines::{LINE_BYTES, Lines, RUN_MAX, Run};
 use super::tags;
+use few::{FEW_MAX, Few};
 use std::ptr::NonNull;
+
+mod few;
 
 /// Keys in a line.
 const WAYS: usize = 10;
@@ -68,20 +72,17 @@ pub struct Table {
     root: Root,
 }
 
-/// Sixteen bytes: the pointer in a leaf tells the variants apart, so "no keys" is a tree that is not there.
+/// Sixteen bytes: the mark in a leaf tells the variants apart. A table without keys has few.
 enum Root {
+    Few(Few),
     Leaf(Leaf),
-    Tree(Option<Box<Tree>>),
+    Tree(Box<Tree>),
 }
 
 impl Default for Root {
     fn default() -> Root {
-        Root::EMPTY
+        Root::Few(Few::default())
     }
-}
-
-impl Root {
-    const EMPTY: Root = Root::Tree(None);
 }
 
 const _: () = assert!(size_of::<Table>() == 16);
@@ -93,14 +94,24 @@ struct Tree {
     leaves: Vec<(Leaf, u8)>,
 }
 
+/// In this order, so that the mark has the last byte and the first fifteen are free for other variants.
+#[repr(C)]
 struct Leaf {
     lines: NonNull<Line>,
     run: Run,
-    count: u16,
     keys: u16,
+    count: u8,
+    mark: Mark,
+}
+
+/// Its other values stand for the other variants of [`Root`].
+#[repr(u8)]
+enum Mark {
+    Leaf = 0,
 }
 
 const _: () = assert!(RUN_MAX as usize * WAYS <= u16::MAX as usize && size_of::<Line>() == LINE_BYTES);
+const _: () = assert!(RUN_MAX <= u8::MAX as u32);
 
 // SAFETY: a leaf owns its lines.
 unsafe impl Send for Leaf {}
@@ -109,9 +120,9 @@ impl Table {
     /// How many keys there are.
     pub fn len(&self) -> usize {
         match &self.root {
-            Root::Tree(None) => 0,
+            Root::Few(few) => few.len(),
             Root::Leaf(leaf) => leaf.keys as usize,
-            Root::Tree(Some(tree)) => tree.leaves.iter().map(|(leaf, _)| leaf.keys as usize).sum(),
+            Root::Tree(tree) => tree.leaves.iter().map(|(leaf, _)| leaf.keys as usize).sum(),
         }
     }
 
@@ -121,13 +132,16 @@ impl Table {
 
     /// Whether nine bits of a hash no longer name a line.
     pub fn is_wide(&self) -> bool {
-        matches!(self.root, Root::Tree(Some(_)))
+        matches!(self.root, Root::Tree(_))
     }
 
     /// Finds the key of this hash for which `is_it` answers yes.
     #[inline]
     pub fn find(&self, hash: u64, is_it: impl FnMut(Ref) -> bool) -> Option<(At, Ref)> {
-        let (number, leaf) = self.leaf_of(hash)?;
+        let Some((number, leaf)) = self.leaf_of(hash) else {
+            let Root::Few(few) = &self.root else { return None };
+            return few.find(hash, is_it).map(|(way, found)| (At { leaf: 0, line: 0, way }, found));
+        };
         leaf.find(hash, is_it).map(|(line, way, found)| (At { leaf: number, line, way }, found))
     }
 
@@ -149,19 +163,29 @@ impl Table {
                 each(line.refs[bits.trailing_zeros() as usize]);
                 bits &= bits - 1;
             }
+        } else if let Root::Few(few) = &self.root {
+            few.each_like(hash, each);
         }
     }
 
     /// Changes the reference of a key that was found.
     pub fn set(&mut self, at: At, to: Ref) {
+        if let Root::Few(few) = &mut self.root {
+            return few.set(at.way, to);
+        }
         let leaf = self.leaf_mut(at.leaf);
         leaf.line_mut(at.line).refs[at.way as usize] = to;
     }
 
     /// Adds a key that is not there. `hash_of` tells the hash of keys that must move to make room.
     pub fn insert(&mut self, hash: u64, new: Ref, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
-        if let Root::Tree(None) = self.root {
-            self.root = Root::Leaf(Leaf::new(1, lines));
+        if let Root::Few(few) = &mut self.root {
+            if few.insert(hash, new) {
+                return;
+            }
+            let mut leaf = Leaf::new(1, lines);
+            few.each(|found| leaf.insert(hash_of(found), found));
+            self.root = Root::Leaf(leaf);
         }
         loop {
             let (number, leaf) = self.leaf_of(hash).expect("the root has a leaf");
@@ -180,21 +204,33 @@ impl Table {
     /// The lines that the table will ask for when a key of this hash is inserted, if it has no room for it.
     #[inline]
     pub fn wants(&self, hash: u64) -> Option<u32> {
-        let Some((_, leaf)) = self.leaf_of(hash) else { return Some(1) };
+        let Some((_, leaf)) = self.leaf_of(hash) else { return (self.len() == FEW_MAX).then_some(1) };
         (u32::from(leaf.keys) >= capacity(leaf.lines())).then(|| larger(leaf.lines()).min(RUN_MAX))
     }
 
     /// Takes a key that was found out.
     pub fn remove(&mut self, at: At, hash: u64, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
+        if let Root::Few(few) = &mut self.root {
+            return few.remove(at.way);
+        }
         let leaf = self.leaf_mut(at.leaf);
         leaf.remove(at.line, at.way, hash);
         let keys = u32::from(leaf.keys);
-        if keys > 0 {
-            if leaf.count > 1 && keys < capacity(leaf.lines()) / 3 {
-                leaf.resize(fitting(keys + keys / 8), lines, hash_of);
-            }
-        } else if self.is_empty() {
+        if leaf.count > 1 && keys > 0 && keys < capacity(leaf.lines()) / 3 {
+            leaf.resize(fitting(keys + keys / 8), lines, hash_of);
+        } else if keys < FEW_MAX as u32 {
+            self.make_few(lines, hash_of);
+        }
+    }
+
+    /// Gives the lines back if so few keys are left that they need none. One more would fit, so that a key which comes and
+    /// goes does not take and give a line each time.
+    fn make_few(&mut self, lines: &mut Lines, hash_of: &dyn Fn(Ref) -> u64) {
+        if self.len() < FEW_MAX {
+            let mut few = Few::default();
+            self.each(|found| _ = few.insert(hash_of(found), found));
             self.clear(lines);
+            self.root = Root::Few(few);
         }
     }
 
@@ -213,9 +249,9 @@ impl Table {
 
     fn leaves_mut(&mut self) -> impl Iterator<Item = &mut Leaf> {
         let (one, many) = match &mut self.root {
-            Root::Tree(None) => (None, None),
+            Root::Few(_) => (None, None),
             Root::Leaf(leaf) => (Some(leaf), None),
-            Root::Tree(Some(tree)) => (None, Some(tree.leaves.iter_mut().map(|(leaf, _)| leaf))),
+            Root::Tree(tree) => (None, Some(tree.leaves.iter_mut().map(|(leaf, _)| leaf))),
         };
         one.into_iter().chain(many.into_iter().flatten())
     }
@@ -223,18 +259,18 @@ impl Table {
     /// Gives the lines back; the records are the caller's.
     pub fn clear(&mut self, lines: &mut Lines) {
         match std::mem::take(&mut self.root) {
-            Root::Tree(None) => {}
+            Root::Few(_) => {}
             Root::Leaf(leaf) => leaf.give(lines),
-            Root::Tree(Some(tree)) => tree.leaves.into_iter().for_each(|(leaf, _)| leaf.give(lines)),
+            Root::Tree(tree) => tree.leaves.into_iter().for_each(|(leaf, _)| leaf.give(lines)),
         }
     }
 
     /// Every reference.
     pub fn each(&self, mut each: impl FnMut(Ref)) {
         match &self.root {
-            Root::Tree(None) => {}
+            Root::Few(few) => few.each(each),
             Root::Leaf(leaf) => leaf.each(&mut each),
-            Root::Tree(Some(tree)) => tree.leaves.iter().for_each(|(leaf, _)| leaf.each(&mut each)),
+            Root::Tree(tree) => tree.leaves.iter().for_each(|(leaf, _)| leaf.each(&mut each)),
         }
     }
 
@@ -243,10 +279,10 @@ impl Table {
         let top = if bits == 9 { prefix } else { prefix >> 15 };
         let mut visit = |leaf: &Leaf| leaf.each_in((top as u64) << 55, (top as u64 + 1) << 55, top, &mut each);
         match &self.root {
-            Root::Tree(None) => {}
+            Root::Few(few) => few.each_like(u64::from(top) << 55, each),
             Root::Leaf(leaf) => visit(leaf),
-            Root::Tree(Some(tree)) if bits == 9 => tree.leaves.iter().for_each(|(leaf, _)| visit(leaf)),
-            Root::Tree(Some(tree)) => {
+            Root::Tree(tree) if bits == 9 => tree.leaves.iter().for_each(|(leaf, _)| visit(leaf)),
+            Root::Tree(tree) => {
                 // The name knows 15 low bits; at depth 16 both leaves that share them are asked.
                 let low = prefix & 0x7FFF;
                 let step = 1 << tree.depth.min(15);
@@ -268,10 +304,10 @@ impl Table {
     pub fn prefetch_named(&self, prefix: u32, bits: u8) {
         let top = if bits == 9 { prefix } else { prefix >> 15 };
         let leaf = match &self.root {
-            Root::Tree(None) => return,
+            Root::Few(_) => return,
             Root::Leaf(leaf) => leaf,
-            Root::Tree(Some(_)) if bits == 9 => return,
-            Root::Tree(Some(tree)) => {
+            Root::Tree(_) if bits == 9 => return,
+            Root::Tree(tree) => {
                 let index = (prefix & 0x7FFF) as usize & (tree.directory.len() - 1);
                 &tree.leaves[tree.directory[index] as usize].0
             }
@@ -284,7 +320,10 @@ impl Table {
     /// A key that is in the table during a whole scan is visited; one that comes, goes or moves may be visited or not.
     pub fn scan(&self, from: ScanAt, hash_of: &dyn Fn(Ref) -> u64, mut each: impl FnMut(Ref)) -> Option<ScanAt> {
         let low = ((from.0 >> SCAN_LINE_BITS) as u16).reverse_bits();
-        let (number, leaf) = self.leaf_of(low as u64)?;
+        let Some((number, leaf)) = self.leaf_of(low as u64) else {
+            self.each(each);
+            return None;
+        };
         let depth = self.depth_of(number) as u32;
         let top = (from.0 & ((1 << SCAN_LINE_BITS) - 1)) << (64 - SCAN_LINE_BITS);
         let home = leaf.home(top);
@@ -302,7 +341,10 @@ impl Table {
 
     /// A reference chosen by a random number, `None` if the try hit an empty place.
     pub fn sample(&self, random: u64) -> Option<Ref> {
-        let (_, leaf) = self.leaf_of(random)?;
+        let Some((_, leaf)) = self.leaf_of(random) else {
+            let Root::Few(few) = &self.root else { return None };
+            return few.sample(random);
+        };
         let line = leaf.line(leaf.home(random));
         let way = (random >> 16) as usize % WAYS;
         (line.tags[way] != 0).then_some(line.refs[way])
@@ -313,9 +355,9 @@ impl Table {
     #[inline]
     fn leaf_of(&self, hash: u64) -> Option<(u32, &Leaf)> {
         match &self.root {
-            Root::Tree(None) => None,
+            Root::Few(_) => None,
             Root::Leaf(leaf) => Some((0, leaf)),
-            Root::Tree(Some(tree)) => {
+            Root::Tree(tree) => {
                 let number = tree.directory[hash as usize & (tree.directory.len() - 1)];
                 Some((number, &tree.leaves[number as usize].0))
             }
@@ -324,15 +366,15 @@ impl Table {
 
     fn leaf_mut(&mut self, number: u32) -> &mut Leaf {
         match &mut self.root {
-            Root::Tree(None) => unreachable!("places only come from tables that have leaves"),
+            Root::Few(_) => unreachable!("few keys are asked for before their leaf is"),
             Root::Leaf(leaf) => leaf,
-            Root::Tree(Some(tree)) => &mut tree.leaves[number as usize].0,
+            Root::Tree(tree) => &mut tree.leaves[number as usize].0,
         }
     }
 
     fn depth_of(&self, number: u32) -> u8 {
         match &self.root {
-            Root::Tree(Some(tree)) => tree.leaves[number as usize].1,
+            Root::Tree(tree) => tree.leaves[number as usize].1,
             _ => 0,
         }
     }
@@ -342,9 +384,9 @@ impl Table {
         if let Root::Leaf(_) = self.root {
             let Root::Leaf(leaf) = std::mem::take(&mut self.root) else { unreachable!() };
             let tree = Tree { depth: 0, directory: vec![0], leaves: vec![(leaf, 0)] };
-            self.root = Root::Tree(Some(Box::new(tree)));
+            self.root = Root::Tree(Box::new(tree));
         }
-        let Root::Tree(Some(tree)) = &mut self.root else { unreachable!("just made") };
+        let Root::Tree(tree) = &mut self.root else { unreachable!("just made") };
         let depth = tree.leaves[number as usize].1;
         if depth == tree.depth {
             tree.directory.extend_from_within(..);
@@ -380,7 +422,7 @@ impl Leaf {
         let first = lines.at(run);
         // SAFETY: the run has so many lines, and all-zero bytes are empty ones.
         unsafe { first.as_ptr().write_bytes(0, count as usize * LINE_BYTES) };
-        Leaf { lines: first.cast(), run, count: count as u16, keys: 0 }
+        Leaf { lines: first.cast(), run, keys: 0, count: count as u8, mark: Mark::Leaf }
     }
 
     fn give(self, lines: &mut Lines) {
@@ -599,7 +641,7 @@ mod tests {
 
     #[test]
     fn keys_are_found_in_tables_of_any_size() {
-        for size in [0, 1, 9, 10, 11, 100, 1_200, 5_000, 40_000] {
+        for size in [0, 1, 2, 3, 4, 9, 10, 11, 100, 1_200, 5_000, 40_000] {
             let (table, _lines) = filled(0..size);
             assert_eq!(table.len(), size as usize);
             assert!((0..size).all(|key| find(&table, key).is_some()), "{size}");
@@ -616,8 +658,26 @@ mod tests {
     }
 
     #[test]
+    fn few_keys_need_no_line_and_one_that_comes_and_goes_takes_none_twice() {
+        let (mut table, mut lines) = filled(0..3);
+        assert_eq!(lines.used_bytes(), 0);
+        let remove = |table: &mut Table, lines: &mut Lines, key| {
+            let at = find(table, key).expect("it is there");
+            table.remove(at, hash(key), lines, &hash);
+        };
+        table.insert(hash(3), 3, &mut lines, &hash);
+        assert_eq!(lines.used_bytes(), LINE_BYTES);
+        remove(&mut table, &mut lines, 0);
+        assert_eq!(lines.used_bytes(), LINE_BYTES);
+        remove(&mut table, &mut lines, 2);
+        assert_eq!((lines.used_bytes(), table.len()), (0, 2));
+        assert!(find(&table, 1).is_some() && find(&table, 3).is_some());
+        assert_eq!((0..1_000).filter_map(|random: u64| table.sample(random << 16)).max(), Some(3));
+    }
+
+    #[test]
     fn names_lead_back_to_their_keys() {
-        for size in [5, 300, 30_000] {
+        for size in [3, 5, 300, 30_000] {
             let (table, _lines) = filled(0..size);
             let bits = if table.is_wide() { 24 } else { 9 };
             for key in 0..size {

@@ -1,6 +1,7 @@
 //! A value between two keys: out of one record, or copied from it, and not yet in another.
 
 use super::header::Shape;
+use super::pieces::PIECES_MAX;
 use super::record::{New, Value};
 use super::stripe::Entry;
 
@@ -29,6 +30,7 @@ impl Taken {
             (Value::Bytes(bytes), Shape::Heap) => Owned::Heap(bytes.to_vec()),
             (Value::Bytes(bytes), Shape::Edited) => Owned::Edited(bytes.to_vec()),
             (Value::Bytes(bytes), _) => Owned::Bytes(bytes.to_vec()),
+            (Value::Pieces(pieces), _) => Owned::Bytes(pieces.to_vec()),
         };
         Taken { value, expiry: entry.expiry(), frequency: None }
     }
@@ -38,13 +40,18 @@ impl Taken {
         Taken { value: Owned::Heap(buffer), expiry, frequency: None }
     }
 
-    /// The value on its way into a record; a buffer is passed on and leaves an empty one here.
+    /// The value on its way into a record; a buffer that is too long for pieces is passed on and leaves an empty one here.
     pub(super) fn value(&mut self) -> New<'_> {
         match &mut self.value {
             Owned::Int(n) => New::Int(*n),
             Owned::Bytes(bytes) => New::Set(bytes),
             Owned::Edited(bytes) => New::Edited(bytes),
-            Owned::Heap(buffer) => New::Heap(std::mem::take(buffer)),
+            Owned::Heap(buffer) => {
+                if buffer.len() > PIECES_MAX {
+                    return New::Heap(std::mem::take(buffer));
+                }
+                New::Edited(buffer)
+            }
         }
     }
 }

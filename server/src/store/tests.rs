@@ -5,6 +5,8 @@
 //! written, and what went must stay away until it is written again.
 
 use super::hash::{KeyHasher, STRIPES};
+use super::pieces::{PIECE_LEN, PIECES_MAX};
+use super::record::INLINE_MAX;
 use super::wheel::TICK_MS;
 use super::*;
 use proptest::prelude::*;
@@ -148,7 +150,17 @@ fn ttl() -> impl Strategy<Value = Option<u64>> {
 }
 
 fn written() -> impl Strategy<Value = Written> {
-    let len = || prop_oneof![4 => 0usize..80, 2 => 80usize..1100, 1 => 1000usize..9000, 1 => 9000usize..100_000];
+    let edge = || prop_oneof![Just(INLINE_MAX), Just(PIECE_LEN * 2), Just(PIECE_LEN * 7), Just(PIECES_MAX)];
+    let about = move || (edge(), 0usize..3).prop_map(|(edge, more)| edge + more - 1);
+    let len = move || {
+        prop_oneof![
+            4 => 0usize..80,
+            2 => 80usize..1100,
+            2 => 1000usize..9000,
+            1 => 9000usize..100_000,
+            1 => about(),
+        ]
+    };
     prop_oneof![
         1 => any::<i64>().prop_map(Written::Int),
         1 => (-300i64..300).prop_map(Written::Int),
@@ -407,7 +419,7 @@ impl Pair {
         match *step {
             Step::Set { ref value, .. } => value.bytes().len() as u64,
             Step::Edit { len_min, .. } => (len_min + len_min / 8) as u64,
-            Step::Copy { .. } | Step::Rename { .. } => 120_000,
+            Step::Copy { .. } | Step::Rename { .. } => PIECES_MAX as u64 * 9 / 8,
             _ => 0,
         }
     }

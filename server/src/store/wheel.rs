@@ -5,6 +5,9 @@
 //! when a key is deleted or gets another expiry: when the bucket is due, the name leads to the records that may be
 //! meant, and their own expiry decides.
 
+mod blocks;
+
+use blocks::Blocks;
 use std::collections::VecDeque;
 
 /// The length of the shortest bucket. Keys are gone from memory this long after their time, at the latest.
@@ -45,7 +48,7 @@ struct Bucket(Option<Box<Names>>);
 /// The names of a bucket: a sorted part without doubles in about a byte each, and the newest in two to four.
 #[derive(Default)]
 struct Names {
-    packed: Box<[u8]>,
+    packed: Blocks,
     packed_count: u32,
     head: Option<Box<Chunk>>,
     /// Codes in chunks.
@@ -234,7 +237,7 @@ fn decode(code: u32) -> Name {
 
 impl Names {
     fn bytes(&self) -> usize {
-        size_of::<Names>() + self.packed.len() + (self.codes as usize).div_ceil(CODES) * size_of::<Chunk>()
+        size_of::<Names>() + self.packed.memory() + (self.codes as usize).div_ceil(CODES) * size_of::<Chunk>()
     }
 
     fn push(&mut self, name: u32) {
@@ -264,7 +267,7 @@ impl Names {
         push_number(&mut packed, narrow().count() as u32);
         push_distances(&mut packed, narrow().map(|name| name >> 16));
         push_distances(&mut packed, wide.map(|name| name >> 16 << 15 | name & 0x7FFF));
-        self.packed = packed.into_boxed_slice();
+        self.packed = Blocks::of(&packed);
         self.packed_count = names.len() as u32;
     }
 
@@ -292,7 +295,7 @@ impl Names {
     }
 
     fn unpack(&mut self, names: &mut Vec<u32>) {
-        let packed = std::mem::take(&mut self.packed);
+        let packed = std::mem::take(&mut self.packed).to_vec();
         let count = std::mem::take(&mut self.packed_count);
         let mut rest = packed.iter();
         let narrow = if count == 0 { 0 } else { next_number(&mut rest) };

@@ -5,7 +5,8 @@ use crate::command::expiry::has_passed;
 use crate::command::*;
 use crate::persist::rdb::{self, Object};
 use crate::store::New;
-use crate::store::record::{EXPIRY_MAX, INLINE_MAX};
+use crate::store::pieces::PIECES_MAX;
+use crate::store::record::EXPIRY_MAX;
 
 pub const DUMP: Command = Command {
     name: "DUMP",
@@ -64,7 +65,7 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     // The new value has no part in the old one's past, so the policy is to see a new key.
     cx.store.remove(key);
     if !expiry.is_some_and(|expiry| has_passed(expiry, now)) {
-        cx.store.set(key, if value.len() > INLINE_MAX { New::Heap(value) } else { New::Set(&value) }, expiry);
+        cx.store.set(key, if value.len() > PIECES_MAX { New::Heap(value) } else { New::Set(&value) }, expiry);
         options.apply(cx, key);
     }
     cx.reply.ok();

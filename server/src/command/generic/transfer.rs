@@ -217,7 +217,7 @@ mod tests {
             let mut keys = desk.node.store.lock_one(key.place.stripe(), 0, desk.node.store.moment(0));
             match keys.peek(key).unwrap().value() {
                 crate::store::Value::Bytes(bytes) => bytes.as_ptr() as usize,
-                crate::store::Value::Int(_) => unreachable!("a megabyte is no integer"),
+                _ => unreachable!("a megabyte lies in a buffer"),
             }
         };
         let used = desk.node.store.used_bytes();

@@ -138,14 +138,8 @@ fn encoding(entry: crate::store::Entry<'_>) -> &'static str {
     match entry.value() {
         Value::Int(_) => "int",
         Value::Bytes(bytes) if entry.shape() == Shape::Bytes && bytes.len() <= EMBSTR_MAX => "embstr",
-        Value::Bytes(_) => "raw",
+        Value::Bytes(_) | Value::Pieces(_) => "raw",
     }
-}
-
-fn text_len(value: Value<'_>) -> usize {
-    let mut text = Vec::new();
-    value.append_to(&mut text);
-    text.len()
 }
 
 /// Bytes of the value in a dump: its length's bytes and its own, or the bytes of an integer.
@@ -154,21 +148,21 @@ fn dumped_len(value: Value<'_>) -> usize {
         Value::Int(n) if i8::try_from(n).is_ok() => 2,
         Value::Int(n) if i16::try_from(n).is_ok() => 3,
         Value::Int(n) if i32::try_from(n).is_ok() => 5,
-        Value::Int(_) => 1 + text_len(value),
-        Value::Bytes(bytes) => {
-            let head = match bytes.len() {
+        Value::Int(_) => 1 + value.len(),
+        Value::Bytes(_) | Value::Pieces(_) => {
+            let head = match value.len() {
                 0..64 => 1,
                 64..16_384 => 2,
                 _ => 5,
             };
-            head + bytes.len()
+            head + value.len()
         }
     }
 }
 
 fn sds_len(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let line = look(cx, args, |entry| {
-        let (key, value) = (entry.key().len(), text_len(entry.value()));
+        let (key, value) = (entry.key().len(), entry.value().len());
         let memory = entry.memory();
         format!(
             "key_sds_len:{key}, key_sds_avail:0, key_zmalloc: {memory}, val_sds_len:{value}, val_sds_avail:0, \

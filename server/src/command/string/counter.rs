@@ -82,6 +82,8 @@ fn integer(value: Value<'_>) -> Result<i64, Fault> {
     match value {
         Value::Int(n) => Ok(n),
         Value::Bytes(text) => parse_i64(text).ok_or(Fault::NotInteger),
+        // Longer than the text of any integer.
+        Value::Pieces(_) => Err(Fault::NotInteger),
     }
 }
 
@@ -98,7 +100,7 @@ fn incrbyfloat(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
     let increment = args.word()?;
     let (old, expiry) = match peek(&mut cx.store, key)? {
-        Some(entry) => (number(bytes(entry.value(), &mut Digits::new()))?, entry.expiry()),
+        Some(entry) => (number(bytes(entry.value(), &mut Text::default()))?, entry.expiry()),
         None => (number(b"0")?, None),
     };
     let sum = old.checked_add(number(increment)?).ok_or(Fault::NotANumberOrInfinity)?;

@@ -38,8 +38,8 @@ fn lcs(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     if let Some(entry) = look(&mut cx.store, one)? {
         entry.value().append_to(&mut a);
     }
-    let mut digits = Digits::new();
-    let b = look(&mut cx.store, other)?.map_or(&[][..], |entry| bytes(entry.value(), &mut digits));
+    let mut text = Text::default();
+    let b = look(&mut cx.store, other)?.map_or(&[][..], |entry| bytes(entry.value(), &mut text));
     let wish = Wish::take(args)?;
     let memory_max = cx.node.tuning.bulk_len_max() as u64;
     if wish.idx {

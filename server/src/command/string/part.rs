@@ -100,11 +100,14 @@ fn getrange(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
     let (start, end) = (args.int()?, args.int()?);
     match read(&mut cx.store, key)? {
-        Some(entry) => {
-            let mut digits = Digits::new();
-            let value = bytes(entry.value(), &mut digits);
-            cx.reply.bulk(&value[range(start, end, value.len())]);
-        }
+        Some(entry) => match entry.value() {
+            Value::Pieces(pieces) => cx.reply.pieces(pieces, range(start, end, pieces.len())),
+            value => {
+                let mut text = Text::default();
+                let value = bytes(value, &mut text);
+                cx.reply.bulk(&value[range(start, end, value.len())]);
+            }
+        },
         None => cx.reply.bulk(b""),
     }
     REPLIED
@@ -131,6 +134,26 @@ mod tests {
     use crate::command::testing::Desk;
     use crate::command::tuning::Values;
     use crate::store::Options;
+
+    #[test]
+    fn parts_of_long_values_are_those_of_the_whole() {
+        let mut desk = Desk::new();
+        let value: Vec<u8> = (0..60_000).map(|at| b'a' + (at / 10 % 26) as u8).collect();
+        desk.call(&[b"SET", b"k", &value]);
+        desk.check("STRLEN k", ":60000");
+        for (start, end) in [(0, 59_999), (0, 0), (1_000, 1_030), (3_000, 9_000), (59_990, 59_999), (70, 20)] {
+            let reply = desk.call(&[b"GETRANGE", b"k", start.to_string().as_bytes(), end.to_string().as_bytes()]);
+            let part = if start <= end { &value[start..=end] } else { &[] };
+            let head = format!("${}\r\n", part.len());
+            assert!(reply == [head.as_bytes(), part, b"\r\n"].concat(), "{start} to {end}");
+        }
+        desk.check("GETRANGE k -3 -1", "$3 ttt");
+        desk.check("SETRANGE k 59997 ab", ":60000");
+        desk.check("APPEND k cd", ":60002");
+        desk.check("GETRANGE k -6 -1", "$6 tabtcd");
+        desk.check("INCR k", "-ERR value is not an integer or out of range");
+        desk.check("INCRBYFLOAT k 1", "-ERR value is not a valid float");
+    }
 
     #[test]
     fn append_creates_and_lengthens() {

@@ -1,5 +1,7 @@
 //! What must hold of a stripe between any two commands, checked by walking all of it. For tests alone.
 
+use super::super::arena::UNIT;
+use super::super::pieces::PIECE_BYTES;
 use super::*;
 
 /// Sums over the records of a stripe.
@@ -23,7 +25,8 @@ impl Stripe {
             all.record_bytes += sums.record_bytes;
             all.heap_bytes += sums.heap_bytes;
         }
-        assert_eq!(self.arena.live_bytes(), all.record_bytes, "live bytes of the arena");
+        let building = self.check_chain(NIL, self.chain);
+        assert_eq!(self.arena.live_bytes(), all.record_bytes + building, "live bytes of the arena");
         assert_eq!(self.heap_bytes, all.heap_bytes, "bytes of buffers");
         assert_eq!(self.db_bytes, self.dbs.iter().flatten().count() * size_of::<Db>(), "bytes of databases");
         let queued = if self.family == Family::Larder { all.keys } else { 0 };
@@ -40,7 +43,12 @@ impl Stripe {
                 let at = self.arena.at(found);
                 sums.keys += 1;
                 sums.expiring += usize::from(record::expiry(at).is_some());
-                sums.record_bytes += record::units(at) * super::super::arena::UNIT;
+                sums.record_bytes += record::units(at) * UNIT;
+                if record::header(at).shape() == Shape::Pieces {
+                    let pieces = self.check_chain(found, pieces::first(at));
+                    assert_eq!(pieces, record::bytes_beside(at), "the pieces of a value");
+                    sums.record_bytes += pieces;
+                }
                 sums.heap_bytes += record::heap_bytes(at);
             });
             assert_eq!(table.len(), sums.keys - before, "the count of slot {local}");
@@ -56,6 +64,19 @@ impl Stripe {
         assert_eq!(place.local(), local, "the slot of the key");
         let seen = table.find(place.hash, |other| record::key(self.arena.at(other)) == record::key(at));
         assert_eq!(seen.map(|(_, other)| other), Some(found), "a key is found, once");
+    }
+
+    /// The pieces of a chain refer to each other, and the first to what stands `before` it. Returns the bytes they take.
+    fn check_chain(&self, mut before: Ref, mut piece: Ref) -> usize {
+        let mut bytes = 0;
+        while piece != NIL {
+            let at = self.arena.at(piece);
+            assert_eq!(record::header(at).shape(), Shape::Piece, "the shape of a piece");
+            assert_eq!(pieces::before(at), before, "what stands before a piece");
+            bytes += PIECE_BYTES;
+            (before, piece) = (piece, pieces::next(at));
+        }
+        bytes
     }
 
     /// Evicts by the queues until they have nothing more to give. Returns how many keys are left, which no eviction

@@ -23,7 +23,7 @@ impl Stripe {
         }
     }
 
-    /// What a record counts for in the policy: its block and its buffer.
+    /// What a record counts for in the policy: its block and its buffer or pieces.
     pub(super) fn footprint(&self, found: Ref) -> u32 {
         self.entry(found).footprint()
     }
@@ -190,7 +190,7 @@ fn see(
                 return;
             }
             seen = Some(Seen {
-                bytes: Entry { at, stripe: PhantomData }.footprint(),
+                bytes: Entry { at, arena }.footprint(),
                 f: policy.f(),
                 p: policy.p(),
                 handle: u64::from(candidate),
