@@ -1,5 +1,6 @@
 //! Commands: a row and a function each, and the path that every request takes.
 
+pub mod ahead;
 pub mod client;
 pub mod clients;
 pub mod cluster;

@@ -5,9 +5,6 @@
 //! same time. So a short read is not run at once: it is held, the memory that it will most likely ask for is on its way,
 //! and it is run once the other connections of the round have read as well.
 
-use crate::command::shared::Shared;
-use crate::store::hash::Place;
-
 /// The longest read that is held: a request or two with a short value.
 pub const HELD_MAX: usize = 192;
 
@@ -40,38 +37,9 @@ impl HeldRead {
     }
 }
 
-/// The keys of a worker's round, whose table lines are on their way.
-#[derive(Default)]
-pub struct Round {
-    keys: Vec<(usize, Place)>,
-}
-
-/// Keys of a round that are looked ahead at; more would push the first out of the cache.
-const KEYS_MAX: usize = 64;
-
-impl Round {
-    /// Adds what a read will most likely ask for.
-    pub fn add(&mut self, bytes: &[u8], db: usize, node: &Shared) {
-        if self.keys.len() < KEYS_MAX
-            && let Some(key) = likely_key(bytes)
-        {
-            let place = node.store.place(key);
-            node.store.prefetch_line(db, place);
-            self.keys.push((db, place));
-        }
-    }
-
-    /// Asks for the records as well, now that the lines are there. The round is over.
-    pub fn close(&mut self, node: &Shared) {
-        for (db, place) in self.keys.drain(..) {
-            node.store.prefetch_record(db, place);
-        }
-    }
-}
-
 /// The second word of a request, which most commands have their key in. It need not be right: a wrong guess costs what a
 /// right one saves.
-fn likely_key(bytes: &[u8]) -> Option<&[u8]> {
+pub fn likely_key(bytes: &[u8]) -> Option<&[u8]> {
     let (count, rest) = length(bytes, b'*')?;
     if count < 2 {
         return None;

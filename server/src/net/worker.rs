@@ -1,8 +1,9 @@
 //! A worker: one thread, one runtime, and the connections that were given to it for life.
 
 use super::connection::{Bench, Connection, Wish};
-use super::round::{HELD_MAX, HeldRead, Round};
+use super::round::{HELD_MAX, HeldRead, likely_key};
 use crate::command::Session;
+use crate::command::ahead::Ahead;
 use crate::command::clients::Client;
 use crate::command::shared::{Shared, now_ms};
 use std::cell::RefCell;
@@ -63,7 +64,8 @@ struct Worker {
 struct Lent {
     bench: Bench,
     read: Box<[u8]>,
-    round: Round,
+    /// The keys of reads that are held.
+    ahead: Ahead,
 }
 
 /// Runs a worker until its channel is closed and its connections have ended.
@@ -73,7 +75,7 @@ struct Lent {
 /// If the system gives no runtime.
 pub fn run(number: usize, node: Arc<Shared>, mut accepted: UnboundedReceiver<Accepted>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into(), round: Round::default() };
+    let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into(), ahead: Ahead::default() };
     let worker = Rc::new(Worker { node, number, lent: RefCell::new(lent) });
     let tasks = LocalSet::new();
     tasks.spawn_local(keep_on(worker.clone()));
@@ -289,7 +291,7 @@ impl Served {
     /// Reads once and runs what came.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         let worker = self.worker.clone();
-        let Lent { bench, read, round } = &mut *worker.lent.borrow_mut();
+        let Lent { bench, read, ahead } = &mut *worker.lent.borrow_mut();
         let mut buffer = ReadBuf::new(read);
         if ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)).is_err() {
             return Poll::Ready(Received::End);
@@ -302,7 +304,9 @@ impl Served {
         stats.input_bytes.add(bytes.len() as u64);
         stats.reads.add(1);
         if bytes.len() <= HELD_MAX && self.connection.is_at_rest() {
-            round.add(bytes, self.connection.session.db, &worker.node);
+            if let Some(key) = likely_key(bytes) {
+                ahead.add(key, self.connection.session.db, &worker.node);
+            }
             self.held.hold(bytes);
             return Poll::Ready(Received::Held);
         }
@@ -315,8 +319,8 @@ impl Served {
     /// Runs the read that was held: the other connections that had something to read have read it by now.
     fn run_held(&mut self) {
         let worker = self.worker.clone();
-        let Lent { bench, round, .. } = &mut *worker.lent.borrow_mut();
-        round.close(&worker.node);
+        let Lent { bench, ahead, .. } = &mut *worker.lent.borrow_mut();
+        ahead.close(&worker.node);
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.receive(self.held.take(), &worker.node, bench, &mut pass);
         self.is_unpublished = true;
