@@ -34,6 +34,9 @@ const DRAWS_PER_SAMPLE: u32 = 8;
 
 pub(super) struct Room {
     used: AtomicI64,
+    /// Bytes that stripes will take as soon as they evict. They count towards the limit, or reaching it would mean going
+    /// beyond it by four per cent.
+    owed: AtomicI64,
     limit: AtomicU64,
     samples: AtomicU32,
     /// The age of each stripe's queues, as bits of an `f64`; infinite where there is nothing to evict.
@@ -58,6 +61,7 @@ impl Room {
         let duel = Duel::new(limit);
         Room {
             used: AtomicI64::new(0),
+            owed: AtomicI64::new(0),
             limit: AtomicU64::new(limit),
             samples: AtomicU32::new(samples),
             ages: (0..STRIPES).map(|_| AtomicU64::new(f64::INFINITY.to_bits())).collect(),
@@ -77,6 +81,18 @@ impl Room {
 
     pub fn add_used(&self, bytes: i64) {
         self.used.fetch_add(bytes, Relaxed);
+    }
+
+    pub fn add_owed(&self, bytes: i64) {
+        if bytes != 0 {
+            self.owed.fetch_add(bytes, Relaxed);
+        }
+    }
+
+    /// Bytes that count towards the limit.
+    #[inline]
+    fn bound_bytes(&self) -> u64 {
+        (self.used.load(Relaxed) + self.owed.load(Relaxed)).max(0) as u64 + self.squeeze.load(Relaxed)
     }
 
     pub fn memory_max(&self) -> u64 {
@@ -123,7 +139,7 @@ impl Room {
     #[inline]
     pub fn is_tight_for(&self, bytes: usize) -> bool {
         let limit = self.limit.load(Relaxed);
-        limit != 0 && self.used_bytes() + self.squeeze.load(Relaxed) + (bytes + SEGMENT_BYTES) as u64 > limit
+        limit != 0 && self.bound_bytes() + (bytes + SEGMENT_BYTES) as u64 > limit
     }
 
     /// Bytes that `more` bytes would be beyond the limit.
@@ -132,7 +148,7 @@ impl Room {
         if limit == 0 {
             return 0;
         }
-        (self.used_bytes() + self.squeeze.load(Relaxed) + more as u64).saturating_sub(limit)
+        (self.bound_bytes() + more as u64).saturating_sub(limit)
     }
 
     /// Lowers the limit a little while more is resident than it allows, and raises it again when there is room.

@@ -373,6 +373,9 @@ impl Store {
         if now != stripe.told_bytes {
             self.room.add_used(now - stripe.told_bytes);
             stripe.told_bytes = now;
+            let owed = stripe.owed_bytes() as i64;
+            self.room.add_owed(owed - stripe.told_owed);
+            stripe.told_owed = owed;
         }
         if !stripe.discarded.is_empty() {
             let buffers = std::mem::take(&mut stripe.discarded);

@@ -74,6 +74,8 @@ pub struct Stripe {
     heap_bytes: usize,
     /// Bytes last told to the node.
     pub(super) told_bytes: i64,
+    /// Bytes last told that its ghost will take.
+    pub(super) told_owed: i64,
     /// What the policy's bits of the records mean now.
     family: Family,
     /// Buffers too large to be freed under the lock.
@@ -165,6 +167,7 @@ impl Stripe {
             db_bytes: 0,
             heap_bytes: 0,
             told_bytes: 0,
+            told_owed: 0,
             family,
             discarded: Vec::new(),
             counters: Counters::default(),
@@ -174,6 +177,11 @@ impl Stripe {
     /// Bytes the stripe holds, holes included.
     pub fn used_bytes(&self) -> usize {
         self.arena.footprint() + self.heap_bytes + self.index_bytes()
+    }
+
+    /// Bytes that the first eviction will take for what it remembers.
+    pub fn owed_bytes(&self) -> usize {
+        self.ghost.bytes_owed(self.queues.len())
     }
 
     /// Bytes of tables, queues, ghost and wheel.
@@ -608,6 +616,7 @@ impl Stripe {
         let keys: usize = (0..DATABASES).map(|db| self.keys(db)).sum();
         empty.counters = Counters { changes: self.counters.changes + keys as u64, ..self.counters };
         empty.told_bytes = self.told_bytes;
+        empty.told_owed = self.told_owed;
         empty.queues.catch_up(self.queues.age());
         std::mem::swap(&mut empty.discarded, &mut self.discarded);
         std::mem::replace(self, empty)

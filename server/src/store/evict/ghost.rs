@@ -129,6 +129,14 @@ impl Ghost {
         self.tables().map(|table| size_of::<Table>() + size_of_val(&*table.sets)).sum()
     }
 
+    /// Bytes it will take once the first of a stripe's `records` is evicted; 0 if it holds memory already.
+    pub fn bytes_owed(&self, records: usize) -> usize {
+        if self.table.is_some() || records == 0 {
+            return 0;
+        }
+        size_of::<Table>() + sets_for(records / 10 * 9) * size_of::<Set>()
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Table> {
         self.table.iter().chain(&self.older).map(|table| &**table)
     }
