@@ -89,9 +89,9 @@ impl Pool {
         inner.free.pop().expect("a slab has been added")
     }
 
-    /// Makes a huge page of one slab that is old enough, if there is one. Takes the system some 200 µs.
+    /// Makes a huge page of one slab that is old enough and still in use as a whole. Takes the system some 200 µs.
     ///
-    /// Returns whether there was one.
+    /// Returns whether there was one that is old enough; each is looked at once.
     pub fn enlarge(&self) -> bool {
         let slab = {
             let mut inner = self.inner.lock();
@@ -100,7 +100,13 @@ impl Pool {
                 return false;
             }
             inner.huge += 1;
-            inner.slabs[inner.huge - 1]
+            let slab = inner.slabs[inner.huge - 1];
+            // One with segments that were given back would become resident where it is not.
+            let pages = slab.as_ptr()..slab.as_ptr().wrapping_add(SLAB_BYTES);
+            if inner.free.iter().any(|segment| pages.contains(&segment.base())) {
+                return true;
+            }
+            slab
         };
         // Slabs are unmapped by `Drop` alone, which nobody calls while `self` is borrowed.
         system::make_huge(slab, SLAB_BYTES);

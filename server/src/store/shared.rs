@@ -390,9 +390,10 @@ fn reap(discarded: &Receiver<Discarded>, pool: &Pool) {
     loop {
         match discarded.recv_timeout(REAPER_PAUSE) {
             Ok(discarded) => drop(discarded),
-            Err(RecvTimeoutError::Timeout) => while pool.enlarge() {},
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        while pool.enlarge() {}
     }
 }
 
