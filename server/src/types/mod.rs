@@ -1,1 +1,3 @@
 //! The room `types`.
+
+pub mod zset;
