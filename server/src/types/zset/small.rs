@@ -12,10 +12,9 @@
 //!
 //! As in Redis, a score of -0.0 becomes 0.0 here: it is an integer.
 
+use super::Inserted;
 use super::member::Member;
-use super::{Inserted, order};
 use crate::base::number;
-use std::cmp::Ordering;
 use std::ops::Range;
 
 const SCORE_F32: u8 = 8;
@@ -32,8 +31,29 @@ const TEXT_BYTE: u8 = 6;
 const TEXT_WORD: u8 = 7;
 const TEXT_BYTE_MAX: usize = u8::MAX as usize;
 
+/// Bytes of the length itself by the form of the member.
+const LENGTH_BYTES: [usize; 16] = [0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0, 0, 0, 0];
+
 /// A number of `n` bytes has the form `NUMBER + n`.
 const NUMBER: u8 = 7;
+
+/// Bytes of an entry by its header; 0 for those that have a length of their own.
+const ENTRY_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut header = 0;
+    while header < SCORE_BYTES.len() * 16 {
+        let member = match header % 16 {
+            short @ 0..=TEXT_SHORT_MAX => Some(short),
+            number @ 8.. => Some(number - NUMBER as usize),
+            _ => None,
+        };
+        if let Some(member) = member {
+            table[header] = (1 + SCORE_BYTES[header / 16] + member) as u8;
+        }
+        header += 1;
+    }
+    table
+};
 
 /// Bytes that the run grows by; it shrinks when it has four times as many too many.
 const STEP: usize = 16;
@@ -45,14 +65,13 @@ pub(super) struct Small {
     len: usize,
 }
 
-/// A place in the run, and what stands there.
+/// What stands at a place in the run.
 #[derive(Clone, Copy)]
 struct Entry<'a> {
+    bytes: &'a [u8],
+    header: u8,
     start: usize,
     end: usize,
-    score: &'a [u8],
-    member: &'a [u8],
-    header: u8,
 }
 
 /// A member in the form that it has in the run.
@@ -133,19 +152,24 @@ impl Small {
         Iter { at: self.offset(ranks.start), small: self, len: ranks.len(), starts: Vec::new() }
     }
 
+    /// The rank and the entry of a member.
     fn find(&self, packed: &Packed) -> Option<(usize, Entry<'_>)> {
-        self.entries_from(0).enumerate().find(|(_, entry)| entry.is(packed))
+        let (form, sought) = (packed.form(), packed.bytes());
+        self.entries_from(0).enumerate().find(|(_, entry)| {
+            // Entries of another form are passed without a look at their members.
+            entry.form() == form && &self.bytes[entry.member_start()..entry.end] == sought
+        })
     }
 
     fn insert(&mut self, member: &[u8], packed: &Packed, score: f64) {
-        let is_before = |entry: &Entry| order(entry.score(), &entry.member(), score, member) == Ordering::Less;
-        let at = self.entries_from(0).find(|entry| !is_before(entry)).map_or(self.bytes.len(), |entry| entry.start);
+        let behind = self.entries_from(0).find(|entry| !entry.is_before(score, member));
+        let at = behind.map_or(self.bytes.len(), |entry| entry.start);
         let (score_bytes, score_form) = pack_score(score);
         let score_bytes = &score_bytes[..SCORE_BYTES[usize::from(score_form)]];
-        let (length_bytes, member_form) = packed.form();
+        let form = packed.form();
         let member = packed.bytes();
-        let header = [score_form << 4 | member_form];
-        self.splice(at, &[&header, score_bytes, length_bytes.as_slice(), member]);
+        let length_bytes = &member.len().to_le_bytes()[..LENGTH_BYTES[usize::from(form)]];
+        self.splice(at, &[&[score_form << 4 | form], score_bytes, length_bytes, member]);
         self.len += 1;
     }
 
@@ -193,39 +217,61 @@ impl Clone for Small {
 
 impl<'a> Entry<'a> {
     /// The entry that starts at `start`, or `None` at the end of the run.
+    #[inline]
     fn read(bytes: &'a [u8], start: usize) -> Option<Entry<'a>> {
         let header = *bytes.get(start)?;
-        let (score, rest) = bytes[start + 1..].split_at(SCORE_BYTES[usize::from(header >> 4)]);
-        let (length_bytes, length) = match header & 15 {
-            TEXT_BYTE => (1, usize::from(rest[0])),
-            TEXT_WORD => (4, u32::from_le_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize),
-            short @ 0..TEXT_BYTE => (0, usize::from(short)),
-            number => (0, usize::from(number - NUMBER)),
+        let end = match ENTRY_BYTES[usize::from(header)] {
+            0 => long_end(bytes, start, header),
+            known => start + usize::from(known),
         };
-        let member = &rest[length_bytes..length_bytes + length];
-        let end = start + 1 + score.len() + length_bytes + length;
-        Some(Entry { start, end, score, member, header })
+        Some(Entry { bytes, header, start, end })
     }
 
+    #[inline]
     fn score(&self) -> f64 {
+        let bits = unpack(self.bytes, self.start + 1, self.score_bytes());
         match self.header >> 4 {
-            SCORE_F32 => f64::from(f32::from_bits(unpack(self.score) as u32)),
-            SCORE_F64 => f64::from_bits(unpack(self.score) as u64),
-            _ => unpack(self.score) as f64,
+            SCORE_F32 => f64::from(f32::from_bits(bits as u32)),
+            SCORE_F64 => f64::from_bits(bits as u64),
+            _ => bits as f64,
         }
     }
 
-    fn is_number(&self) -> bool {
-        self.header & 15 > NUMBER
+    fn score_bytes(&self) -> usize {
+        SCORE_BYTES[usize::from(self.header >> 4)]
+    }
+
+    /// The form of the member.
+    fn form(&self) -> u8 {
+        self.header & 15
+    }
+
+    /// Where the bytes of the member start.
+    fn member_start(&self) -> usize {
+        self.start + 1 + self.score_bytes() + LENGTH_BYTES[usize::from(self.form())]
     }
 
     fn member(&self) -> Member<'a> {
-        if self.is_number() { Member::from(unpack(self.member)) } else { Member::from(self.member) }
+        let start = self.member_start();
+        match self.form() > NUMBER {
+            true => Member::from(unpack(self.bytes, start, self.end - start)),
+            false => Member::from(&self.bytes[start..self.end]),
+        }
     }
 
-    fn is(&self, packed: &Packed) -> bool {
-        self.is_number() == matches!(packed, Packed::Number { .. }) && self.member == packed.bytes()
+    /// Whether the entry comes before this score and member.
+    fn is_before(&self, score: f64, member: &[u8]) -> bool {
+        let own = self.score();
+        own < score || (own == score && *self.member() < *member)
     }
+}
+
+/// Where an entry ends that says itself how long its member is.
+fn long_end(bytes: &[u8], start: usize, header: u8) -> usize {
+    let at = start + 1 + SCORE_BYTES[usize::from(header >> 4)];
+    let length_bytes = LENGTH_BYTES[usize::from(header & 15)];
+    let length = bytes[at..at + length_bytes].iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));
+    at + length_bytes + length
 }
 
 impl<'a> Packed<'a> {
@@ -244,14 +290,13 @@ impl<'a> Packed<'a> {
         }
     }
 
-    /// The bytes of its length, if it has some, and its form.
-    fn form(&self) -> (Vec<u8>, u8) {
+    fn form(&self) -> u8 {
         match self {
-            Packed::Number { length, .. } => (Vec::new(), NUMBER + *length as u8),
+            Packed::Number { length, .. } => NUMBER + *length as u8,
             Packed::Text(text) => match text.len() {
-                length @ ..=TEXT_SHORT_MAX => (Vec::new(), length as u8),
-                length @ ..=TEXT_BYTE_MAX => (vec![length as u8], TEXT_BYTE),
-                length => ((length as u32).to_le_bytes().to_vec(), TEXT_WORD),
+                length @ ..=TEXT_SHORT_MAX => length as u8,
+                ..=TEXT_BYTE_MAX => TEXT_BYTE,
+                _ => TEXT_WORD,
             },
         }
     }
@@ -277,11 +322,19 @@ fn integer_bytes(integer: i64) -> usize {
     (64 - magnitude.leading_zeros() as usize + 1).div_ceil(8)
 }
 
-/// An integer of 0 to 8 bytes with its sign.
-fn unpack(bytes: &[u8]) -> i64 {
-    let mut wide = [0; 8];
-    wide[..bytes.len()].copy_from_slice(bytes);
-    let unused = 64 - 8 * bytes.len() as u32;
+/// The integer of 0 to 8 bytes, with its sign, that stands at `at`.
+#[inline]
+fn unpack(bytes: &[u8], at: usize, length: usize) -> i64 {
+    // One wide read is faster than one of the length at hand; near the end of the run there is too little for it.
+    let wide = match bytes[at..].first_chunk() {
+        Some(wide) => *wide,
+        None => {
+            let mut wide = [0; 8];
+            wide[..length].copy_from_slice(&bytes[at..at + length]);
+            wide
+        }
+    };
+    let unused = 64 - 8 * length as u32;
     if unused == 64 { 0 } else { i64::from_le_bytes(wide) << unused >> unused }
 }
 

@@ -10,7 +10,6 @@
 
 use super::super::steps;
 use super::element::Alias;
-use std::cmp::Ordering;
 use std::ops::Range;
 
 /// Entries of a leaf: a kilobyte.
@@ -31,16 +30,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn order(&self, other: &Entry) -> Ordering {
-        if self.member == other.member && self.score == other.score {
-            return Ordering::Equal;
-        }
-        let by_score = self.score.partial_cmp(&other.score).expect("a score is never NaN");
-        by_score.then_with(|| self.member.member().cmp(other.member.member()))
+    fn is_before(&self, other: &Entry) -> bool {
+        // Nearly always the scores decide, by one comparison that the binary searches need not branch on.
+        self.score < other.score || (self.score == other.score && self.is_before_by_member(other))
     }
 
-    fn is_before(&self, other: &Entry) -> bool {
-        self.order(other) == Ordering::Less
+    #[cold]
+    fn is_before_by_member(&self, other: &Entry) -> bool {
+        self.member != other.member && self.member.member() < other.member.member()
     }
 }
 
