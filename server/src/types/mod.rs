@@ -1,3 +1,4 @@
 //! The room `types`.
 
+pub mod hll;
 pub mod zset;
