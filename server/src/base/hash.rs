@@ -11,20 +11,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Both of foldhash's seeds are secret. With its fixed shared seed, which is printed in its source, all 16-byte strings
 /// that end in one of those constants would have the same hash, whatever the seed of the hasher.
 #[derive(Clone)]
-pub struct KeyedHash {
+pub struct Seeded {
     seed: u64,
     shared: SharedSeed,
 }
 
-impl KeyedHash {
+impl Seeded {
     /// Keys that outsiders cannot know.
-    pub fn random() -> KeyedHash {
-        KeyedHash { seed: random_seed(), shared: SharedSeed::from_u64(random_seed()) }
+    pub fn random() -> Seeded {
+        Seeded { seed: random_seed(), shared: SharedSeed::from_u64(random_seed()) }
     }
 
     /// The same hashes in each run, for tests and benchmarks.
-    pub fn seeded(seed: u64) -> KeyedHash {
-        KeyedHash { seed, shared: SharedSeed::from_u64(!seed) }
+    pub fn with(seed: u64) -> Seeded {
+        Seeded { seed, shared: SharedSeed::from_u64(!seed) }
     }
 
     /// The hash of a string.
@@ -48,7 +48,7 @@ fn random_seed() -> u64 {
     seed.finish()
 }
 
-static OF_PROCESS: LazyLock<KeyedHash> = LazyLock::new(KeyedHash::random);
+static OF_PROCESS: LazyLock<Seeded> = LazyLock::new(Seeded::random);
 
 /// The hash of a string under this process's own keys, which are drawn when it is first asked for.
 ///
@@ -77,10 +77,10 @@ mod tests {
 
     #[test]
     fn hashes_differ_between_seeds_and_agree_within_one() {
-        let (a, b) = (KeyedHash::seeded(1), KeyedHash::seeded(2));
+        let (a, b) = (Seeded::with(1), Seeded::with(2));
         assert_ne!(a.hash(b"key"), b.hash(b"key"));
-        assert_eq!(a.hash(b"key"), KeyedHash::seeded(1).hash(b"key"));
-        assert_ne!(KeyedHash::random().hash(b"key"), KeyedHash::random().hash(b"key"));
+        assert_eq!(a.hash(b"key"), Seeded::with(1).hash(b"key"));
+        assert_ne!(Seeded::random().hash(b"key"), Seeded::random().hash(b"key"));
         assert_eq!(of(b"key"), of(b"key"));
     }
 
@@ -96,7 +96,7 @@ mod tests {
             hasher.finish()
         };
         assert_eq!(fixed(1), fixed(2));
-        let keyed = KeyedHash::seeded(1);
+        let keyed = Seeded::with(1);
         assert_ne!(keyed.hash(&text(1)), keyed.hash(&text(2)));
     }
 }

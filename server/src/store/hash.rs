@@ -1,6 +1,6 @@
 //! Where a key lives: its slot, and the 64-bit hash that finds it inside its slot.
 
-use crate::base::hash::KeyedHash;
+use crate::base::hash::Seeded;
 use larder_client::slot;
 
 /// How many slots a stripe has. Neighbouring slots share one lock and one arena.
@@ -32,17 +32,17 @@ impl Place {
 
 /// Hashes keys with a seed that differs from process to process, so that nobody can choose keys that collide.
 #[derive(Clone)]
-pub struct KeyHasher(KeyedHash);
+pub struct KeyHasher(Seeded);
 
 impl KeyHasher {
     /// A hasher with a seed that outsiders cannot know.
     pub fn random() -> KeyHasher {
-        KeyHasher(KeyedHash::random())
+        KeyHasher(Seeded::random())
     }
 
     /// A hasher that gives the same hashes in each run, for tests and benchmarks.
     pub fn seeded(seed: u64) -> KeyHasher {
-        KeyHasher(KeyedHash::seeded(seed))
+        KeyHasher(Seeded::with(seed))
     }
 
     /// The hash of a key.

@@ -354,7 +354,7 @@ mod tests {
                 }
             }
             assert!((0..stay).all(|number| met.contains(&name(number))), "{stay} {others}");
-            assert!(steps > 1);
+            assert!(steps > 1 || cfg!(miri));
         }
     }
 
