@@ -99,7 +99,7 @@ fn searches_find_what_redis_finds_in_its_order() {
         let mut found = Vec::new();
         for (member, score) in shape.ranges().iter().flat_map(|range| set.range(set.ranks_by_score(range))) {
             if let Some(distance) = shape.distance(Point::of_score(score)) {
-                found.push([member.to_vec(), distance_text(distance, unit)].join(&b' '));
+                found.push([member.to_vec(), distance_text(distance, unit)].join(&b','));
             }
         }
         count += found.len();
@@ -144,7 +144,7 @@ fn units_have_four_names() {
 
 #[test]
 fn distances_have_four_decimals() {
-    let cases = [(0.0, "0.0000"), (1.000_05, "1.0000"), (166_274.151_56, "166274.1516"), (0.99996, "1.0000")];
+    let cases = [(0.0, "0.0000"), (0.000_05, "0.0000"), (166_274.151_56, "166274.1516"), (0.99996, "1.0000")];
     for (distance, text) in cases {
         let mut out = Vec::new();
         push_distance(&mut out, distance);

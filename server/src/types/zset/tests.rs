@@ -77,7 +77,9 @@ fn action(members: u16) -> impl Strategy<Value = Action> {
 fn name(number: u16) -> Vec<u8> {
     match number % 8 {
         0..3 => (i64::from(number) - 50).to_string().into_bytes(),
-        7 if number % 5 == 0 => [format!("long{number}").into_bytes(), vec![b'x'; usize::from(number) % 400]].concat(),
+        7 if number.is_multiple_of(5) => {
+            [format!("long{number}").into_bytes(), vec![b'x'; usize::from(number) % 400]].concat()
+        }
         _ => format!("m{number}").into_bytes(),
     }
 }
