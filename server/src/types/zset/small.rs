@@ -99,7 +99,7 @@ impl Small {
         let packed = Packed::of(member);
         let Some((_, entry)) = self.find(&packed) else {
             let Some(score) = decide(None) else { return Inserted::Left };
-            self.insert(member, &packed, score);
+            self.insert(0, member, &packed, score);
             return Inserted::Added;
         };
         let old = entry.score();
@@ -108,9 +108,10 @@ impl Small {
             Some(score) if score == old => Inserted::Same,
             Some(score) => {
                 let place = entry.start..entry.end;
-                self.bytes.drain(place);
+                self.bytes.drain(place.clone());
                 self.len -= 1;
-                self.insert(member, &packed, score);
+                // What stood before it still does, if the score has grown.
+                self.insert(if score > old { place.start } else { 0 }, member, &packed, score);
                 Inserted::Updated
             }
         }
@@ -161,8 +162,9 @@ impl Small {
         })
     }
 
-    fn insert(&mut self, member: &[u8], packed: &Packed, score: f64) {
-        let behind = self.entries_from(0).find(|entry| !entry.is_before(score, member));
+    /// Adds an entry; all those before the one that starts at `from` are known to come before it.
+    fn insert(&mut self, from: usize, member: &[u8], packed: &Packed, score: f64) {
+        let behind = self.entries_from(from).find(|entry| !entry.is_before(score, member));
         let at = behind.map_or(self.bytes.len(), |entry| entry.start);
         let (score_bytes, score_form) = pack_score(score);
         let score_bytes = &score_bytes[..SCORE_BYTES[usize::from(score_form)]];
