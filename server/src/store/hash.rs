@@ -1,9 +1,7 @@
 //! Where a key lives: its slot, and the 64-bit hash that finds it inside its slot.
 
-use foldhash::fast::FixedState;
+use crate::base::hash::Seeded;
 use larder_client::slot;
-use std::hash::{BuildHasher, Hasher};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many slots a stripe has. Neighbouring slots share one lock and one arena.
 pub const SLOTS_PER_STRIPE: usize = 64;
@@ -34,29 +32,23 @@ impl Place {
 
 /// Hashes keys with a seed that differs from process to process, so that nobody can choose keys that collide.
 #[derive(Clone)]
-pub struct KeyHasher(FixedState);
+pub struct KeyHasher(Seeded);
 
 impl KeyHasher {
     /// A hasher with a seed that outsiders cannot know.
     pub fn random() -> KeyHasher {
-        // The standard library's own random keys are the one source of randomness that needs no crate.
-        let mut seed = std::hash::RandomState::new().build_hasher();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        seed.write_u128(now.as_nanos());
-        KeyHasher::seeded(seed.finish())
+        KeyHasher(Seeded::random())
     }
 
     /// A hasher that gives the same hashes in each run, for tests and benchmarks.
     pub fn seeded(seed: u64) -> KeyHasher {
-        KeyHasher(FixedState::with_seed(seed))
+        KeyHasher(Seeded::with(seed))
     }
 
     /// The hash of a key.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        let mut hasher = self.0.build_hasher();
-        hasher.write(key);
-        hasher.finish()
+        self.0.hash(key)
     }
 
     /// The slot and the hash of a key.
