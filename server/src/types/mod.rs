@@ -2,6 +2,9 @@
 
 pub mod dict;
 pub mod draw;
+pub mod due;
+pub mod fields;
+pub mod hash;
 pub mod intset;
 pub mod item;
 pub mod leaf;

@@ -23,12 +23,13 @@ pub struct Packed<const BOTH_WAYS: bool = false> {
 
 /// A byte with 255 unused values, so that enums around a run need no byte of their own for their variant.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(u8)]
 enum Spare {
     #[default]
     Run,
 }
 
-const _: () = assert!(size_of::<Packed>() == 24 && size_of::<Option<Packed>>() == 24);
+const _: () = assert!(size_of::<Packed>() == 24 && size_of::<Option<Option<Packed>>>() == 24);
 
 impl<const BOTH_WAYS: bool> Packed<BOTH_WAYS> {
     /// An empty run, which needs no heap.
