@@ -3,30 +3,22 @@
 use super::splice;
 
 /// A sorted set of 64-bit integers.
+///
+/// The block begins with the width, so that the set itself is two words and fits beside a set's other forms.
 #[derive(Clone, Debug, Default)]
-pub struct IntSet {
-    bytes: Box<[u8]>,
-    width: Width,
-}
+pub struct IntSet(Box<[u8]>);
 
-/// Bytes per member. A set that has been widened stays wide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Width {
-    #[default]
-    Two = 2,
-    Four = 4,
-    Eight = 8,
-}
+/// What the width takes in the block.
+const HEAD: usize = 1;
 
-impl Width {
-    fn of(value: i64) -> Width {
-        if i16::try_from(value).is_ok() {
-            Width::Two
-        } else if i32::try_from(value).is_ok() {
-            Width::Four
-        } else {
-            Width::Eight
-        }
+/// The least width that holds a value: 2, 4 or 8 bytes.
+fn width_of(value: i64) -> usize {
+    if i16::try_from(value).is_ok() {
+        2
+    } else if i32::try_from(value).is_ok() {
+        4
+    } else {
+        8
     }
 }
 
@@ -40,52 +32,60 @@ impl IntSet {
     pub fn from_sorted(values: &[i64]) -> IntSet {
         debug_assert!(values.is_sorted_by(|a, b| a < b), "values must ascend");
         let ends = [values.first(), values.last()].into_iter().flatten();
-        let width = ends.map(|&value| Width::of(value)).max().unwrap_or_default();
-        let mut bytes = Vec::with_capacity(values.len() * width as usize);
-        for value in values {
-            bytes.extend_from_slice(&value.to_le_bytes()[..width as usize]);
+        match ends.map(|&value| width_of(value)).max() {
+            Some(width) => IntSet::of_width(width, values.iter().copied()),
+            None => IntSet::new(),
         }
-        IntSet { bytes: bytes.into_boxed_slice(), width }
+    }
+
+    fn of_width(width: usize, values: impl ExactSizeIterator<Item = i64>) -> IntSet {
+        let mut bytes = Vec::with_capacity(HEAD + values.len() * width);
+        bytes.push(width as u8);
+        for value in values {
+            bytes.extend_from_slice(&value.to_le_bytes()[..width]);
+        }
+        IntSet(bytes.into_boxed_slice())
     }
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        self.bytes.len() / self.width as usize
+        self.0.len() / self.width()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.0.is_empty()
     }
 
     /// Heap bytes, as asked of the allocator.
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.0.len()
     }
 
-    /// Bytes per member: 2, 4 or 8.
+    /// Bytes per member: 2, 4 or 8. A set that has been widened stays wide until it is empty.
+    #[inline]
     pub fn width(&self) -> usize {
-        self.width as usize
+        self.0.first().map_or(2, |&width| width as usize)
     }
 
     /// The member with a number in ascending order, which must be there.
     #[inline]
     pub fn get(&self, number: usize) -> i64 {
-        match self.width {
-            Width::Two => i64::from(i16::from_le_bytes(self.member(number))),
-            Width::Four => i64::from(i32::from_le_bytes(self.member(number))),
-            Width::Eight => i64::from_le_bytes(self.member(number)),
+        match self.width() {
+            2 => i64::from(i16::from_le_bytes(self.member(number))),
+            4 => i64::from(i32::from_le_bytes(self.member(number))),
+            _ => i64::from_le_bytes(self.member(number)),
         }
     }
 
     #[inline]
     fn member<const N: usize>(&self, number: usize) -> [u8; N] {
-        self.bytes[number * N..][..N].try_into().expect("the slice has this length")
+        self.0[HEAD + number * N..][..N].try_into().expect("the slice has this length")
     }
 
     /// Whether a value is a member.
     pub fn contains(&self, value: i64) -> bool {
-        Width::of(value) <= self.width && self.find(value).is_ok()
+        width_of(value) <= self.width() && self.find(value).is_ok()
     }
 
     /// The number of a value in ascending order, or the one it would have.
@@ -104,22 +104,15 @@ impl IntSet {
 
     /// Adds a value, and says whether it is new.
     pub fn insert(&mut self, value: i64) -> bool {
-        if Width::of(value) > self.width {
-            self.widen(Width::of(value));
+        if self.is_empty() || width_of(value) > self.width() {
+            *self = IntSet::of_width(width_of(value), self.iter());
         }
         let Err(number) = self.find(value) else { return false };
-        let width = self.width as usize;
-        splice::resize(&mut self.bytes, number * width, 0, width);
-        self.bytes[number * width..][..width].copy_from_slice(&value.to_le_bytes()[..width]);
+        let width = self.width();
+        let at = HEAD + number * width;
+        splice::resize(&mut self.0, at, 0, width);
+        self.0[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
         true
-    }
-
-    fn widen(&mut self, width: Width) {
-        let mut bytes = Vec::with_capacity(self.len() * width as usize);
-        for value in self.iter() {
-            bytes.extend_from_slice(&value.to_le_bytes()[..width as usize]);
-        }
-        *self = IntSet { bytes: bytes.into_boxed_slice(), width };
     }
 
     /// Takes a value out, and says whether it was a member.
@@ -131,7 +124,12 @@ impl IntSet {
 
     /// Takes the member with a number in ascending order out.
     pub fn remove_number(&mut self, number: usize) {
-        splice::cut(&mut self.bytes, number * self.width as usize, self.width as usize);
+        if self.len() == 1 {
+            self.0 = Box::default();
+            return;
+        }
+        let width = self.width();
+        splice::cut(&mut self.0, HEAD + number * width, width);
     }
 
     /// The members in ascending order.
@@ -149,7 +147,7 @@ mod tests {
     #[test]
     fn the_widest_member_decides_the_width() {
         let mut set = IntSet::new();
-        for (value, width, bytes) in [(1, 2, 2), (-32768, 2, 4), (32768, 4, 12), (1 << 40, 8, 32)] {
+        for (value, width, bytes) in [(1, 2, 3), (-32768, 2, 5), (32768, 4, 13), (1 << 40, 8, 33)] {
             assert!(set.insert(value) && !set.insert(value));
             assert_eq!((set.width(), set.bytes()), (width, bytes));
         }

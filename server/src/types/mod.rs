@@ -1,5 +1,6 @@
 //! The room `types`.
 
+pub mod algebra;
 pub mod dict;
 pub mod draw;
 pub mod due;
@@ -9,6 +10,7 @@ pub mod intset;
 pub mod item;
 pub mod leaf;
 pub mod packed;
+pub mod set;
 mod splice;
 #[cfg(test)]
 mod testing;
