@@ -52,14 +52,7 @@ pub struct Absent<'a> {
 
 impl<const VALUED: bool> Default for Dict<VALUED> {
     fn default() -> Self {
-        Dict {
-            directory: vec![0],
-            leaves: vec![vec![Leaf::new(0, 0)]],
-            len: 0,
-            leaf_bytes: 0,
-            deepest: 1,
-            depth: 0,
-        }
+        Dict { directory: vec![0], leaves: vec![vec![Leaf::new(0, 0)]], len: 0, leaf_bytes: 0, deepest: 1, depth: 0 }
     }
 }
 
@@ -344,9 +337,9 @@ impl<const VALUED: bool> Dict<VALUED> {
 
     /// All places, in an order that stays the same until the table is changed.
     pub fn places(&self) -> impl Iterator<Item = At> + '_ {
-        self.all_leaves().enumerate().flat_map(|(leaf, entries)| {
-            (0..entries.len()).map(move |slot| At { leaf: leaf as u32, slot: slot as u32 })
-        })
+        self.all_leaves()
+            .enumerate()
+            .flat_map(|(leaf, entries)| (0..entries.len()).map(move |slot| At { leaf: leaf as u32, slot: slot as u32 }))
     }
 
     /// Visits the keys of one leaf, and returns the cursor to go on from: 0 at the end.
@@ -444,10 +437,8 @@ mod tests {
                     check(&dict.clone(), &context);
                 }
             }
-            let all: HashMap<_, _> = dict
-                .places()
-                .map(|at| (dict.key(at).to_vec(), (dict.value(at).to_vec(), dict.stamp(at))))
-                .collect();
+            let all: HashMap<_, _> =
+                dict.places().map(|at| (dict.key(at).to_vec(), (dict.value(at).to_vec(), dict.stamp(at)))).collect();
             assert_eq!(all, twin, "seed {seed}");
         }
     }

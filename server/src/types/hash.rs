@@ -245,9 +245,7 @@ impl Hash {
                 fields.iter().for_each(visit);
                 0
             }
-            fields @ Fields::Table(table) => {
-                table.scan_many(cursor, count, |at| visit(fields.entry(Place::Table(at))))
-            }
+            fields @ Fields::Table(table) => table.scan_many(cursor, count, |at| visit(fields.entry(Place::Table(at)))),
         }
     }
 
@@ -475,7 +473,10 @@ mod tests {
             let at = now + random.below(500) as u64;
             if step % 100 == 0 {
                 assert!(hash.clone().bytes() <= hash.bytes(), "{context}");
-                assert_eq!(hash.len_at(at), twin.values().filter(|(_, when)| when.is_none_or(|when| when > at)).count());
+                assert_eq!(
+                    hash.len_at(at),
+                    twin.values().filter(|(_, when)| when.is_none_or(|when| when > at)).count()
+                );
                 assert_eq!(hash.iter(at).count(), hash.len_at(at), "{context}");
             }
         }

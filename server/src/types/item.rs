@@ -67,7 +67,9 @@ impl<'a> Element<'a> {
     /// The length of its text in bytes.
     pub fn len(self) -> usize {
         match self {
-            Element::Int(value) => usize::from(value < 0) + value.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 1,
+            Element::Int(value) => {
+                usize::from(value < 0) + value.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 1
+            }
             Element::Text(text) => text.len(),
         }
     }
@@ -366,7 +368,8 @@ mod tests {
 
     #[test]
     fn equal_bytes_are_equal_elements() {
-        let texts: Vec<Vec<u8>> = ["", "0", "127", "128", "a", "\u{80}", "-1", "00"].map(|t| t.as_bytes().to_vec()).into();
+        let texts: Vec<Vec<u8>> =
+            ["", "0", "127", "128", "a", "\u{80}", "-1", "00"].map(|t| t.as_bytes().to_vec()).into();
         for a in &texts {
             for b in &texts {
                 assert_eq!(Item::of(a).is_at(&written(&Item::of(b))), a == b);

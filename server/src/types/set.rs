@@ -435,7 +435,11 @@ mod tests {
                 set.clone().pop(5, &mut || random.next(), &mut count);
             }
             // 1000 are expected; the standard deviation is about 30.
-            assert!(drawn.iter().all(|times| (850..1150).contains(&times.get())), "seed {seed}, {}: {drawn:?}", set.encoding());
+            assert!(
+                drawn.iter().all(|times| (850..1150).contains(&times.get())),
+                "seed {seed}, {}: {drawn:?}",
+                set.encoding()
+            );
             set.sample(100, &mut || random.next(), &mut count);
             assert_eq!(drawn.iter().map(Cell::get).sum::<u32>(), 20_020);
         }
