@@ -133,11 +133,11 @@ impl Hash {
             self.make_table();
         }
         match self.fields().find(field) {
-            Ok(place) => {
-                if expiry == Expiry::Clear {
+            Ok(mut place) => {
+                if expiry == Expiry::Clear && self.fields().entry(place).expiry.is_some() {
                     self.set_expiry_at(place, None);
+                    place = self.found(field);
                 }
-                let place = self.found(field);
                 self.fields_mut().replace(place, value, true);
                 false
             }

@@ -6,9 +6,10 @@
 use super::chunk;
 use super::item::Element;
 use super::packed::Packed;
-use super::quicklist::{Elements, Quicklist};
+use super::quicklist::Quicklist;
 
 pub use super::chunk::Limits;
+pub use super::quicklist::Elements;
 
 /// A list. See the head of this file.
 #[derive(Clone, Debug)]
@@ -285,9 +286,9 @@ mod tests {
 
         let limits = Limits::new(-1);
         let mut list = List::new();
-        list.push(End::Head, [&[b'x'; 4000][..], &[b'y'; 100]].into_iter(), &limits);
-        assert_eq!((list.len(), list.encoding()), (2, "quicklist"));
-        list.set(1, b"short", &limits);
+        push(&mut list, End::Head, &[b'x'; 4100], &limits);
+        assert_eq!((list.len(), list.encoding()), (1, "quicklist"));
+        list.set(0, b"short", &limits);
         assert_eq!(list.encoding(), "listpack");
     }
 

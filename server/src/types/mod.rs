@@ -1,18 +1,18 @@
 //! The room `types`.
 
 pub mod algebra;
-pub mod chunk;
+mod chunk;
 pub mod dict;
 pub mod draw;
-pub mod due;
-pub mod fields;
+mod due;
+mod fields;
 pub mod hash;
 pub mod intset;
 pub mod item;
-pub mod leaf;
+mod leaf;
 pub mod list;
 pub mod packed;
-pub mod quicklist;
+mod quicklist;
 pub mod set;
 mod splice;
 #[cfg(test)]
