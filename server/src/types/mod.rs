@@ -1,6 +1,27 @@
-//! The room `types`.
+//! Data structures that know no clients. The commands that use them are still to come; strings lie in the store's records.
+//!
+//! `packed` is the compact run that small hashes, sets and lists are, `dict` the table of large hashes and sets, `intset` a
+//! set of integers, and `list` grows into chunks (`quicklist`). `zset` is a tree with counts beside a table, `stream` a map of
+//! packed nodes. `hll`, `geo` and `bits` work on the bytes of strings and on scores.
 
+pub mod algebra;
 pub mod bits;
+mod chunk;
+pub mod dict;
+pub mod draw;
+mod due;
+mod fields;
 pub mod geo;
+pub mod hash;
 pub mod hll;
+pub mod intset;
+pub mod item;
+mod leaf;
+pub mod list;
+pub mod packed;
+mod quicklist;
+pub mod set;
+mod splice;
+#[cfg(test)]
+mod testing;
 pub mod zset;
