@@ -1,0 +1,1 @@
+//! Streams against what Redis answers, and against a naive twin.
