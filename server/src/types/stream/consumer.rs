@@ -55,15 +55,16 @@ pub(super) struct Consumers {
     /// Taken slots in the order of the names.
     by_name: Vec<u32>,
     free: Vec<u32>,
-    /// Heap bytes of the consumers themselves, as far as they are settled; see [`Changed`].
-    consumers_bytes: usize,
+    /// Heap bytes of the consumers themselves, but for what a [`Changed`] is about to change.
+    pub(super) consumers_bytes: usize,
 }
 
 impl Clone for Consumers {
     fn clone(&self) -> Self {
-        let slots = self.slots.clone();
-        let consumers_bytes = slots.iter().flatten().map(|consumer| consumer.bytes()).sum();
-        Self { slots, by_name: self.by_name.clone(), free: self.free.clone(), consumers_bytes }
+        let (slots, by_name, free) = (self.slots.clone(), self.by_name.clone(), self.free.clone());
+        let mut copy = Self { slots, by_name, free, consumers_bytes: 0 };
+        copy.consumers_bytes = copy.count_consumers_bytes();
+        copy
     }
 }
 
@@ -76,6 +77,11 @@ impl Consumers {
         self.slots.capacity() * size_of::<Option<Box<Consumer>>>()
             + (self.by_name.capacity() + self.free.capacity()) * size_of::<u32>()
             + self.consumers_bytes
+    }
+
+    /// What `consumers_bytes` must be, counted consumer by consumer.
+    pub(super) fn count_consumers_bytes(&self) -> usize {
+        self.slots.iter().flatten().map(|consumer| consumer.bytes()).sum()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Consumer> {

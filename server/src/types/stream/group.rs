@@ -49,13 +49,7 @@ pub struct Group {
 
 impl Group {
     pub(super) fn new(name: &[u8], last_id: Id, entries_read: Option<u64>) -> Self {
-        Self {
-            name: name.into(),
-            last_id,
-            entries_read,
-            pending: Ordered::default(),
-            consumers: Consumers::default(),
-        }
+        Self { name: name.into(), last_id, entries_read, pending: Ordered::default(), consumers: Consumers::default() }
     }
 
     pub fn name(&self) -> &[u8] {
@@ -111,9 +105,10 @@ impl Group {
 
     /// As [`Group::pending_from`], of one consumer.
     pub fn pending_of<'a>(&'a self, consumer: &'a Consumer, start: Id) -> impl Iterator<Item = PendingEntry<'a>> {
-        consumer.pending.iter_from(consumer.pending.at_or_after(start)).filter_map(move |(id, ())| {
-            Some(PendingEntry { id, consumer, delivery: self.pending.get(id)?.delivery })
-        })
+        consumer
+            .pending
+            .iter_from(consumer.pending.at_or_after(start))
+            .filter_map(move |(id, ())| Some(PendingEntry { id, consumer, delivery: self.pending.get(id)?.delivery }))
     }
 
     /// How an entry was delivered, if it is pending.

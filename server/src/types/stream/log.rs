@@ -8,7 +8,7 @@ use super::ordered::{Ordered, Place};
 use super::range::{Range, RangeBack};
 
 /// The most fields of one entry. No request is that long; it keeps offsets in nodes within 32 bits.
-const FIELDS_MAX: usize = 1 << 28;
+const FIELDS_MAX: usize = 1 << 27;
 
 /// Why an entry was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +49,10 @@ pub enum SetIdError {
 impl fmt::Display for SetIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::BelowGivenDeleted => {
-                "The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
-            }
+            Self::BelowGivenDeleted => "The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
             Self::BelowDeleted => "The ID specified in XSETID is smaller than current max_deleted_entry_id",
             Self::BelowLast => "The ID specified in XSETID is smaller than the target stream top item",
-            Self::AddedBelowLength => {
-                "The entries_added specified in XSETID is smaller than the target stream length"
-            }
+            Self::AddedBelowLength => "The entries_added specified in XSETID is smaller than the target stream length",
         })
     }
 }
@@ -83,14 +79,14 @@ pub struct Log {
     pub(super) length: u64,
     pub(super) counters: Counters,
     /// Heap bytes of the nodes themselves.
-    nodes_bytes: usize,
+    pub(super) nodes_bytes: usize,
 }
 
 impl Clone for Log {
     fn clone(&self) -> Self {
-        let nodes = self.nodes.clone();
-        let nodes_bytes = nodes.iter().map(|(_, node)| node.bytes()).sum();
-        Self { nodes, nodes_bytes, ..*self }
+        let mut copy = Self { nodes: self.nodes.clone(), ..*self };
+        copy.nodes_bytes = copy.count_nodes_bytes();
+        copy
     }
 }
 
@@ -111,6 +107,11 @@ impl Log {
     /// Heap bytes, as asked of the allocator.
     pub fn bytes(&self) -> usize {
         self.nodes.bytes() + self.nodes_bytes
+    }
+
+    /// What `nodes_bytes` must be, counted node by node.
+    pub(super) fn count_nodes_bytes(&self) -> usize {
+        self.nodes.iter().map(|(_, node)| node.bytes()).sum()
     }
 
     /// The entries from `start` to `end`, both included, in order.

@@ -59,8 +59,10 @@ pub(super) struct Node {
     fields: u32,
     /// Where the entries begin.
     entries_at: u32,
+    /// The head of the last entry.
+    last_at: u32,
     /// Bytes of this node as a listpack, without the two counters at its head.
-    listpack: usize,
+    listpack: u32,
 }
 
 impl Node {
@@ -76,13 +78,15 @@ impl Node {
             deleted: 0,
             fields: 0,
             entries_at: 0,
-            listpack: LISTPACK_FRAME,
+            last_at: 0,
+            listpack: 0,
         };
+        let mut listpack = LISTPACK_FRAME + element::integer_in_listpack(0);
         for field in fields {
-            node.listpack += element::in_listpack(field.encode(&mut node.bytes));
+            listpack += element::in_listpack(field.encode(&mut node.bytes));
             node.fields += 1;
         }
-        node.listpack += element::integer_in_listpack(i64::from(node.fields)) + element::integer_in_listpack(0);
+        node.listpack = (listpack + element::integer_in_listpack(i64::from(node.fields))) as u32;
         node.entries_at = node.bytes.len() as u32;
         node
     }
@@ -116,7 +120,7 @@ impl Node {
 
     /// The size of the listpack that Redis would hold.
     pub(super) fn listpack_bytes(&self) -> usize {
-        self.listpack
+        self.listpack as usize
             + element::integer_in_listpack(i64::from(self.live))
             + element::integer_in_listpack(i64::from(self.deleted))
     }
@@ -145,8 +149,9 @@ impl Node {
             listpack += element::in_listpack(value.encode(&mut self.bytes));
             elements += 1;
         }
-        self.listpack += listpack + element::integer_in_listpack(elements);
+        self.listpack += (listpack + element::integer_in_listpack(elements)) as u32;
         let at = self.push_length(start);
+        self.last_at = at.0 as u32;
         self.last = id;
         self.live += 1;
         at
@@ -169,6 +174,11 @@ impl Node {
         Scan { node: self, at: self.entries_at as usize, id: master }
     }
 
+    /// As [`Node::scan`], from a place that a scan of this node has marked.
+    pub(super) fn scan_from(&self, mark: Mark) -> Scan<'_> {
+        Scan { node: self, at: mark.at as usize, id: mark.id }
+    }
+
     /// The fields of the first entry, which most others share.
     pub(super) fn fields(&self) -> Elements<'_> {
         Elements(&self.bytes[..self.entries_at as usize])
@@ -182,6 +192,21 @@ impl Node {
             false => (Some(self.fields()), self.fields as usize),
         };
         Entry { id: raw.id, names, values: Elements(body), count }
+    }
+
+    /// The last entry, unless it is deleted. Found at once, since the latest entry is what is asked for most.
+    pub(super) fn last_entry(&self) -> Option<Entry<'_>> {
+        let at = self.last_at as usize;
+        let mut rest = &self.bytes[at..];
+        let head = take_head(&mut rest);
+        let numbers = u8::from(head & NEW_MS != 0) + u8::from(head & SEQ_AHEAD != 0);
+        for _ in 0..numbers {
+            take_number(&mut rest);
+        }
+        let (body, end) = (self.bytes.len() - rest.len(), self.bytes.len());
+        let has_own_fields = head & OWN_FIELDS != 0;
+        let raw = Raw { id: self.last, at: At(at), is_deleted: head & DELETED != 0, has_own_fields, body, end };
+        (!raw.is_deleted).then(|| self.entry(raw))
     }
 
     fn has_fields<W: Word>(&self, mut fields: impl Iterator<Item = W>) -> bool {
@@ -258,23 +283,43 @@ pub(super) struct Scan<'a> {
     id: Id,
 }
 
+/// A place before an entry, to scan on from there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    at: u32,
+    /// The entry before.
+    id: Id,
+}
+
+impl Mark {
+    /// The entry before, or the node's id if there is none.
+    pub(super) fn id_before(self) -> Id {
+        self.id
+    }
+}
+
 impl<'a> Scan<'a> {
     pub(super) fn node(&self) -> &'a Node {
         self.node
+    }
+
+    /// The place before the next entry.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { at: self.at as u32, id: self.id }
     }
 }
 
 impl Iterator for Scan<'_> {
     type Item = Raw;
 
+    #[inline]
     fn next(&mut self) -> Option<Raw> {
         let is_first = self.at == self.node.entries_at as usize;
         let mut rest = self.node.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
         let length = take_number(&mut rest) as usize;
         let at = self.node.bytes.len() - rest.len();
         let end = at + length;
-        let head = rest[0];
-        rest = &rest[1..];
+        let head = take_head(&mut rest);
         if head & NEW_MS != 0 {
             self.id = Id::new(self.id.ms.wrapping_add(take_number(&mut rest)), 0);
         } else if !is_first {
@@ -377,8 +422,28 @@ fn push_number(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+fn take_head(bytes: &mut &[u8]) -> u8 {
+    let head = bytes[0];
+    *bytes = &bytes[1..];
+    head
+}
+
 /// Takes a number from the front of `bytes`. Nodes are written here alone, so there is one.
+#[inline]
 fn take_number(bytes: &mut &[u8]) -> u64 {
+    let byte = bytes[0];
+    match byte < 0x80 {
+        true => {
+            *bytes = &bytes[1..];
+            u64::from(byte)
+        }
+        false => take_long_number(bytes),
+    }
+}
+
+/// Kept out of the way of numbers of one byte, which most are.
+#[inline(never)]
+fn take_long_number(bytes: &mut &[u8]) -> u64 {
     let (mut value, mut shift) = (0, 0);
     loop {
         let byte = bytes[0];

@@ -87,18 +87,15 @@ impl Log {
 /// A node may be left without entries, if those it could keep were deleted before. It stays, and takes the next
 /// entries if it is the last, because Redis does so.
 fn trim_node(master: Id, node: &mut Node, to: TrimTo, mut length: u64) -> u64 {
-    let mut marked = Vec::new();
-    for raw in node.scan(master) {
-        if to.keeps(raw.id, length) {
-            break;
-        }
+    let mut mark = node.scan(master).mark();
+    loop {
+        let mut scan = node.scan_from(mark);
+        let Some(raw) = scan.next().filter(|raw| !to.keeps(raw.id, length)) else { break };
+        mark = scan.mark();
         if !raw.is_deleted {
-            marked.push(raw.at);
+            node.delete_at(raw.at);
             length -= 1;
         }
-    }
-    for at in marked {
-        node.delete_at(at);
     }
     length
 }
