@@ -61,9 +61,9 @@ const NOTED_MAX: usize = 4096;
 
 /// Entries from the last to the first.
 ///
-/// A node is read forwards, so the places of its entries are noted before the last is given out: three nanoseconds for
-/// each. A length behind each entry, to step back by, would cost every entry a byte. Of a node without bounds the last
-/// 4096 places are noted, and then the ones before.
+/// A node is read forwards, so the places of its entries are noted before they are given out, at six nanoseconds for
+/// each; the very last is found without. A length behind each entry, to step back by, would cost every entry a byte.
+/// Of a node without bounds the last 4096 places are noted, and then the ones before.
 #[derive(Clone)]
 pub struct RangeBack<'a> {
     log: &'a Log,
