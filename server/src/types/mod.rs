@@ -22,6 +22,7 @@ pub mod packed;
 mod quicklist;
 pub mod set;
 mod splice;
+pub mod stream;
 #[cfg(test)]
 mod testing;
 pub mod zset;
