@@ -96,6 +96,17 @@ fn rename_moves_value_and_time_to_live() {
 }
 
 #[test]
+fn a_number_that_is_kept_as_text_stays_text_under_another_name() {
+    let mut node = Node::start();
+    node.check("INCRBYFLOAT a 8", r#""8""#);
+    node.check("RENAME a b", "OK");
+    node.check("COPY b c", "1");
+    for key in ["b", "c"] {
+        node.check(&format!("OBJECT ENCODING {key}"), "embstr");
+    }
+}
+
+#[test]
 fn renamenx_leaves_what_is_there() {
     let mut node = Node::start();
     node.check("RENAMENX absent other", NO_SUCH_KEY);

@@ -577,7 +577,7 @@ mod tests {
                 "LARDER_port: found '1 2': wrong number of arguments; allowed: 1 to 65535",
                 "--maxmemory: found 'abc': argument must be a memory value; allowed: bytes, or a number with b, k \
                  (1000), kb (1024), m, mb, g or gb, or 1% to 100% of the machine's memory; 0 is no limit",
-                "--hz: found 'x': argument couldn't be parsed into an integer; allowed: -2147483648 to 2147483647",
+                "--hz: found 'x': argument couldn't be parsed into an integer; allowed: 0 to 2147483647",
             ]
         );
     }

@@ -377,7 +377,7 @@ pub const SETTINGS: &[Setting] = &[
     fixed("unixsocket", text(""), "This version listens on TCP alone."),
     fixed("aclfile", text(""), "This version has no access lists; use requirepass."),
     // What Redis has and nothing here needs.
-    ignored("hz", whole(10, i32::MIN as i64, INT), "Every periodic task has a clock of its own."),
+    ignored("hz", whole(10, 0, INT), "Every periodic task has a clock of its own."),
     ignored("dynamic-hz", switch(true), "Every periodic task has a clock of its own."),
     ignored("active-expire-effort", whole(1, 1, 10), "Keys expire on time, whatever the effort."),
     ignored("maxmemory-eviction-tenacity", whole(10, 0, 100), "The limit holds on every insert."),

@@ -44,7 +44,7 @@ impl Taken {
     pub(super) fn value(&mut self) -> New<'_> {
         match &mut self.value {
             Owned::Int(n) => New::Int(*n),
-            Owned::Bytes(bytes) => New::Set(bytes),
+            Owned::Bytes(bytes) => New::Text(bytes),
             Owned::Edited(bytes) => New::Edited(bytes),
             Owned::Heap(buffer) => {
                 if buffer.len() > PIECES_MAX {
