@@ -46,10 +46,10 @@ pub struct CommandCounters {
 }
 
 impl CommandCounters {
-    /// Counts how long a call took. Only the owner of the block may call it.
+    /// Counts calls that took so long each. Only the owner of the block may call it.
     #[inline]
-    pub fn took(&self, nanos: u64) {
-        self.latency.get_or_init(Histogram::default).add(nanos);
+    pub fn took(&self, nanos: u64, calls: u64) {
+        self.latency.get_or_init(Histogram::default).add(nanos, calls);
     }
 }
 
