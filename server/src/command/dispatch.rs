@@ -128,7 +128,8 @@ impl Batch {
                 timed.account(node, session);
                 return Ended::Paused { from: last_end };
             }
-            timed.goes_on = self.requests.get(index + 1).is_some_and(|next| is_same(request.found, next.found));
+            timed.goes_on = request.end - last_end <= BRIEF_MAX
+                && self.requests.get(index + 1).is_some_and(|next| is_same(request.found, next.found));
             let spans = &self.spans[request.words.0 as usize..request.words.1 as usize];
             let places = &self.places[request.places.0 as usize..request.places.1 as usize];
             let call = Call { node, words: Words { buffer, spans }, places, moment };
@@ -384,20 +385,20 @@ fn is_same(one: Option<&'static Found>, other: Option<&'static Found>) -> bool {
 
 /// Calls of one command that are timed together: reading the clock takes a twentieth of what a brief one takes.
 ///
-/// Their time is shared out evenly. Only commands that are flagged as fast and reply briefly are timed so, and only while
-/// nobody wants to know of times that short.
+/// Their time is shared out evenly. Only commands that are fast by their row, asked briefly and answered briefly are timed
+/// so, and only while nobody wants to know of times that short.
 struct Timed {
     since: Ticks,
     found: Option<&'static Found>,
     calls: u64,
-    /// Whether the next request is for the same command.
+    /// Whether the request is brief and the next is for the same command.
     goes_on: bool,
 }
 
 /// Calls that are timed together at the most.
-const TOGETHER_MAX: u64 = 8;
+const TOGETHER_MAX: u64 = 16;
 
-/// Bytes of a reply that is brief.
+/// Bytes of a request, and of a reply, that are brief.
 const BRIEF_MAX: usize = 1024;
 
 /// Where times below this one are to be noted, each call is timed alone.
@@ -422,7 +423,7 @@ impl Timed {
         self.goes_on
             && self.calls < TOGETHER_MAX
             && reply_len <= BRIEF_MAX
-            && found.row.flags.has(Flags::FAST)
+            && found.is_brief
             && node.tuning.slow_nanos() >= ALONE_BELOW_NANOS
     }
 

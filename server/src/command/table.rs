@@ -1,6 +1,6 @@
 //! All commands, and finding one by its name.
 
-use super::row::{Command, Flags, KeyRange};
+use super::row::{Command, Flags, KeyRange, Scope};
 use std::sync::LazyLock;
 
 /// The rows of all files, in no order that matters.
@@ -26,6 +26,8 @@ pub struct Found {
     /// In lower case, with a bar between container and sub-command.
     pub name: String,
     pub subcommands: Vec<Found>,
+    /// Whether a call with short words takes next to no time.
+    pub is_brief: bool,
 }
 
 impl Found {
@@ -38,7 +40,17 @@ impl Found {
         let own = *number;
         *number += 1;
         let subcommands = row.subcommands.iter().map(|sub| Found::new(sub, Some(&name), number)).collect();
-        Found { row, depth, arity: row.arity(depth), keys: row.key_range(depth), number: own, name, subcommands }
+        let is_brief = row.flags.has(Flags::FAST) || row.complexity.starts_with("O(1)") && row.scope == Scope::Keys;
+        Found {
+            is_brief,
+            row,
+            depth,
+            arity: row.arity(depth),
+            keys: row.key_range(depth),
+            number: own,
+            name,
+            subcommands,
+        }
     }
 
     /// Whether a call may have so many words.
