@@ -143,13 +143,8 @@ impl Store {
     /// One look-up among millions of keys costs two cache misses one after the other; those of a batch overlap.
     #[inline]
     pub fn prefetch(&self, db: usize, places: &[Place]) {
-        let db = self.database(db);
-        for &place in places {
-            Held::one(&self.cells, place.stripe()).stripe(place.stripe()).prefetch_line(db, place);
-        }
-        for &place in places {
-            Held::one(&self.cells, place.stripe()).stripe(place.stripe()).prefetch_record(db, place);
-        }
+        places.iter().for_each(|&place| self.prefetch_line(db, place));
+        places.iter().for_each(|&place| self.prefetch_record(db, place));
     }
 
     /// The first half of [`Store::prefetch`], for a key whose command has not begun.
