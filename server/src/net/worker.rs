@@ -31,8 +31,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// Keys that are expired under one hold of a stripe's lock.
 const EXPIRE_KEYS: usize = 64;
 
-/// Work of a tick after which connections get their turn.
-const EXPIRE_SLICE: Duration = Duration::from_micros(300);
+/// Work of a tick after which connections get their turn. A step of it takes some 50 microseconds.
+const DUTY_SLICE: Duration = Duration::from_micros(200);
 
 /// Keys that are evicted before connections get their turn while the store is over its limit, as it is once the limit is
 /// lowered, and how often that is done in a tick.
@@ -358,6 +358,23 @@ async fn keep_on(worker: Rc<Worker>) {
     }
 }
 
+/// How long the duties have run since connections had their turn.
+struct Slice(Instant);
+
+impl Slice {
+    fn begin() -> Slice {
+        Slice(Instant::now())
+    }
+
+    /// Between two steps of work: lets connections have their turn if they have waited for [`DUTY_SLICE`].
+    async fn step(&mut self) {
+        if self.0.elapsed() > DUTY_SLICE {
+            tokio::task::yield_now().await;
+            self.0 = Instant::now();
+        }
+    }
+}
+
 /// What a worker does beside serving: its share of the stripes is kept free of what has expired.
 async fn duties(worker: Rc<Worker>) {
     let node = &worker.node;
@@ -366,16 +383,15 @@ async fn duties(worker: Rc<Worker>) {
     let mut count: u64 = 0;
     loop {
         ticks.tick().await;
-        let mut slice = Instant::now();
+        let mut slice = Slice::begin();
         for stripe in node.store.stripes().skip(worker.number).step_by(node.workers) {
             let is_due = || node.expires_actively.load(Relaxed);
             while node.on_duty(worker.number, |moment| is_due() && node.store.expire(stripe, moment, EXPIRE_KEYS)) {
-                if slice.elapsed() > EXPIRE_SLICE {
-                    tokio::task::yield_now().await;
-                    slice = Instant::now();
-                }
+                slice.step().await;
             }
+            slice.step().await;
             node.store.tighten(stripe);
+            slice.step().await;
         }
         if worker.number == 0 {
             node.tick(now_ms(), count);
