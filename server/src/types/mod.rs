@@ -18,6 +18,7 @@ pub mod intset;
 pub mod item;
 mod leaf;
 pub mod list;
+pub mod object;
 pub mod packed;
 mod quicklist;
 pub mod set;

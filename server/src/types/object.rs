@@ -1,0 +1,110 @@
+//! Any of the structures: what a key holds that is not a string.
+
+use super::hash::Hash;
+use super::list::List;
+use super::set::Set;
+use super::stream::Stream;
+use super::zset::ZSet;
+
+/// The value of a key that is not a string.
+#[derive(Clone)]
+pub enum Object {
+    Hash(Hash),
+    List(List),
+    Set(Set),
+    ZSet(ZSet),
+    Stream(Box<Stream>),
+}
+
+const _: () = assert!(size_of::<Object>() <= 32, "every collection pays for the widest");
+
+/// A structure that an [`Object`] may be.
+pub trait Kind: Sized {
+    /// The structure with nothing in it.
+    fn empty() -> Self;
+    /// The object that this is.
+    fn into_object(self) -> Object;
+    /// The structure, if the object is of this kind.
+    fn of(object: &Object) -> Option<&Self>;
+    /// As [`Kind::of`], to be changed.
+    fn of_mut(object: &mut Object) -> Option<&mut Self>;
+}
+
+macro_rules! kind {
+    ($structure:ty, $variant:ident) => {
+        impl Kind for $structure {
+            fn empty() -> Self {
+                <$structure>::new()
+            }
+
+            fn into_object(self) -> Object {
+                Object::$variant(self.into())
+            }
+
+            fn of(object: &Object) -> Option<&Self> {
+                if let Object::$variant(structure) = object { Some(structure) } else { None }
+            }
+
+            fn of_mut(object: &mut Object) -> Option<&mut Self> {
+                if let Object::$variant(structure) = object { Some(structure) } else { None }
+            }
+        }
+    };
+}
+
+kind!(Hash, Hash);
+kind!(List, List);
+kind!(Set, Set);
+kind!(ZSet, ZSet);
+kind!(Stream, Stream);
+
+impl Object {
+    /// What `TYPE` says.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Object::Hash(_) => "hash",
+            Object::List(_) => "list",
+            Object::Set(_) => "set",
+            Object::ZSet(_) => "zset",
+            Object::Stream(_) => "stream",
+        }
+    }
+
+    /// What `OBJECT ENCODING` says.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Object::Hash(hash) => hash.encoding(),
+            Object::List(list) => list.encoding(),
+            Object::Set(set) => set.encoding(),
+            Object::ZSet(zset) => zset.encoding(),
+            Object::Stream(_) => "stream",
+        }
+    }
+
+    /// Elements: fields, values, members or entries.
+    pub fn len(&self) -> usize {
+        match self {
+            Object::Hash(hash) => hash.len(),
+            Object::List(list) => list.len(),
+            Object::Set(set) => set.len(),
+            Object::ZSet(zset) => zset.len(),
+            Object::Stream(stream) => stream.len() as usize,
+        }
+    }
+
+    /// Whether the key goes with its last element. A stream stays, for its groups and its last id.
+    pub fn is_spent(&self) -> bool {
+        !matches!(self, Object::Stream(_)) && self.len() == 0
+    }
+
+    /// Heap bytes below the object, as asked of the allocator.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Object::Hash(hash) => hash.bytes(),
+            Object::List(list) => list.bytes(),
+            Object::Set(set) => set.bytes(),
+            Object::ZSet(zset) => zset.bytes(),
+            Object::Stream(stream) => size_of::<Stream>() + stream.bytes(),
+        }
+    }
+}
