@@ -7,7 +7,7 @@ use super::context::{Ctx, Done, Outcome, Wait};
 use super::fault::Fault;
 use super::gate;
 use super::reply::Reply;
-use super::row::{Flags, Scope};
+use super::row::{Flags, KeyRange, Scope};
 use super::session::{Replies, Session};
 use super::shared::{Pass, Shared, now_ms};
 use super::table::Found;
@@ -117,7 +117,7 @@ impl Batch {
         reply: &mut Reply,
         pass: &mut Pass<'_>,
     ) -> Ended {
-        let moment = node.store.moment(now_ms());
+        let moment = Moment { by: session.client.id, ..node.store.moment(now_ms()) };
         self.place(buffer, node);
         self.prefetch(node, session);
         let mut last_end = 0;
@@ -161,7 +161,11 @@ impl Batch {
             }
             let from = places.len() as u32;
             if let (Some(found), None) = (request.found, &request.fault) {
-                places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
+                if found.row.specs.is_empty() {
+                    places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
+                } else {
+                    place_by_specs(found, words, node, places);
+                }
             }
             request.places = (from, places.len() as u32);
         }
@@ -172,6 +176,14 @@ impl Batch {
             node.store.prefetch(session.db, &self.places[..self.places.len().min(PREFETCH_MAX)]);
         }
     }
+}
+
+/// The places of keys whose positions depend on other words.
+#[cold]
+fn place_by_specs(found: &Found, words: Words<'_>, node: &Shared, places: &mut Vec<Place>) {
+    let words: Vec<&[u8]> = words.iter().collect();
+    let positions = found.row.specs.iter().flat_map(|spec| spec.positions(&words));
+    places.extend(positions.map(|at| node.store.place(words[at])));
 }
 
 impl Recent {
@@ -276,14 +288,16 @@ impl Call<'_> {
             self.show_monitors(found, session);
         }
         let run = |session: &mut Session, reply: &mut Reply| {
-            let keys = self.lock(session.db, self.moment_of(found, session));
-            let placed = Placed { range: found.keys, places: self.places };
+            let keys = self.lock(found.row.scope, session.db, self.moment_of(found, session));
+            // Where words decide where keys stand, only the command itself can tell which place is whose.
+            let range = if found.row.specs.is_empty() { found.keys } else { KeyRange::default() };
+            let placed = Placed { range, places: self.places };
             let mut args = Args::new(self.words, found.depth, placed, store);
             let mut cx = Ctx { command: found.row, store: keys, reply, session, node: self.node };
             (found.row.run)(&mut cx, &mut args)
         };
         let guarded = AssertUnwindSafe(|| match found.row.scope {
-            Scope::Keys => run(session, reply),
+            Scope::Keys | Scope::AllKeys => run(session, reply),
             Scope::Everything => pass.alone(|| run(session, reply)),
         });
         Ok(catch_unwind(guarded).unwrap_or_else(|_| {
@@ -307,9 +321,10 @@ impl Call<'_> {
     }
 
     #[inline]
-    fn lock(&self, db: usize, moment: Moment) -> Keys<'_> {
+    fn lock(&self, scope: Scope, db: usize, moment: Moment) -> Keys<'_> {
         let store = &self.node.store;
         match self.places {
+            _ if scope == Scope::AllKeys => store.lock(Numbers::all(), db, moment),
             [place] => store.lock_one(place.stripe(), db, moment),
             [] => store.lock_none(db, moment),
             several => {

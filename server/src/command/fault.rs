@@ -95,6 +95,12 @@ impl Fault {
     }
 }
 
+impl From<crate::store::WrongType> for Fault {
+    fn from(_: crate::store::WrongType) -> Fault {
+        Fault::WrongType
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,7 @@ mod wait;
 
 use super::*;
 use crate::store::Entry;
+use crate::types::object::Object;
 
 pub const COMMANDS: &[Command] = &[
     DEL,
@@ -48,8 +49,8 @@ const LOOKS: KeyUse = KeyUse::Flags(&["RO"]);
 const SUMMED: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
 
 /// The name of the type of an entry's value.
-pub fn type_name(_: Entry<'_>) -> &'static str {
-    "string"
+pub fn type_name(entry: Entry<'_>) -> &'static str {
+    entry.object().map_or("string", Object::type_name)
 }
 
 const DEL: Command = Command {

@@ -1,20 +1,25 @@
 //! Commands: a row and a function each, and the path that every request takes.
 
 pub mod ahead;
+pub mod blocking;
 pub mod client;
 pub mod clients;
 pub mod cluster;
 pub mod connection;
 pub mod context;
 pub mod dispatch;
+pub mod events;
 pub mod expiry;
 #[cfg(test)]
 mod facts;
 pub mod fault;
 pub mod gate;
 pub mod generic;
+pub mod hash;
 pub mod help;
 pub mod introspect;
+pub mod keyspec;
+pub mod limits;
 pub mod notation;
 #[cfg(test)]
 mod page;
@@ -32,9 +37,10 @@ pub mod tuning;
 pub mod words;
 
 pub use context::{Args, Ctx, Done, Outcome, Wait};
+pub use events::Class;
 pub use fault::Fault;
 pub use reply::Reply;
-pub use row::{Arg, COMMAND, Command, Deprecated, Flags, Group, KeyUse, Scope, Usage};
+pub use row::{Arg, Begin, COMMAND, Command, Deprecated, Find, Flags, Group, KeySpec, KeyUse, Scope, Usage};
 pub use row::{block, double, int, key, one_of, pattern, text, token, unix_time};
 pub use session::Session;
 pub use shared::Shared;

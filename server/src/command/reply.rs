@@ -5,6 +5,7 @@
 use super::fault::Fault;
 use crate::base::number::{Digits, push_f64, push_integer};
 use crate::store::{Pieces, Value};
+use crate::types::item::Element;
 use std::ops::Range;
 
 /// The output of a connection, and the protocol it is written in.
@@ -85,6 +86,16 @@ impl Reply {
             Value::Bytes(bytes) => self.bulk(bytes),
             Value::Int(n) => self.bulk_int(n),
             Value::Pieces(pieces) => self.pieces(pieces, 0..pieces.len()),
+            Value::Object(_) => unreachable!("a command that replies with a string has refused what is none"),
+        }
+    }
+
+    /// An element of a collection.
+    #[inline]
+    pub fn element(&mut self, element: Element<'_>) {
+        match element {
+            Element::Int(n) => self.bulk_int(n),
+            Element::Text(text) => self.bulk(text),
         }
     }
 

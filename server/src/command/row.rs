@@ -3,6 +3,7 @@
 //! Arity, key positions, ACL categories and the replies of `COMMAND` are derived from it here.
 
 use super::context::{Args, Ctx, Outcome};
+pub use super::keyspec::{Begin, Find, KeySpec};
 
 /// The function behind a row. It is never async; to wait it answers [`super::Done::Wait`] before it acts.
 pub type Run = fn(&mut Ctx<'_>, &mut Args<'_>) -> Outcome;
@@ -23,6 +24,8 @@ pub struct Command {
     pub tips: &'static [&'static str],
     pub subcommands: &'static [Command],
     pub scope: Scope,
+    /// Where the keys stand, if that does not follow from the arguments: the words of a call decide.
+    pub specs: &'static [KeySpec],
     /// What the key at the front is used for besides reading or writing, in Redis's words, such as `UPDATE`.
     pub key_use: KeyUse,
     /// Whether a command with sub-commands may also be called without one, as `COMMAND` may.
@@ -52,6 +55,7 @@ pub const COMMAND: Command = Command {
     tips: &[],
     subcommands: &[],
     scope: Scope::Keys,
+    specs: &[],
     key_use: KeyUse::Default,
     alone: false,
     ignores_rest: false,
@@ -68,9 +72,19 @@ fn container(_: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
 pub enum Group {
     Generic,
     String,
+    List,
+    Set,
+    SortedSet,
+    Hash,
+    PubSub,
+    Transactions,
     Connection,
     Server,
     Cluster,
+    HyperLogLog,
+    Geo,
+    Stream,
+    Bitmap,
 }
 
 impl Group {
@@ -78,9 +92,19 @@ impl Group {
         match self {
             Group::Generic => "generic",
             Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Hash => "hash",
+            Group::PubSub => "pubsub",
+            Group::Transactions => "transactions",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Cluster => "cluster",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Geo => "geo",
+            Group::Stream => "stream",
+            Group::Bitmap => "bitmap",
         }
     }
 
@@ -88,7 +112,17 @@ impl Group {
         match self {
             Group::Generic => Some("@keyspace"),
             Group::String => Some("@string"),
+            Group::List => Some("@list"),
+            Group::Set => Some("@set"),
+            Group::SortedSet => Some("@sortedset"),
+            Group::Hash => Some("@hash"),
+            Group::PubSub => Some("@pubsub"),
+            Group::Transactions => Some("@transaction"),
             Group::Connection => Some("@connection"),
+            Group::HyperLogLog => Some("@hyperloglog"),
+            Group::Geo => Some("@geo"),
+            Group::Stream => Some("@stream"),
+            Group::Bitmap => Some("@bitmap"),
             Group::Server | Group::Cluster => None,
         }
     }
@@ -99,6 +133,8 @@ impl Group {
 pub enum Scope {
     /// The stripes of its keys.
     Keys,
+    /// All stripes: it reaches for keys that its words do not tell.
+    AllKeys,
     /// Everything: it runs while no other command does, and locks stripes one at a time.
     Everything,
 }
@@ -377,34 +413,20 @@ impl KeyRange {
     }
 }
 
-/// Keys of a command that are used alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySpec {
-    /// The position of the first key; 0 is the command's own.
-    pub first: usize,
-    /// The last key, counted from the first; from the end if negative.
-    pub last: isize,
-    pub step: usize,
-    /// Redis's flags; all but the first are in either case.
-    pub flags: &'static [&'static str],
-    /// How many arguments of the row it covers.
-    pub keys: usize,
-}
-
-impl KeySpec {
-    /// The positions of its keys among so many words.
-    pub fn positions(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
-        let last = if self.last < 0 { self.last } else { self.first as isize + self.last };
-        KeyRange { first: self.first, last, step: self.step }.positions(words)
-    }
-}
-
 /// The ACL categories that commands here belong to, in the order in which Redis tells them.
-const CATEGORIES: [&str; 11] = [
+const CATEGORIES: [&str; 20] = [
     "@keyspace",
     "@read",
     "@write",
+    "@set",
+    "@sortedset",
+    "@list",
+    "@hash",
     "@string",
+    "@bitmap",
+    "@hyperloglog",
+    "@geo",
+    "@stream",
     "@pubsub",
     "@admin",
     "@fast",
@@ -412,6 +434,7 @@ const CATEGORIES: [&str; 11] = [
     "@blocking",
     "@dangerous",
     "@connection",
+    "@transaction",
 ];
 
 impl Command {
@@ -427,6 +450,9 @@ impl Command {
 
     /// Where the keys stand.
     pub fn key_range(&self, depth: usize) -> KeyRange {
+        if let [first, ..] = self.specs {
+            return first.range();
+        }
         let mut position = depth;
         let mut range = KeyRange::default();
         for arg in self.args {
@@ -477,16 +503,24 @@ impl Command {
 
     /// The key arguments as `COMMAND INFO` specifies them: neighbours that are used alike are one specification.
     pub fn key_specs(&self, depth: usize) -> Vec<KeySpec> {
+        if !self.specs.is_empty() {
+            return self.specs.to_vec();
+        }
         let mut specs: Vec<KeySpec> = Vec::new();
         for (index, (position, usage, many, step)) in self.keys(depth).into_iter().enumerate() {
             let flags = self.key_flags(index, usage, many);
-            match specs.last_mut() {
-                Some(spec) if spec.flags == flags && !many && spec.first + spec.keys == position => {
-                    spec.last += 1;
-                    spec.keys += 1;
-                }
-                _ => specs.push(KeySpec { first: position, last: if many { -1 } else { 0 }, step, flags, keys: 1 }),
+            if let Some(KeySpec { begin: Begin::Index(first), find: Find::Range { last, .. }, flags: before }) =
+                specs.last_mut()
+                && *before == flags
+                && !many
+                && *last >= 0
+                && *first as isize + *last + 1 == position as isize
+            {
+                *last += 1;
+                continue;
             }
+            let find = Find::Range { last: if many { -1 } else { 0 }, step, limit: 0 };
+            specs.push(KeySpec { begin: Begin::Index(position), find, flags });
         }
         specs
     }
@@ -573,11 +607,12 @@ mod tests {
         const LCS: Command =
             Command { name: "LCS", args: &[key("key1", Usage::Read), key("key2", Usage::Read)], ..COMMAND };
         let [lcs] = &LCS.key_specs(1)[..] else { panic!("{:?}", LCS.key_specs(1)) };
-        assert_eq!((lcs.first, lcs.last, lcs.keys, lcs.flags), (1, 1, 2, &["RO", "access"][..]));
+        assert_eq!(*lcs, KeySpec::range_of(1, 1, &["RO", "access"]));
         let [from, to] = &RENAME.key_specs(1)[..] else { panic!("{:?}", RENAME.key_specs(1)) };
-        assert_eq!((from.first, from.last, from.flags), (1, 0, &["RW", "access", "delete"][..]));
-        assert_eq!((to.first, to.last, to.flags), (2, 0, &["OW", "update"][..]));
-        assert_eq!(MSET.key_specs(1)[0].positions(5).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(*from, KeySpec::range_of(1, 0, &["RW", "access", "delete"]));
+        assert_eq!(*to, KeySpec::range_of(2, 0, &["OW", "update"]));
+        let words: [&[u8]; 5] = [b"mset", b"a", b"1", b"b", b"2"];
+        assert_eq!(MSET.key_specs(1)[0].positions(&words), [1, 3]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What all workers of a node share, as handlers see it.
 
 use super::clients::Clients;
+use super::limits::Limits;
 use super::session::Session;
 use super::stats::Stats;
 use super::tuning::{Tuning, Values};
@@ -22,6 +23,8 @@ pub struct Shared {
     pub live: Arc<Live>,
     /// Those of them that every command looks at.
     pub tuning: Tuning,
+    /// Those by which collections choose their forms.
+    pub limits: Limits,
     pub clients: Clients,
     pub stats: Stats,
     pub slowlog: SlowLog,
@@ -71,10 +74,13 @@ pub struct Admission {
 
 impl Shared {
     pub fn new(parts: Parts) -> Shared {
+        let limits = Limits::default();
+        limits.update(&parts.live);
         Shared {
             store: parts.store,
             live: parts.live,
             tuning: Tuning::default(),
+            limits,
             clients: Clients::default(),
             stats: Stats::new(parts.workers),
             slowlog: SlowLog::default(),
@@ -167,6 +173,7 @@ impl Shared {
     pub fn settings_changed(&self) {
         let live = &self.live;
         self.tuning.set(Values::of(live));
+        self.limits.update(live);
         self.set_password(live.requirepass().as_bytes());
         *self.admission.lock() = Admission {
             clients_max: live.maxclients() as usize,

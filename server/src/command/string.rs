@@ -10,6 +10,7 @@ mod set;
 
 use super::*;
 use crate::base::number::Digits;
+use crate::store::header::Shape;
 use crate::store::{Entry, Key, Keys, New, Value};
 
 pub const COMMANDS: &[Command] = &[
@@ -127,10 +128,10 @@ fn peek<'a>(store: &'a mut Keys<'_>, key: Key<'_>) -> Result<Option<Entry<'a>>, 
     store.peek(key).map(string).transpose()
 }
 
-/// Refuses what is no string. All shapes that a record can have today are strings.
+/// Refuses what is no string.
 #[inline]
 fn string(entry: Entry<'_>) -> Result<Entry<'_>, Fault> {
-    Ok(entry)
+    if entry.shape() == Shape::Object { Err(Fault::WrongType) } else { Ok(entry) }
 }
 
 /// A key that was there when a command looked.
@@ -171,6 +172,7 @@ fn bytes<'a>(value: Value<'a>, text: &'a mut Text) -> &'a [u8] {
             text.joined = pieces.to_vec();
             &text.joined
         }
+        Value::Object(_) => unreachable!("a command on strings has refused what is none"),
     }
 }
 

@@ -9,6 +9,7 @@ const GROUPS: &[&[Command]] = &[
     super::cluster::COMMANDS,
     super::connection::COMMANDS,
     super::generic::COMMANDS,
+    super::hash::COMMANDS,
     super::introspect::COMMANDS,
     super::server::COMMANDS,
     super::string::COMMANDS,

@@ -31,6 +31,8 @@ pub enum Shape {
     Pieces = 5,
     /// Not a record: a piece of a value.
     Piece = 6,
+    /// A collection, on the heap.
+    Object = 7,
 }
 
 /// The longest key whose length fits the header.
@@ -81,6 +83,7 @@ impl Header {
             4 => Shape::Heap,
             5 => Shape::Pieces,
             6 => Shape::Piece,
+            7 => Shape::Object,
             _ => Shape::Free,
         }
     }

@@ -34,6 +34,11 @@ impl Numbers {
         self.0[number / 64] |= 1 << (number % 64);
     }
 
+    /// Every stripe.
+    pub fn all() -> Numbers {
+        Numbers([u64::MAX; STRIPES / 64])
+    }
+
     pub fn contains(&self, number: usize) -> bool {
         self.0[number / 64] >> (number % 64) & 1 == 1
     }
@@ -88,6 +93,17 @@ impl<'a> Held<'a> {
     pub fn numbers(&self) -> impl Iterator<Item = usize> + use<> {
         let only = (self.only != SEVERAL).then_some(self.only);
         only.into_iter().chain(self.held.iter())
+    }
+
+    /// A stripe that is held, to be looked at.
+    ///
+    /// # Panics
+    ///
+    /// As [`Held::stripe`].
+    pub fn look(&self, number: usize) -> &Stripe {
+        assert!(self.holds(number), "a command reached for a key that its row does not name");
+        // SAFETY: the lock is held, and `&self` keeps `stripe` from lending it out to be changed.
+        unsafe { &*self.cells[number].stripe.get() }
     }
 
     /// A stripe that is held.

@@ -1,11 +1,13 @@
 //! Where keys live: stripes of slots, each with its tables, its arena, its timing wheel and its queues under one lock.
 
 pub mod arena;
+mod edit;
 pub mod evict;
 pub mod hash;
 pub mod header;
 pub mod lines;
 pub mod lock;
+pub mod news;
 pub mod pages;
 pub mod pieces;
 pub mod policy;
@@ -24,7 +26,9 @@ mod tests;
 mod walk;
 pub mod wheel;
 
+pub use edit::{Edit, WrongType};
 pub use lock::{Held, Numbers};
+pub use news::{Heed, How, Listener, News};
 pub use pieces::Pieces;
 pub use policy::Eviction;
 pub use record::{New, Value};

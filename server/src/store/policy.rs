@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn moment(ms: u64) -> Moment {
-        Moment { ms, eviction: Eviction::AllkeysLfu, lfu_log_factor: 10, lfu_decay_minutes: 1, quiet: false }
+        Moment { ms, by: 0, eviction: Eviction::AllkeysLfu, lfu_log_factor: 10, lfu_decay_minutes: 1, quiet: false }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use super::arena::{Arena, NIL, Ref, UNIT, UNITS_MIN};
 use super::header::{Header, SHORT_KEY_MAX, Shape};
 use super::pieces::{self, PIECE_BYTES, PIECE_LEN, PIECE_UNITS, PIECES_MAX, Pieces};
+use crate::types::object::Object;
 use std::ptr::NonNull;
 
 /// The longest value that lies in the record whole. Longer ones would leave holes that are hard to fill.
@@ -23,13 +24,18 @@ pub const LEN_MAX: usize = u32::MAX as usize;
 /// Bytes of a heap buffer's parts in the record: address, length, capacity.
 const HEAP_PARTS: usize = 8 + 4 + 4;
 
+/// Bytes of a collection's address in the record.
+const OBJECT_PARTS: usize = 8;
+
 /// A value as a reader sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// Bytes that do not lie in one place.
     Pieces(Pieces<'a>),
     Int(i64),
+    /// What is no string. It has no text.
+    Object(&'a Object),
 }
 
 /// A value on its way into a record.
@@ -43,6 +49,8 @@ pub enum New<'a> {
     Int(i64),
     /// A buffer that goes to the heap as it is.
     Heap(Vec<u8>),
+    /// What is no string.
+    Object(Box<Object>),
 }
 
 /// A value with its place decided.
@@ -59,6 +67,7 @@ enum Part<'a> {
     Pieces(&'a [u8], Ref),
     Int(i64),
     Heap(Vec<u8>),
+    Object(Box<Object>),
 }
 
 impl<'a> New<'a> {
@@ -67,6 +76,7 @@ impl<'a> New<'a> {
         match self {
             New::Int(n) => Placed { shape: Shape::Int, len: int_width(n), part: Part::Int(n) },
             New::Heap(buffer) => Placed { shape: Shape::Heap, len: HEAP_PARTS, part: Part::Heap(buffer) },
+            New::Object(object) => Placed { shape: Shape::Object, len: OBJECT_PARTS, part: Part::Object(object) },
             New::Set(bytes) => match crate::base::number::parse_i64(bytes) {
                 Some(n) => New::Int(n).place(),
                 None => place_bytes(bytes, Shape::Bytes),
@@ -96,6 +106,7 @@ impl<'a> Placed<'a> {
     pub fn heap_bytes(&self) -> usize {
         match &self.part {
             Part::Heap(buffer) => buffer.capacity(),
+            Part::Object(object) => object_bytes(object),
             _ => 0,
         }
     }
@@ -121,6 +132,30 @@ impl<'a> Placed<'a> {
     }
 }
 
+impl PartialEq for Value<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Bytes(one), Value::Bytes(other)) => one == other,
+            (Value::Pieces(one), Value::Pieces(other)) => one == other,
+            (Value::Int(one), Value::Int(other)) => one == other,
+            // Two views of one collection.
+            (Value::Object(one), Value::Object(other)) => std::ptr::eq(*one, *other),
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Bytes(bytes) => f.debug_tuple("Bytes").field(bytes).finish(),
+            Value::Pieces(pieces) => f.debug_tuple("Pieces").field(pieces).finish(),
+            Value::Int(n) => f.debug_tuple("Int").field(n).finish(),
+            Value::Object(object) => write!(f, "{} of {}", object.type_name(), object.len()),
+        }
+    }
+}
+
 impl Value<'_> {
     /// Appends the text of the value.
     pub fn append_to(self, text: &mut Vec<u8>) {
@@ -128,6 +163,7 @@ impl Value<'_> {
             Value::Bytes(bytes) => text.extend_from_slice(bytes),
             Value::Pieces(pieces) => pieces.append_range(0..pieces.len(), text),
             Value::Int(n) => crate::base::number::push_integer(text, n),
+            Value::Object(_) => {}
         }
     }
 
@@ -137,6 +173,7 @@ impl Value<'_> {
             Value::Bytes(bytes) => bytes.len(),
             Value::Pieces(pieces) => pieces.len(),
             Value::Int(n) => crate::base::number::Digits::new().format(n).len(),
+            Value::Object(_) => 0,
         }
     }
 
@@ -219,8 +256,27 @@ pub(super) fn write(at: NonNull<u8>, header: Header, expiry: Option<u64>, key: &
             Part::Int(n) => to.copy_from_nonoverlapping(n.to_le_bytes().as_ptr(), value.len),
             Part::Pieces(bytes, first) => pieces::write_parts(to, first, bytes),
             Part::Heap(buffer) => write_heap(to, buffer),
+            Part::Object(object) => to.cast::<*mut Object>().write_unaligned(Box::into_raw(object)),
         }
     }
+}
+
+/// Bytes that a collection takes on the heap.
+fn object_bytes(object: &Object) -> usize {
+    size_of::<Object>() + object.bytes()
+}
+
+/// Where the collection of a record lies. It stays there for as long as the record has this value, wherever that moves.
+pub(super) fn object(at: NonNull<u8>) -> NonNull<Object> {
+    debug_assert_eq!(header(at).shape(), Shape::Object);
+    // SAFETY: a record of this shape holds the address that `write` took from a box.
+    unsafe { NonNull::new_unchecked(value_start(at).cast::<*mut Object>().read_unaligned()) }
+}
+
+/// The collection of a record, owned; the record must be overwritten or freed next.
+pub(super) fn take_object(at: NonNull<u8>) -> Box<Object> {
+    // SAFETY: the address came from a box, and the caller gives up the record.
+    unsafe { Box::from_raw(object(at).as_ptr()) }
 }
 
 /// # Safety
@@ -261,17 +317,19 @@ pub(super) fn with_heap<R>(at: NonNull<u8>, change: impl FnOnce(&mut Vec<u8>) ->
 
 /// Bytes the value holds on the heap.
 pub(super) fn heap_bytes(at: NonNull<u8>) -> usize {
-    if header(at).shape() != Shape::Heap {
-        return 0;
+    match header(at).shape() {
+        // SAFETY: a heap record holds its parts here.
+        Shape::Heap => unsafe { value_start(at).add(12).cast::<u32>().read_unaligned() as usize },
+        // SAFETY: the collection lives as long as the record, and the stripe's lock is held.
+        Shape::Object => object_bytes(unsafe { object(at).as_ref() }),
+        _ => 0,
     }
-    // SAFETY: a heap record holds its parts here.
-    unsafe { value_start(at).add(12).cast::<u32>().read_unaligned() as usize }
 }
 
 /// Bytes the value holds beside the record: those of its buffer, or of its pieces.
 pub(super) fn bytes_beside(at: NonNull<u8>) -> usize {
     match header(at).shape() {
-        Shape::Heap => heap_bytes(at),
+        Shape::Heap | Shape::Object => heap_bytes(at),
         Shape::Pieces => pieces::count_for(pieces::len(at)) * PIECE_BYTES,
         _ => 0,
     }
@@ -378,6 +436,7 @@ pub(super) fn value<'a>(at: NonNull<u8>, arena: &'a Arena) -> Value<'a> {
                 Value::Bytes(std::slice::from_raw_parts(buffer, len))
             }
             Shape::Pieces => Value::Pieces(Pieces::of(at, arena)),
+            Shape::Object => Value::Object(object(at).as_ref()),
             _ => Value::Bytes(std::slice::from_raw_parts(start, len)),
         }
     }

@@ -353,6 +353,7 @@ impl Store {
         let age = if stripe.queues.is_empty() { f64::INFINITY } else { stripe.queues.age() };
         self.room.set_age(number, age);
         self.settle(stripe);
+        self.tell(stripe, number, 0);
         evicted
     }
 

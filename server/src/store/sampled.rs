@@ -33,7 +33,7 @@ impl Stripe {
 
     /// Evicts a record that [`Stripe::worst_of`] has named.
     pub(super) fn evict_sampled(&mut self, found: Ref) {
-        self.counters.evicted += 1;
+        self.evicted(found);
         self.remove_ref(found);
     }
 

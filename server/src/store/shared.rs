@@ -3,18 +3,19 @@
 use super::hash::{KeyHasher, Place, STRIPES};
 use super::header::Shape;
 use super::lock::{Cell, Held, Numbers};
+use super::news::{Heed, How, Listener};
 use super::pages::Pool;
 use super::pieces::PIECE_LEN;
 use super::policy::Eviction;
 use super::policy::lfu::random;
 use super::record::{self, New};
 use super::room::Room;
-use super::stripe::{Counters, DATABASES, Entry, Key, Moment, Stripe};
+use super::stripe::{self, Counters, DATABASES, Entry, Key, Moment, Stripe};
 use super::taken::Taken;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What a store needs to know at its start; all of it can be changed while it runs.
@@ -45,8 +46,8 @@ const REAPER_PAUSE: Duration = Duration::from_millis(100);
 /// What is freed off the workers: dropping it is all that is left to do.
 #[expect(dead_code, reason = "it is only ever dropped")]
 enum Discarded {
-    /// Large buffers of values.
-    Buffers(Vec<Vec<u8>>),
+    /// Large values.
+    Values(Vec<stripe::Discarded>),
     /// All that a stripe held when it was flushed.
     Stripe(Box<Stripe>),
 }
@@ -60,6 +61,7 @@ pub struct Store {
     lfu: [AtomicU32; 2],
     pub(super) room: Room,
     reaper: SyncSender<Discarded>,
+    listener: OnceLock<Box<dyn Listener>>,
 }
 
 /// Sums over all stripes.
@@ -102,7 +104,30 @@ impl Store {
             lfu: [AtomicU32::new(options.lfu_log_factor), AtomicU32::new(options.lfu_decay_minutes)],
             room: Room::new(options.memory_max, options.samples),
             reaper,
+            listener: OnceLock::new(),
         }
+    }
+
+    /// Says who is to be told of changes. It can be said once.
+    pub fn set_listener(&self, listener: Box<dyn Listener>) {
+        assert!(self.listener.set(listener).is_ok(), "a store has one listener");
+    }
+
+    /// Lets all stripes note every change, or no longer. The caller holds the barrier, or no stripe.
+    pub fn heed_all(&self, on: bool) {
+        self.each_stripe(|stripe| stripe.heed.set(Heed::ALL, on));
+    }
+
+    /// Lets one stripe note its changes, or no longer.
+    ///
+    /// `decide` is asked under the stripe's lock, so that what it goes by cannot have changed by then.
+    pub fn heed_some(&self, number: usize, decide: impl FnOnce() -> bool) {
+        self.with_stripe(number, |stripe| stripe.heed.set(Heed::SOME, decide()));
+    }
+
+    /// The number by which a physical database goes now; the inverse of [`Store::database`].
+    pub fn logical(&self, physical: usize) -> usize {
+        (0..DATABASES).find(|&number| self.database(number) == physical).unwrap_or(physical)
     }
 
     /// The place of a key.
@@ -121,6 +146,7 @@ impl Store {
     pub fn moment(&self, ms: u64) -> Moment {
         Moment {
             ms,
+            by: 0,
             eviction: self.eviction(),
             lfu_log_factor: self.lfu[0].load(Relaxed),
             lfu_decay_minutes: self.lfu[1].load(Relaxed),
@@ -192,6 +218,7 @@ impl Store {
         let mut held = Held::one(&self.cells, number);
         let result = visit(held.stripe(number));
         self.settle(held.stripe(number));
+        self.tell(held.stripe(number), number, 0);
         result
     }
 
@@ -320,6 +347,22 @@ impl Store {
         }
     }
 
+    /// Tells the listener what a stripe has noted.
+    #[inline]
+    pub(super) fn tell(&self, stripe: &mut Stripe, number: usize, by: u64) {
+        if !stripe.news.is_empty() {
+            self.tell_news(stripe, number, by);
+        }
+    }
+
+    #[cold]
+    fn tell_news(&self, stripe: &mut Stripe, number: usize, by: u64) {
+        if let Some(listener) = self.listener.get() {
+            listener.hear(number, by, &mut stripe.news);
+        }
+        stripe.news.clear();
+    }
+
     fn discard(&self, stripe: Option<Stripe>) {
         if let Some(stripe) = stripe {
             // A full queue gives the stripe back and it is freed here.
@@ -373,9 +416,9 @@ impl Store {
             stripe.told_owed = owed;
         }
         if !stripe.discarded.is_empty() {
-            let buffers = std::mem::take(&mut stripe.discarded);
-            // A full queue gives the buffers back and they are freed here.
-            let _ = self.reaper.try_send(Discarded::Buffers(buffers));
+            let values = std::mem::take(&mut stripe.discarded);
+            // A full queue gives the values back and they are freed here.
+            let _ = self.reaper.try_send(Discarded::Values(values));
         }
     }
 }
@@ -394,12 +437,12 @@ fn reap(discarded: &Receiver<Discarded>, pool: &Pool) {
 
 /// The keys of a command: the stripes it has locked, as seen from its database.
 pub struct Keys<'a> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     pub(super) held: Held<'a>,
     /// Physical.
-    db: usize,
-    moment: Moment,
-    wrote: bool,
+    pub(super) db: usize,
+    pub(super) moment: Moment,
+    pub(super) wrote: bool,
 }
 
 impl<'a> Keys<'a> {
@@ -414,6 +457,26 @@ impl<'a> Keys<'a> {
     /// The same keys in another database, for commands that reach across.
     pub fn switch(&mut self, db: usize) {
         self.db = self.store.database(db);
+    }
+
+    /// The same keys for another command of the same transaction, which may be in another mode.
+    pub fn set_moment(&mut self, moment: Moment) {
+        self.moment = moment;
+    }
+
+    /// Lets the stripe of a key that is locked note its changes.
+    pub fn heed(&mut self, key: Key<'_>) {
+        self.held.stripe(key.place.stripe()).heed.set(Heed::SOME, true);
+    }
+
+    /// The physical number of the database.
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// The entry of a key, as it can be seen without changing anything: neither counted nor taken for an access.
+    pub fn entry(&self, key: Key<'_>) -> Option<Entry<'_>> {
+        self.held.look(key.place.stripe()).entry_of(self.db, key, self.moment)
     }
 
     /// The entry of a key, if it is there. Counts a hit or a miss, and the access.
@@ -448,6 +511,14 @@ impl<'a> Keys<'a> {
     /// Evicts as much as the value needs, as far as the policy allows.
     #[inline]
     pub fn set(&mut self, key: Key<'_>, value: New<'_>, expiry: Option<u64>) {
+        self.write(key, value, expiry);
+        let db = self.db;
+        self.held.stripe(key.place.stripe()).changed(db, key.bytes, How::Written);
+    }
+
+    /// As [`Keys::set`], but nobody hears of it.
+    #[inline]
+    pub(super) fn write(&mut self, key: Key<'_>, value: New<'_>, expiry: Option<u64>) {
         self.wrote = true;
         let placed = value.place();
         let number = key.place.stripe();
@@ -568,10 +639,14 @@ impl<'a> Keys<'a> {
 impl Drop for Keys<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.wrote {
-            for number in self.held.numbers() {
-                self.store.settle(self.held.stripe(number));
+        let by = self.moment.by;
+        for number in self.held.numbers() {
+            let stripe = self.held.stripe(number);
+            if self.wrote {
+                self.store.settle(stripe);
             }
+            // A key may expire although nothing was written.
+            self.store.tell(stripe, number, by);
         }
     }
 }

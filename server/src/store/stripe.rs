@@ -5,17 +5,20 @@ use super::evict::{ghost::Ghost, queues::Queues};
 use super::hash::{KeyHasher, Place, SLOTS_PER_STRIPE};
 use super::header::{CLOCK_STEP_MS, Header, Shape};
 use super::lines::Lines;
+use super::news::{Heed, How, News};
 use super::pages::Pool;
 use super::pieces;
 use super::policy::{Eviction, Family, lfu, lru};
 use super::record::{self, New, Placed, Value};
 use super::table::{self, At, ScanAt, Table};
 use super::wheel::Wheel;
+use crate::types::object::Object;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 mod chain;
 mod expiry;
+mod opened;
 mod queued;
 mod rekey;
 
@@ -34,6 +37,8 @@ pub struct Key<'a> {
 pub struct Moment {
     /// Milliseconds since 1970.
     pub ms: u64,
+    /// The client whose commands they are; 0 for the node itself.
+    pub by: u64,
     pub eviction: Eviction,
     pub lfu_log_factor: u32,
     pub lfu_decay_minutes: u32,
@@ -78,9 +83,13 @@ pub struct Stripe {
     pub(super) told_owed: i64,
     /// What the policy's bits of the records mean now.
     family: Family,
-    /// Buffers too large to be freed under the lock.
-    pub(super) discarded: Vec<Vec<u8>>,
+    /// What takes too long to be freed under the lock.
+    pub(super) discarded: Vec<Discarded>,
     pub counters: Counters,
+    /// Why changes are noted, if they are.
+    pub(super) heed: Heed,
+    /// Changes that have not been told yet.
+    pub(super) news: Vec<News>,
 }
 
 struct Db {
@@ -93,6 +102,16 @@ struct Db {
 
 /// Buffers of at least this size are freed by the reaper, not by a worker.
 pub const DISCARD_MIN: usize = 256 * 1024;
+
+/// Collections of at least this size are freed by the reaper: they may be thousands of small blocks.
+const DISCARD_OBJECT_MIN: usize = 16 * 1024;
+
+/// A value that has gone: dropping it is all that is left to do.
+#[expect(dead_code, reason = "it is only ever dropped")]
+pub(super) enum Discarded {
+    Buffer(Vec<u8>),
+    Object(Box<Object>),
+}
 
 const _: () = assert!(pieces::PIECES_MAX <= DISCARD_MIN, "what is too long for pieces is freed by the reaper");
 
@@ -171,6 +190,8 @@ impl Stripe {
             family,
             discarded: Vec::new(),
             counters: Counters::default(),
+            heed: Heed::default(),
+            news: Vec::new(),
         }
     }
 
@@ -263,14 +284,65 @@ impl Stripe {
 
     /// Finds a key; one that has expired is deleted instead.
     #[inline]
-    fn live(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
+    pub(super) fn live(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
         let (at, found) = self.find(db, key)?;
         if record::expiry(self.arena.at(found)).is_some_and(|expiry| expiry <= moment.ms) {
-            self.counters.expired += 1;
+            self.expired(found);
             self.remove_at(db, key.place, at, found);
             return None;
         }
         Some((at, found))
+    }
+
+    /// The entry of a key, as it can be seen without deleting what has expired.
+    pub(super) fn entry_of(&self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
+        let entry = self.entry(self.find(db, key)?.1);
+        entry.expiry().is_none_or(|expiry| expiry > moment.ms).then_some(entry)
+    }
+
+    // --- telling
+
+    /// Counts a change to a key, and tells who has asked.
+    #[inline]
+    pub(super) fn changed(&mut self, db: usize, key: &[u8], how: How) {
+        self.counters.changes += 1;
+        if self.heed.is_any() {
+            self.tell(db, key, how);
+        }
+    }
+
+    #[cold]
+    fn tell(&mut self, db: usize, key: &[u8], how: How) {
+        self.news.push(News { db, key: key.into(), how });
+    }
+
+    /// Counts a record that goes because its time has come, and tells who has asked.
+    pub(super) fn expired(&mut self, found: Ref) {
+        self.counters.expired += 1;
+        self.tell_of(found, How::Expired);
+    }
+
+    /// Counts a record that goes to make room, and tells who has asked.
+    pub(super) fn evicted(&mut self, found: Ref) {
+        self.counters.evicted += 1;
+        self.tell_of(found, How::Evicted);
+    }
+
+    fn tell_of(&mut self, found: Ref, how: How) {
+        if self.heed.is_any() {
+            let at = self.arena.at(found);
+            self.tell(record::header(at).db() as usize, record::key(at), how);
+        }
+    }
+
+    /// The place of a record.
+    pub(super) fn place_of(&self, found: Ref) -> Place {
+        self.hasher.place(record::key(self.arena.at(found)))
+    }
+
+    /// Counts heap bytes that a value has come to take.
+    pub(super) fn count_heap(&mut self, before: usize, now: usize) {
+        self.heap_bytes = self.heap_bytes + now - before;
     }
 
     // --- writing
@@ -280,7 +352,6 @@ impl Stripe {
     /// The caller has made sure that there is room; see [`Stripe::lacks`]. What belongs into pieces is there already:
     /// [`Stripe::begin_chain`], then [`Stripe::add_piece`] from the last to the first.
     pub fn put(&mut self, db: usize, key: Key<'_>, mut placed: Placed<'_>, expiry: Option<u64>, moment: Moment) {
-        self.counters.changes += 1;
         placed.set_chain(self.chain);
         self.heap_bytes += placed.heap_bytes();
         let units = record::units_for(key.bytes.len(), placed.len, expiry.is_some());
@@ -379,12 +450,12 @@ impl Stripe {
         let Some((at, found)) = self.live(db, key, moment) else {
             return false;
         };
-        self.counters.changes += 1;
+        self.changed(db, key.bytes, How::Removed);
         self.remove_at(db, key.place, at, found);
         true
     }
 
-    fn remove_at(&mut self, db: usize, place: Place, at: At, found: Ref) {
+    pub(super) fn remove_at(&mut self, db: usize, place: Place, at: At, found: Ref) {
         let policy = record::header(self.arena.at(found)).policy();
         self.take_away(db, place, at, found);
         self.unqueue(policy);
@@ -429,7 +500,7 @@ impl Stripe {
         let Some((at, found)) = self.live(db, key, moment) else {
             return false;
         };
-        self.counters.changes += 1;
+        self.changed(db, key.bytes, How::Written);
         let from = self.arena.at(found);
         let old = record::expiry(from);
         match (old, expiry) {
@@ -466,6 +537,7 @@ impl Stripe {
     /// made sure that there is room.
     pub fn edit(&mut self, db: usize, key: Key<'_>, len_min: usize, moment: Moment, change: impl FnOnce(&mut [u8])) {
         let (_, found) = self.live(db, key, moment).expect("only keys that are there are edited");
+        self.changed(db, key.bytes, How::Written);
         let at = self.arena.at(found);
         let header = record::header(at);
         if header.shape() == Shape::Heap {
@@ -473,7 +545,6 @@ impl Stripe {
         }
         if matches!(header.shape(), Shape::Bytes | Shape::Edited) && header.value_len() >= len_min {
             record::set_header(at, header.with_shape(Shape::Edited));
-            self.counters.changes += 1;
             self.touch(found, moment);
             return change(record::inline_mut(at));
         }
@@ -527,7 +598,7 @@ impl Stripe {
         if !record::set_int(at, new) {
             return None;
         }
-        self.counters.changes += 1;
+        self.changed(db, key.bytes, How::Written);
         self.touch(found, moment);
         Some(new)
     }
@@ -553,7 +624,6 @@ impl Stripe {
             change(buffer);
         });
         self.heap_bytes += record::heap_bytes(at);
-        self.counters.changes += 1;
         self.requeue(db, place, found);
         self.touch(found, moment);
     }
@@ -566,12 +636,19 @@ impl Stripe {
 
     fn drop_heap(&mut self, found: Ref) {
         let at = self.arena.at(found);
-        if record::header(at).shape() == Shape::Heap {
-            let buffer = record::take_heap(at);
-            self.heap_bytes -= buffer.capacity();
-            if buffer.capacity() >= DISCARD_MIN {
-                self.discarded.push(buffer);
-            }
+        let bytes = record::heap_bytes(at);
+        self.heap_bytes -= bytes;
+        match record::header(at).shape() {
+            Shape::Heap => self.discard(Discarded::Buffer(record::take_heap(at)), bytes >= DISCARD_MIN),
+            Shape::Object => self.discard(Discarded::Object(record::take_object(at)), bytes >= DISCARD_OBJECT_MIN),
+            _ => {}
+        }
+    }
+
+    /// Frees something, or leaves it to the reaper.
+    fn discard(&mut self, discarded: Discarded, is_large: bool) {
+        if is_large {
+            self.discarded.push(discarded);
         }
     }
 
@@ -617,6 +694,7 @@ impl Stripe {
         empty.counters = Counters { changes: self.counters.changes + keys as u64, ..self.counters };
         empty.told_bytes = self.told_bytes;
         empty.told_owed = self.told_owed;
+        empty.heed = self.heed;
         empty.queues.catch_up(self.queues.age());
         std::mem::swap(&mut empty.discarded, &mut self.discarded);
         std::mem::replace(self, empty)
@@ -626,7 +704,7 @@ impl Stripe {
         let mut heaps = Vec::new();
         for table in self.dbs[db].iter().flat_map(|db| &db.tables) {
             table.each(|found| {
-                if record::header(self.arena.at(found)).shape() == Shape::Heap {
+                if matches!(record::header(self.arena.at(found)).shape(), Shape::Heap | Shape::Object) {
                     heaps.push(found);
                 }
             });

@@ -4,6 +4,7 @@ use super::header::Shape;
 use super::pieces::PIECES_MAX;
 use super::record::{New, Value};
 use super::stripe::Entry;
+use crate::types::object::Object;
 
 /// A value with what goes with it when a key is renamed, moved or copied.
 pub struct Taken {
@@ -20,6 +21,7 @@ enum Owned {
     Bytes(Vec<u8>),
     Edited(Vec<u8>),
     Heap(Vec<u8>),
+    Object(Box<Object>),
 }
 
 impl Taken {
@@ -31,6 +33,7 @@ impl Taken {
             (Value::Bytes(bytes), Shape::Edited) => Owned::Edited(bytes.to_vec()),
             (Value::Bytes(bytes), _) => Owned::Bytes(bytes.to_vec()),
             (Value::Pieces(pieces), _) => Owned::Bytes(pieces.to_vec()),
+            (Value::Object(object), _) => Owned::Object(Box::new(object.clone())),
         };
         Taken { value, expiry: entry.expiry(), frequency: None }
     }
@@ -40,9 +43,20 @@ impl Taken {
         Taken { value: Owned::Heap(buffer), expiry, frequency: None }
     }
 
-    /// The value on its way into a record; a buffer that is too long for pieces is passed on and leaves an empty one here.
+    /// A collection that has left its record.
+    pub(super) fn object(object: Box<Object>, expiry: Option<u64>) -> Taken {
+        Taken { value: Owned::Object(object), expiry, frequency: None }
+    }
+
+    /// The value on its way into a record. What is passed on whole, a collection or a buffer that is too long for pieces,
+    /// leaves nothing here.
     pub(super) fn value(&mut self) -> New<'_> {
+        if let Owned::Object(_) = self.value {
+            let Owned::Object(object) = std::mem::replace(&mut self.value, Owned::Int(0)) else { unreachable!() };
+            return New::Object(object);
+        }
         match &mut self.value {
+            Owned::Object(_) => unreachable!("handled above, where the value may be moved"),
             Owned::Int(n) => New::Int(*n),
             Owned::Bytes(bytes) => New::Text(bytes),
             Owned::Edited(bytes) => New::Edited(bytes),

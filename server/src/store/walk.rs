@@ -180,7 +180,7 @@ fn draw(stripe: &mut Stripe, db: usize, moment: Moment) -> Option<Vec<u8>> {
     let found = stripe.sample_slot(db, local, random)?;
     let entry = stripe.entry(found);
     if entry.expiry().is_some_and(|expiry| expiry <= moment.ms) {
-        stripe.counters.expired += 1;
+        stripe.expired(found);
         stripe.remove_ref(found);
         return None;
     }

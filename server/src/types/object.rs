@@ -92,9 +92,14 @@ impl Object {
         }
     }
 
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether the key goes with its last element. A stream stays, for its groups and its last id.
     pub fn is_spent(&self) -> bool {
-        !matches!(self, Object::Stream(_)) && self.len() == 0
+        !matches!(self, Object::Stream(_)) && self.is_empty()
     }
 
     /// Heap bytes below the object, as asked of the allocator.

@@ -42,6 +42,9 @@ fn encoding_of(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 
 /// The name Redis has for the encoding of a value with this history.
 pub fn encoding(entry: Entry<'_>) -> &'static str {
+    if let Some(object) = entry.object() {
+        return object.encoding();
+    }
     match entry.shape() {
         Shape::Int => "int",
         Shape::Bytes if entry.value().len() <= EMBSTR_MAX => "embstr",

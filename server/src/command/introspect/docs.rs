@@ -1,6 +1,7 @@
 //! A command as `COMMAND DOCS` shows it.
 
 use crate::command::Reply;
+use crate::command::row::KeySpec;
 use crate::command::row::{Arg, Kind};
 use crate::command::table::Found;
 
@@ -28,7 +29,7 @@ pub fn write(reply: &mut Reply, found: &Found) {
     }
     if !row.args.is_empty() {
         reply.text("arguments");
-        let covered: Vec<usize> = row.key_specs(found.depth).iter().map(|spec| spec.keys).collect();
+        let covered: Vec<usize> = row.key_specs(found.depth).iter().map(KeySpec::arguments).collect();
         write_args(reply, row.args, &mut Specs { covered, taken: 0 });
     }
     if !found.subcommands.is_empty() {

@@ -1,7 +1,7 @@
 //! A command as `COMMAND` and `COMMAND INFO` show it: ten elements.
 
 use crate::command::Reply;
-use crate::command::row::{Flags, KeySpec, KeyUse};
+use crate::command::row::{Begin, Find, Flags, KeySpec, KeyUse};
 use crate::command::table::Found;
 
 /// Writes name, arity, flags, first key, last key, step, ACL categories, tips, key specifications and sub-commands.
@@ -45,25 +45,46 @@ fn write_spec(reply: &mut Reply, spec: &KeySpec, varies: bool) {
     reply.text("flags");
     write_key_flags(reply, spec.flags, varies);
     reply.text("begin_search");
-    reply.map(2);
-    reply.text("type");
-    reply.text("index");
-    reply.text("spec");
-    reply.map(1);
-    reply.text("index");
-    reply.len(spec.first);
+    match spec.begin {
+        Begin::Index(index) => write_half(reply, "index", &[("index", Part::Number(index as i64))]),
+        Begin::Keyword { token, from } => {
+            let parts = [("keyword", Part::Word(token)), ("startfrom", Part::Number(from as i64))];
+            write_half(reply, "keyword", &parts);
+        }
+        Begin::Unknown { .. } => write_half(reply, "unknown", &[]),
+    }
     reply.text("find_keys");
+    match spec.find {
+        Find::Range { last, step, limit } => {
+            let numbers = [("lastkey", last as i64), ("keystep", step as i64), ("limit", limit as i64)];
+            write_half(reply, "range", &numbers.map(|(name, number)| (name, Part::Number(number))));
+        }
+        Find::Count => {
+            let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+            write_half(reply, "keynum", &numbers.map(|(name, number)| (name, Part::Number(number))));
+        }
+        Find::Unknown => write_half(reply, "unknown", &[]),
+    }
+}
+
+enum Part {
+    Number(i64),
+    Word(&'static str),
+}
+
+fn write_half(reply: &mut Reply, kind: &str, parts: &[(&str, Part)]) {
     reply.map(2);
     reply.text("type");
-    reply.text("range");
+    reply.text(kind);
     reply.text("spec");
-    reply.map(3);
-    reply.text("lastkey");
-    reply.int(spec.last as i64);
-    reply.text("keystep");
-    reply.len(spec.step);
-    reply.text("limit");
-    reply.int(0);
+    reply.map(parts.len());
+    for (name, part) in parts {
+        reply.text(name);
+        match part {
+            Part::Number(number) => reply.int(*number),
+            Part::Word(word) => reply.text(word),
+        }
+    }
 }
 
 /// The first of the flags, the kind of access, is in capitals on the wire; the others are not.

@@ -28,7 +28,7 @@ pub fn of<'a>(words: &[&'a [u8]]) -> Result<Vec<KeyWord<'a>>, Fault> {
     let mut keys = Vec::new();
     for spec in specs {
         let flags = flags(found.row, spec.flags, words);
-        keys.extend(spec.positions(words.len()).map(|at| KeyWord { word: words[at], flags }));
+        keys.extend(spec.positions(words).into_iter().map(|at| KeyWord { word: words[at], flags }));
     }
     Ok(keys)
 }

@@ -139,6 +139,7 @@ fn encoding(entry: crate::store::Entry<'_>) -> &'static str {
         Value::Int(_) => "int",
         Value::Bytes(bytes) if entry.shape() == Shape::Bytes && bytes.len() <= EMBSTR_MAX => "embstr",
         Value::Bytes(_) | Value::Pieces(_) => "raw",
+        Value::Object(object) => object.encoding(),
     }
 }
 
@@ -157,6 +158,7 @@ fn dumped_len(value: Value<'_>) -> usize {
             };
             head + value.len()
         }
+        Value::Object(object) => object.bytes(),
     }
 }
 

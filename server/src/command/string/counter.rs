@@ -83,7 +83,7 @@ fn integer(value: Value<'_>) -> Result<i64, Fault> {
         Value::Int(n) => Ok(n),
         Value::Bytes(text) => parse_i64(text).ok_or(Fault::NotInteger),
         // Longer than the text of any integer.
-        Value::Pieces(_) => Err(Fault::NotInteger),
+        Value::Pieces(_) | Value::Object(_) => Err(Fault::NotInteger),
     }
 }
 

@@ -34,7 +34,7 @@ impl Stripe {
                 left -= 1;
                 for &(found, expiry) in &found {
                     if expiry <= moment.ms {
-                        self.counters.expired += 1;
+                        self.expired(found);
                         self.remove_ref(found);
                     } else if (work.from_ms..work.to_ms).contains(&expiry) {
                         self.rewheel(found, expiry);

@@ -145,7 +145,7 @@ impl Stripe {
                     let (bytes, records) = (self.live_bytes() as u64, self.queues.len());
                     self.ghost.resize(bytes / 10 * 9, records / 10 * 9);
                     self.ghost.remember(place.hash, lowest.seen.f, lowest.seen.bytes);
-                    self.counters.evicted += 1;
+                    self.evicted(found);
                     // It left its queue when it was found to be the lowest.
                     let (db, place, at) = self.whereabouts(found);
                     self.take_away(db, place, at, found);

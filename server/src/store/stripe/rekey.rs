@@ -1,10 +1,12 @@
 //! Values that change keys: what RENAME, MOVE and COPY take out of a stripe, and what RESTORE says about a key's past.
 
 use super::super::header::CLOCK_STEP_MS;
+use super::super::news::How;
 use super::super::policy::{Family, lfu, lru};
 use super::super::record;
 use super::super::taken::Taken;
 use super::{Key, Moment, Ref, Shape, Stripe};
+use crate::types::object::Object;
 
 /// The longest idle time that the access clock is set back by: half its turn, so that it does not soon look like new.
 const IDLE_MAX_MS: u64 = CLOCK_STEP_MS << 11;
@@ -15,10 +17,13 @@ impl Stripe {
         let (at, found) = self.live(db, key, moment)?;
         let entry = self.entry(found);
         let (expiry, frequency) = (entry.expiry(), entry.frequency(moment));
-        let mut taken = match entry.shape() {
+        let shape = entry.shape();
+        let mut taken = match shape {
             Shape::Heap => Taken::buffer(self.detach_heap(found), expiry),
+            Shape::Object => Taken::object(self.detach_object(found), expiry),
             _ => Taken::copy_of(entry),
         };
+        self.changed(db, key.bytes, How::Removed);
         taken.frequency = (self.family == Family::Lfu).then_some(frequency);
         self.remove_at(db, key.place, at, found);
         Some(taken)
@@ -32,6 +37,15 @@ impl Stripe {
         // What is left of the buffer's parts are bytes like any others, so that nobody frees the buffer again.
         record::set_header(at, record::header(at).with_shape(Shape::Edited));
         buffer
+    }
+
+    /// Takes the collection of a record, as [`Stripe::detach_heap`] takes a buffer.
+    fn detach_object(&mut self, found: Ref) -> Box<Object> {
+        let at = self.arena.at(found);
+        self.heap_bytes -= record::heap_bytes(at);
+        let object = record::take_object(at);
+        record::set_header(at, record::header(at).with_shape(Shape::Edited));
+        object
     }
 
     /// Makes a key look unused for so long, as far back as the policy in force keeps it.

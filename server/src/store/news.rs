@@ -1,0 +1,53 @@
+//! What a stripe tells of changes to its keys, if anybody has asked.
+//!
+//! Who waits for a key, watches it or keeps a copy of it asks its stripe to take notes. The notes are handed to the node's
+//! [`Listener`] before the stripe's lock is given back, so in the order of the changes, and no change is missed between
+//! asking and hearing. Where nobody has asked, a change costs the look at one byte.
+
+/// How a key changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It has a new value, or another expiry.
+    Written,
+    /// A command deleted it, or its last element.
+    Removed,
+    /// Its time has come.
+    Expired,
+    /// It had to make room.
+    Evicted,
+}
+
+/// A change to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The physical number of the database; see [`super::Store::logical`].
+    pub db: usize,
+    pub key: Box<[u8]>,
+    pub how: How,
+}
+
+/// Who is told of changes.
+pub trait Listener: Send + Sync {
+    /// Takes the news of a stripe, whose lock the caller holds; `by` is the client whose command it was, 0 if it was
+    /// none's. The listener must not take the lock of any stripe.
+    fn hear(&self, stripe: usize, by: u64, news: &mut Vec<News>);
+}
+
+/// Why a stripe takes notes, as bits.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Heed(u8);
+
+impl Heed {
+    /// Somebody wants to know of every key of the node.
+    pub const ALL: Heed = Heed(1);
+    /// Somebody wants to know of a key of this stripe.
+    pub const SOME: Heed = Heed(2);
+
+    pub fn is_any(self) -> bool {
+        self.0 != 0
+    }
+
+    pub fn set(&mut self, why: Heed, on: bool) {
+        self.0 = if on { self.0 | why.0 } else { self.0 & !why.0 };
+    }
+}

@@ -1,0 +1,35 @@
+//! Collections that are changed where they lie: what a stripe does before and after.
+
+use super::super::edit::Opened;
+use super::super::news::How;
+use super::super::record;
+use super::super::table::At;
+use super::{Key, Moment, Ref, Stripe};
+
+impl Stripe {
+    /// Finds a key that is to be changed where it lies: an access, not counted.
+    pub(in crate::store) fn open(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
+        let (at, found) = self.live(db, key, moment)?;
+        self.touch(found, moment);
+        Some((at, found))
+    }
+
+    /// Counts what a collection has come to take, and deletes the key if it is spent.
+    pub(in crate::store) fn close(&mut self, db: usize, opened: Opened, is_changed: bool) {
+        let block = self.arena.at(opened.found);
+        // SAFETY: the edit is over, so this is the one reference.
+        let is_spent = unsafe { record::object(block).as_ref() }.is_spent();
+        let bytes = record::heap_bytes(block);
+        self.count_heap(opened.bytes, bytes);
+        let place = self.place_of(opened.found);
+        if is_changed {
+            let how = if is_spent { How::Removed } else { How::Written };
+            self.changed(db, record::key(block), how);
+        }
+        if is_spent {
+            self.remove_at(db, place, opened.at, opened.found);
+        } else if bytes != opened.bytes {
+            self.requeue(db, place, opened.found);
+        }
+    }
+}
