@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 
 /// One connection's public part. Its worker writes it after each batch; anyone may read it.
@@ -39,6 +39,11 @@ pub struct Client {
     inbox_filled: AtomicBool,
     waker: Mutex<Option<Waker>>,
     block: AtomicU8,
+    /// Commands that wait for `EXEC`; -1 without `MULTI`.
+    pub queued: AtomicI64,
+    /// Keys that are watched.
+    pub watching: AtomicU64,
+    watch_broken: AtomicBool,
 }
 
 /// States of [`Client::block`]'s flag: whether a command waits for something that others may call off.
@@ -103,6 +108,9 @@ impl Client {
             inbox_filled: AtomicBool::new(false),
             waker: Mutex::default(),
             block: AtomicU8::new(FREE),
+            queued: AtomicI64::new(-1),
+            watching: AtomicU64::new(0),
+            watch_broken: AtomicBool::new(false),
         }
     }
 
@@ -116,6 +124,21 @@ impl Client {
         if output_capacity as u64 > self.reply_buffer_peak.load(Relaxed) {
             self.reply_buffer_peak.store(output_capacity as u64, Relaxed);
         }
+    }
+
+    /// Says that a key has changed that it watches.
+    pub fn break_watch(&self) {
+        self.watch_broken.store(true, Relaxed);
+    }
+
+    /// Whether a key has changed that it watches. What it asks about is ordered by the locks of the keys' stripes.
+    pub fn is_watch_broken(&self) -> bool {
+        self.watch_broken.load(Relaxed)
+    }
+
+    /// Begins anew to hear of changes.
+    pub fn mend_watch(&self) {
+        self.watch_broken.store(false, Relaxed);
     }
 
     /// Says that the connection's command waits until its time has come, or until [`Client::unblock`].

@@ -212,6 +212,7 @@ const RESET: Command = Command {
 };
 
 fn reset(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    transaction::end(cx.node, cx.session);
     let client = &cx.session.client;
     if client.monitor.swap(false, Relaxed) {
         cx.node.monitors.fetch_sub(1, Relaxed);

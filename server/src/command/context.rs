@@ -5,6 +5,8 @@ use super::reply::Reply;
 use super::row::Command;
 use super::session::Session;
 use super::shared::Shared;
+use super::table::Found;
+use super::words::Words;
 use crate::store::Keys;
 
 pub use super::words::Args;
@@ -34,6 +36,10 @@ pub enum Wait {
 pub struct Ctx<'a> {
     /// The row that is run.
     pub command: &'static Command,
+    /// What follows from it.
+    pub found: &'static Found,
+    /// All words of the request, the name included.
+    pub words: Words<'a>,
     /// The keys that the row names, locked.
     pub store: Keys<'a>,
     pub reply: &'a mut Reply,

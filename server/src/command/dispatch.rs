@@ -11,7 +11,8 @@ use super::row::{Flags, KeyRange, Scope};
 use super::session::{Replies, Session};
 use super::shared::{Pass, Shared, now_ms};
 use super::table::Found;
-use super::words::{Args, Placed, Span, Words};
+use super::words::{Args, Placed, REPLIED, Span, Words};
+use super::{audience, blocking, transaction};
 use crate::base::ticks::Ticks;
 use crate::store::hash::Place;
 use crate::store::{Keys, Moment, Numbers};
@@ -161,11 +162,7 @@ impl Batch {
             }
             let from = places.len() as u32;
             if let (Some(found), None) = (request.found, &request.fault) {
-                if found.row.specs.is_empty() {
-                    places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
-                } else {
-                    place_by_specs(found, words, node, places);
-                }
+                place(found, words, node, places);
             }
             request.places = (from, places.len() as u32);
         }
@@ -176,6 +173,24 @@ impl Batch {
             node.store.prefetch(session.db, &self.places[..self.places.len().min(PREFETCH_MAX)]);
         }
     }
+}
+
+/// Adds the places of all keys that a command's words name.
+#[inline]
+fn place(found: &Found, words: Words<'_>, node: &Shared, places: &mut Vec<Place>) {
+    if found.row.specs.is_empty() {
+        places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
+    } else {
+        place_by_specs(found, words, node, places);
+    }
+}
+
+/// Runs a part of a command; a panic is answered, and logged with the command's name.
+pub fn guarded(name: &str, run: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        tracing::error!(command = name, "a handler panicked; please report this with the lines above");
+        Err(Fault::Internal)
+    })
 }
 
 /// The places of keys whose positions depend on other words.
@@ -206,11 +221,12 @@ impl Recent {
 }
 
 /// One request with all that surrounds it.
-struct Call<'a> {
-    node: &'a Shared,
-    words: Words<'a>,
-    places: &'a [Place],
-    moment: Moment,
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    pub node: &'a Shared,
+    pub words: Words<'a>,
+    pub places: &'a [Place],
+    pub moment: Moment,
 }
 
 impl Call<'_> {
@@ -233,14 +249,17 @@ impl Call<'_> {
             (_, Some(fault)) => Err(fault.clone()),
             (None, None) => unreachable!("`Batch::place` finds the command or says why not"),
         };
+        if audience::is_ready() {
+            blocking::serve_ready(self.node, session.worker, self.moment);
+        }
         if let Ok(Ok(Done::Wait(wait))) = passed {
             reply.out.truncate(start);
-            if session.wait_until_ms.is_some()
-                && request.found.is_some_and(|found| found.row.flags.has(Flags::BLOCKING))
-            {
-                session.client.block();
-            }
             return Done::Wait(wait);
+        }
+        if passed.is_err()
+            && let Some(queue) = &mut session.queue
+        {
+            queue.spoil();
         }
         if let Ok(Err(fault)) | Err(fault) = &passed {
             reply.out.truncate(start);
@@ -271,39 +290,69 @@ impl Call<'_> {
         reply: &mut Reply,
         pass: &mut Pass<'_>,
     ) -> Result<Outcome, Fault> {
+        if let Some(outcome) = blocking::resume(self.node, session, self.moment.ms, reply) {
+            return Ok(outcome);
+        }
         let flags = found.row.flags;
         let store = &self.node.store;
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
-        gate::memory(store.is_over(), flags, || store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes())?;
-        if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found) {
+        let all_flags = match &session.queue {
+            Some(queue) if found.row.scope == Scope::Transaction => flags.and(queue.flags()),
+            _ => flags,
+        };
+        gate::memory(store.is_over(), all_flags, || {
+            store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()
+        })
+        .map_err(|fault| transaction::refused(found, session, fault))?;
+        if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags) {
             return Ok(Ok(Done::Wait(Wait::Until(until))));
         }
-        if session.wait_until_ms.is_some()
-            && let Err(fault) = session.take_unblocked()
-        {
-            return Ok(Err(fault));
-        }
         session.client.set_last(found);
+        if transaction::enqueue(found, self.words, session, reply)? {
+            return Ok(REPLIED);
+        }
+        if !flags.has(Flags::SKIP_MONITOR) {
+            self.show_to_monitors(found, session);
+        }
+        Ok(match found.row.scope {
+            Scope::Keys | Scope::AllKeys => self.act(found, session, reply),
+            Scope::Transaction => transaction::exec(found, self, session, reply, pass),
+            Scope::Everything => pass.alone(|| self.act(found, session, reply)),
+        })
+    }
+
+    /// Locks what a command needs and runs it. One about everything is called while no other worker runs any.
+    pub fn act(&self, found: &'static Found, session: &mut Session, reply: &mut Reply) -> Outcome {
+        guarded(&found.name, || {
+            let keys = self.lock(found.row.scope, session.db, self.moment_of(found, session));
+            self.run_with(found, keys, session, reply)
+        })
+    }
+
+    /// Runs a command on keys that are locked.
+    #[inline]
+    pub fn run_with(&self, found: &'static Found, keys: Keys<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
+        // Where words decide where keys stand, only the command itself can tell which place is whose.
+        let range = if found.row.specs.is_empty() { found.keys } else { KeyRange::default() };
+        let placed = Placed { range, places: self.places };
+        let mut args = Args::new(self.words, found.depth, placed, &self.node.store);
+        let (words, node) = (self.words, self.node);
+        let mut cx = Ctx { command: found.row, found, words, store: keys, reply, session, node };
+        (found.row.run)(&mut cx, &mut args)
+    }
+
+    /// The places of all keys that a command's words name.
+    pub fn places(found: &Found, words: Words<'_>, node: &Shared) -> Vec<Place> {
+        let mut places = Vec::new();
+        place(found, words, node, &mut places);
+        places
+    }
+
+    /// Shows a command to who watches all commands, if anybody does.
+    pub fn show_to_monitors(&self, found: &Found, session: &Session) {
         if self.node.monitors.load(Relaxed) > 0 {
             self.show_monitors(found, session);
         }
-        let run = |session: &mut Session, reply: &mut Reply| {
-            let keys = self.lock(found.row.scope, session.db, self.moment_of(found, session));
-            // Where words decide where keys stand, only the command itself can tell which place is whose.
-            let range = if found.row.specs.is_empty() { found.keys } else { KeyRange::default() };
-            let placed = Placed { range, places: self.places };
-            let mut args = Args::new(self.words, found.depth, placed, store);
-            let mut cx = Ctx { command: found.row, store: keys, reply, session, node: self.node };
-            (found.row.run)(&mut cx, &mut args)
-        };
-        let guarded = AssertUnwindSafe(|| match found.row.scope {
-            Scope::Keys | Scope::AllKeys => run(session, reply),
-            Scope::Everything => pass.alone(|| run(session, reply)),
-        });
-        Ok(catch_unwind(guarded).unwrap_or_else(|_| {
-            tracing::error!(command = found.name, "a handler panicked; please report this with the lines above");
-            Err(Fault::Internal)
-        }))
     }
 
     /// Whether what the request brings fits into holes, at the most as one value for each key.
@@ -314,7 +363,7 @@ impl Call<'_> {
     }
 
     #[inline]
-    fn moment_of(&self, found: &Found, session: &Session) -> Moment {
+    pub fn moment_of(&self, found: &Found, session: &Session) -> Moment {
         // TOUCH is there to touch, whatever its client said.
         let quiet = session.client.no_touch.load(Relaxed) && found.row.name != "TOUCH";
         Moment { quiet, ..self.moment }
@@ -336,7 +385,7 @@ impl Call<'_> {
     }
 
     #[cold]
-    fn note_slow(&self, found: &Found, session: &Session, nanos: u64) {
+    pub fn note_slow(&self, found: &Found, session: &Session, nanos: u64) {
         let tuning = &self.node.tuning;
         let micros = nanos / 1000;
         let time_s = self.moment.ms / 1000;
@@ -361,7 +410,7 @@ impl Call<'_> {
 
     #[cold]
     fn show_monitors(&self, found: &Found, session: &Session) {
-        if found.row.flags.has(Flags::SKIP_MONITOR.and(Flags::ADMIN)) {
+        if found.row.flags.has(Flags::ADMIN) {
             return;
         }
         let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());

@@ -62,13 +62,13 @@ pub fn memory(over: bool, flags: Flags, make_room: impl FnOnce() -> bool) -> Res
     if !over || make_room() || !flags.has(Flags::DENYOOM) { Ok(()) } else { Err(Fault::OutOfMemory) }
 }
 
-/// Until when a command is held back, if it is.
+/// Until when a command is held back, if it is; `flags` are its own and those of what it runs.
 #[inline]
-pub fn pause(pause: Option<Pause>, found: &Found) -> Option<u64> {
+pub fn pause(pause: Option<Pause>, found: &Found, flags: Flags) -> Option<u64> {
     let pause = pause?;
     // CLIENT itself must go on, or nobody could end the pause.
     let exempt = found.name.starts_with("client") || found.row.flags.has(Flags::NO_AUTH);
-    let writes = found.row.flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE));
+    let writes = flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE));
     (!exempt && (writes || !pause.writes_only)).then_some(pause.until_ms)
 }
 

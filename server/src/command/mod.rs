@@ -1,6 +1,7 @@
 //! Commands: a row and a function each, and the path that every request takes.
 
 pub mod ahead;
+pub mod audience;
 pub mod blocking;
 pub mod client;
 pub mod clients;
@@ -33,9 +34,11 @@ pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+pub mod transaction;
 pub mod tuning;
 pub mod words;
 
+pub use blocking::{Await, Awaited};
 pub use context::{Args, Ctx, Done, Outcome, Wait};
 pub use events::Class;
 pub use fault::Fault;

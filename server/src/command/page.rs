@@ -7,9 +7,19 @@ use crate::base::version::REDIS_VERSION;
 use std::fmt::Write as _;
 use std::path::Path;
 
-const GROUPS: [(Group, &str); 5] = [
+const GROUPS: [(Group, &str); 15] = [
     (Group::Generic, "Keys of any type"),
     (Group::String, "Strings"),
+    (Group::Hash, "Hashes"),
+    (Group::List, "Lists"),
+    (Group::Set, "Sets"),
+    (Group::SortedSet, "Sorted sets"),
+    (Group::Geo, "Places"),
+    (Group::Stream, "Streams"),
+    (Group::Bitmap, "Bitmaps"),
+    (Group::HyperLogLog, "HyperLogLog"),
+    (Group::PubSub, "Publishing and subscribing"),
+    (Group::Transactions, "Transactions"),
     (Group::Connection, "Connections"),
     (Group::Cluster, "Cluster"),
     (Group::Server, "The server"),

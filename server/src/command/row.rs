@@ -135,6 +135,8 @@ pub enum Scope {
     Keys,
     /// All stripes: it reaches for keys that its words do not tell.
     AllKeys,
+    /// The stripes of the keys of all commands that were queued: `EXEC`.
+    Transaction,
     /// Everything: it runs while no other command does, and locks stripes one at a time.
     Everything,
 }

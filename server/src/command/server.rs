@@ -107,7 +107,7 @@ const FLUSHDB: Command = Command {
 
 fn flushdb(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     flush_mode(args)?;
-    cx.node.store.flush(cx.session.db);
+    cx.node.flush(Some(cx.session.db));
     cx.reply.ok();
     REPLIED
 }
@@ -122,7 +122,7 @@ const FLUSHALL: Command = Command {
 
 fn flushall(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     flush_mode(args)?;
-    cx.node.store.flush_all();
+    cx.node.flush(None);
     cx.reply.ok();
     REPLIED
 }
@@ -150,7 +150,7 @@ fn swapdb(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let one = database(args.word()?, "ERR invalid first DB index")?;
     let other = database(args.word()?, "ERR invalid second DB index")?;
     let in_range = |db: i64| usize::try_from(db).ok().filter(|&db| db < DATABASES).ok_or(Fault::DbIndex);
-    cx.node.store.swap_databases(in_range(one)?, in_range(other)?);
+    cx.node.swap_databases(in_range(one)?, in_range(other)?);
     cx.reply.ok();
     REPLIED
 }

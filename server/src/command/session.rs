@@ -1,8 +1,9 @@
 //! What a connection has said about itself: its database, protocol, login and modes.
 
-use super::clients::{Client, Unblocked};
-use super::fault::Fault;
+use super::blocking::Parked;
+use super::clients::Client;
 use super::shared::Shared;
+use super::transaction::{Queue, Watched};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -28,14 +29,37 @@ pub struct Session {
     pub replies: Replies,
     /// The worker that runs it.
     pub worker: usize,
-    /// A time that a waiting command was given, so that it finds it again when it is run the second time.
-    pub wait_until_ms: Option<u64>,
+    /// The command that waits for a key.
+    pub parked: Option<Arc<Parked>>,
+    /// The commands that wait for `EXEC`, if `MULTI` was said.
+    pub queue: Option<Box<Queue>>,
+    pub watched: Vec<Watched>,
+    /// Whether `EXEC` is running: nothing may wait.
+    pub in_transaction: bool,
+    /// Whether this stands for a connection of which another worker looks after the rest.
+    pub is_proxy: bool,
 }
 
 impl Session {
     pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
         let worker = client.worker;
-        Session { client, db: 0, authenticated, replies: Replies::On, worker, wait_until_ms: None }
+        Session {
+            client,
+            db: 0,
+            authenticated,
+            replies: Replies::On,
+            worker,
+            parked: None,
+            queue: None,
+            watched: Vec::new(),
+            in_transaction: false,
+            is_proxy: false,
+        }
+    }
+
+    /// What stands for a connection while another worker runs a command for it.
+    pub fn proxy(client: Arc<Client>, db: usize, worker: usize) -> Session {
+        Session { db, worker, is_proxy: true, ..Session::new(client, true) }
     }
 
     pub fn select(&mut self, db: usize) {
@@ -43,23 +67,9 @@ impl Session {
         self.client.db.store(db as u8, Relaxed);
     }
 
-    /// Sees whether `CLIENT UNBLOCK` has ended the wait of the command that is about to be run again.
-    ///
-    /// # Errors
-    ///
-    /// What the command is to answer if its wait was ended with an error.
-    pub fn take_unblocked(&mut self) -> Result<(), Fault> {
-        match self.client.take_unblocked() {
-            None => Ok(()),
-            Some(Unblocked::TimedOut) => {
-                self.wait_until_ms = Some(0);
-                Ok(())
-            }
-            Some(Unblocked::Refused) => {
-                self.wait_until_ms = None;
-                Err(Fault::text("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
-            }
-        }
+    /// Whether the connection's command waits for a key, and goes on waiting.
+    pub fn is_waiting(&self, now_ms: u64) -> bool {
+        self.parked.as_ref().is_some_and(|parked| !self.client.is_unblocked() && !parked.is_over(now_ms))
     }
 
     /// Whether the connection shows every command that any connection runs.

@@ -1,9 +1,11 @@
 //! What all workers of a node share, as handlers see it.
 
+use super::audience::{Audience, Ear};
 use super::clients::Clients;
 use super::limits::Limits;
 use super::session::Session;
 use super::stats::Stats;
+use super::transaction;
 use super::tuning::{Tuning, Values};
 use crate::base::ticks;
 use crate::config::{Live, Named};
@@ -26,6 +28,8 @@ pub struct Shared {
     /// Those by which collections choose their forms.
     pub limits: Limits,
     pub clients: Clients,
+    /// Who watches keys, or waits for them.
+    pub audience: Arc<Audience>,
     pub stats: Stats,
     pub slowlog: SlowLog,
     pub latency: Latency,
@@ -76,12 +80,15 @@ impl Shared {
     pub fn new(parts: Parts) -> Shared {
         let limits = Limits::default();
         limits.update(&parts.live);
+        let audience = Arc::new(Audience::new(parts.store.stripes().len()));
+        parts.store.set_listener(Box::new(Ear(audience.clone())));
         Shared {
             store: parts.store,
             live: parts.live,
             tuning: Tuning::default(),
             limits,
             clients: Clients::default(),
+            audience,
             stats: Stats::new(parts.workers),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
@@ -106,11 +113,41 @@ impl Shared {
     }
 
     /// Takes a connection that has ended out of the books.
-    pub fn leave(&self, session: Session) {
+    pub fn leave(&self, mut session: Session) {
+        if let Some(parked) = session.parked.take() {
+            parked.end(self);
+        }
+        transaction::end(self, &mut session);
         if session.client.monitor.swap(false, Relaxed) {
             self.monitors.fetch_sub(1, Relaxed);
         }
         self.clients.remove(session.client.id);
+    }
+
+    /// Deletes every key of a database, or of all. The caller holds the barrier.
+    pub fn flush(&self, db: Option<usize>) {
+        let physical = db.map(|db| self.store.database(db));
+        self.audience.all_changed(|of, key| physical.is_none_or(|db| db == of) && self.has_key(of, key));
+        match db {
+            Some(db) => self.store.flush(db),
+            None => self.store.flush_all(),
+        }
+    }
+
+    /// Exchanges two databases. The caller holds the barrier.
+    pub fn swap_databases(&self, one: usize, other: usize) {
+        self.store.swap_databases(one, other);
+        let (one, other) = (self.store.database(one), self.store.database(other));
+        self.audience.swap(one, other);
+        self.audience
+            .all_changed(|db, key| (db == one || db == other) && (self.has_key(one, key) || self.has_key(other, key)));
+    }
+
+    /// Whether a database, given by its physical number, has a key.
+    fn has_key(&self, physical: usize, key: &[u8]) -> bool {
+        let key = self.store.key(key);
+        let db = self.store.logical(physical);
+        self.store.lock_one(key.place.stripe(), db, self.store.moment(now_ms())).entry(key).is_some()
     }
 
     /// What one worker does for the node, `TICKS_PER_SECOND` times a second.

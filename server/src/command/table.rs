@@ -13,6 +13,7 @@ const GROUPS: &[&[Command]] = &[
     super::introspect::COMMANDS,
     super::server::COMMANDS,
     super::string::COMMANDS,
+    super::transaction::COMMANDS,
 ];
 
 /// A row with what follows from it, worked out once.

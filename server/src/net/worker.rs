@@ -336,8 +336,7 @@ impl Served {
     /// Ready at a time, or when a pause has ended early.
     fn poll_wait(&mut self, cx: &mut Context<'_>, until_ms: u64) -> Poll<()> {
         let now = now_ms();
-        let held_back =
-            self.worker.node.clients.paused(now).is_some() || self.connection.session.wait_until_ms.is_some();
+        let held_back = self.worker.node.clients.paused(now).is_some() || self.connection.session.is_waiting(now);
         if now >= until_ms || !held_back {
             self.sleep = None;
             return Poll::Ready(());

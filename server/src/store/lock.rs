@@ -59,6 +59,8 @@ pub struct Held<'a> {
     held: Numbers,
     /// The stripe when there is just one, which spares the set its walk.
     only: usize,
+    /// Whether another holds the locks and has only lent them.
+    is_lent: bool,
 }
 
 const SEVERAL: usize = usize::MAX;
@@ -68,12 +70,12 @@ impl<'a> Held<'a> {
     #[inline]
     pub fn one(cells: &'a [Cell], number: usize) -> Held<'a> {
         cells[number].lock.lock();
-        Held { cells, held: Numbers::default(), only: number }
+        Held { cells, held: Numbers::default(), only: number, is_lent: false }
     }
 
     /// Takes one stripe if nobody holds it.
     pub fn try_one(cells: &'a [Cell], number: usize) -> Option<Held<'a>> {
-        cells[number].lock.try_lock().then(|| Held { cells, held: Numbers::default(), only: number })
+        cells[number].lock.try_lock().then(|| Held { cells, held: Numbers::default(), only: number, is_lent: false })
     }
 
     /// Waits for several stripes, in ascending order.
@@ -81,7 +83,12 @@ impl<'a> Held<'a> {
         for number in numbers.iter() {
             cells[number].lock.lock();
         }
-        Held { cells, held: numbers, only: SEVERAL }
+        Held { cells, held: numbers, only: SEVERAL, is_lent: false }
+    }
+
+    /// The same stripes, for as long as this does not need them.
+    pub fn lend(&mut self) -> Held<'_> {
+        Held { is_lent: true, ..*self }
     }
 
     /// Whether a stripe is among the held ones.
@@ -122,6 +129,9 @@ impl<'a> Held<'a> {
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
+        if self.is_lent {
+            return;
+        }
         if self.only != SEVERAL {
             // SAFETY: the constructor took this lock.
             return unsafe { self.cells[self.only].lock.unlock() };

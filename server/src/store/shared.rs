@@ -459,9 +459,9 @@ impl<'a> Keys<'a> {
         self.db = self.store.database(db);
     }
 
-    /// The same keys for another command of the same transaction, which may be in another mode.
-    pub fn set_moment(&mut self, moment: Moment) {
-        self.moment = moment;
+    /// The same keys for one of the commands of a transaction, in the database that it is about.
+    pub fn lend(&mut self, db: usize, moment: Moment) -> Keys<'_> {
+        Keys::new(self.store, self.held.lend(), db, moment)
     }
 
     /// Lets the stripe of a key that is locked note its changes.

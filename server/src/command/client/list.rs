@@ -118,7 +118,7 @@ fn push_line(lines: &mut String, cx: &Ctx<'_>, client: &Client) {
         ("sub", "0".into()),
         ("psub", "0".into()),
         ("ssub", "0".into()),
-        ("multi", "-1".into()),
+        ("multi", client.queued.load(Relaxed).to_string()),
         ("qbuf", input.to_string()),
         ("qbuf-free", buffers.saturating_sub(reply_buffer).saturating_sub(input).to_string()),
         ("argv-mem", "0".into()),
@@ -151,7 +151,9 @@ fn text_of(name: &[u8]) -> String {
 fn flags(client: &Client) -> String {
     let modes = [
         (client.monitor.load(Relaxed), 'O'),
+        (client.queued.load(Relaxed) >= 0, 'x'),
         (client.is_blocked(), 'b'),
+        (client.is_watch_broken(), 'd'),
         (client.is_killed(), 'A'),
         (client.no_evict.load(Relaxed), 'e'),
         (client.no_touch.load(Relaxed), 'T'),

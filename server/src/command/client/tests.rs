@@ -198,22 +198,6 @@ fn a_wait_is_ended_by_others() {
 }
 
 #[test]
-fn a_wait_that_was_ended_is_answered() {
-    let mut desk = Desk::new();
-    desk.session.wait_until_ms = Some(u64::MAX);
-    desk.session.client.block();
-    desk.session.client.unblock(Unblocked::Refused);
-    desk.check("GET k", "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
-    assert_eq!(desk.session.wait_until_ms, None);
-    desk.check("GET k", "$-1");
-    desk.session.wait_until_ms = Some(u64::MAX);
-    desk.session.client.block();
-    desk.session.client.unblock(Unblocked::TimedOut);
-    desk.check("GET k", "$-1");
-    assert_eq!(desk.session.wait_until_ms, Some(0));
-}
-
-#[test]
 fn tracking_is_said_to_be_missing() {
     let mut desk = Desk::new();
     desk.check("CLIENT TRACKING OFF", "+OK");

@@ -104,7 +104,8 @@ mod tests {
         let mut desk = Desk::new();
         desk.check("MSET a 1 b two c \"\"", "+OK");
         desk.check("MGET c absent b a a", "*5 $0  $-1 $3 two $1 1 $1 1");
-        desk.check("HGET a", "-ERR unknown command 'HGET', with args beginning with: 'a'");
+        desk.check("HSET h f v", ":1");
+        desk.check("MGET a h b", "*3 $1 1 $-1 $3 two");
     }
 
     #[test]
