@@ -161,7 +161,7 @@ impl Batch {
             }
             let from = places.len() as u32;
             if let (Some(found), None) = (request.found, &request.fault) {
-                places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
+                places.extend(found.placed.positions(words.len()).map(|at| node.store.place(words.get(at))));
             }
             request.places = (from, places.len() as u32);
         }
@@ -210,7 +210,7 @@ impl Call<'_> {
         pass: &mut Pass<'_>,
         timed: &mut Timed,
     ) -> Done {
-        let start = reply.out.len();
+        let start = reply.begin();
         if request.found.is_none() && gate::is_web(self.words) {
             let address = session.client.address;
             tracing::warn!(%address, "closed: a web browser's request, which may be an attack on a user of this machine");
@@ -222,7 +222,7 @@ impl Call<'_> {
             (None, None) => unreachable!("`Batch::place` finds the command or says why not"),
         };
         if let Ok(Ok(Done::Wait(wait))) = passed {
-            reply.out.truncate(start);
+            reply.take_back();
             if session.wait_until_ms.is_some()
                 && request.found.is_some_and(|found| found.row.flags.has(Flags::BLOCKING))
             {
@@ -231,7 +231,7 @@ impl Call<'_> {
             return Done::Wait(wait);
         }
         if let Ok(Err(fault)) | Err(fault) = &passed {
-            reply.out.truncate(start);
+            reply.take_back();
             reply.error(fault);
             self.node.stats.error(fault.code());
         }
@@ -247,7 +247,11 @@ impl Call<'_> {
                 }
             }
         }
-        hush(session, reply, start);
+        hush(session, reply, request.found);
+        // What a command sends to its own connection stands behind its reply.
+        if let Some(sent) = session.client.take_inbox() {
+            reply.out.extend_from_slice(&sent);
+        }
         passed.flatten().unwrap_or(Done::Replied)
     }
 
@@ -263,6 +267,7 @@ impl Call<'_> {
         let store = &self.node.store;
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
         gate::memory(store.is_over(), flags, || store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes())?;
+        gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found) {
             return Ok(Ok(Done::Wait(Wait::Until(until))));
         }
@@ -355,28 +360,26 @@ impl Call<'_> {
         let output_max = self.node.tuning.pubsub_output().hard;
         for client in self.node.clients.all() {
             let is_watching = client.monitor.load(Relaxed) && !client.is_killed();
-            if is_watching && client.send(&line) as u64 > output_max {
-                self.node.stats.killed_for_output.fetch_add(1, Relaxed);
-                client.kill();
+            if is_watching {
+                self.node.cut_above(output_max, &client, client.send(&line));
             }
         }
     }
 }
 
-/// Takes back a reply that the connection does not want.
-fn hush(session: &mut Session, reply: &mut Reply, start: usize) {
-    match session.replies {
-        Replies::On => {}
-        Replies::Off => reply.out.truncate(start),
-        Replies::SkipNext => {
-            reply.out.truncate(start);
-            session.replies = Replies::Skip;
-        }
-        Replies::Skip => {
-            reply.out.truncate(start);
-            session.replies = Replies::On;
-        }
+/// Takes back a reply that the connection does not want. Messages come all the same.
+fn hush(session: &mut Session, reply: &mut Reply, found: Option<&'static Found>) {
+    if session.replies == Replies::On {
+        return;
     }
+    if !found.is_some_and(|found| found.row.flags.has(Flags::ANSWERS_BY_MESSAGES)) {
+        reply.take_back();
+    }
+    session.replies = match session.replies {
+        Replies::SkipNext => Replies::Skip,
+        Replies::Skip => Replies::On,
+        unchanged => unchanged,
+    };
 }
 
 fn is_same(one: Option<&'static Found>, other: Option<&'static Found>) -> bool {

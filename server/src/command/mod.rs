@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod connection;
 pub mod context;
 pub mod dispatch;
+pub mod events;
 pub mod expiry;
 #[cfg(test)]
 mod facts;
@@ -18,6 +19,7 @@ pub mod introspect;
 pub mod notation;
 #[cfg(test)]
 mod page;
+pub mod pubsub;
 pub mod reply;
 pub mod row;
 pub mod server;
@@ -32,6 +34,7 @@ pub mod tuning;
 pub mod words;
 
 pub use context::{Args, Ctx, Done, Outcome, Wait};
+pub use events::Class;
 pub use fault::Fault;
 pub use reply::Reply;
 pub use row::{Arg, COMMAND, Command, Deprecated, Flags, Group, KeyUse, Scope, Usage};

@@ -7,10 +7,11 @@ use crate::base::version::REDIS_VERSION;
 use std::fmt::Write as _;
 use std::path::Path;
 
-const GROUPS: [(Group, &str); 5] = [
+const GROUPS: [(Group, &str); 6] = [
     (Group::Generic, "Keys of any type"),
     (Group::String, "Strings"),
     (Group::Connection, "Connections"),
+    (Group::PubSub, "Publish and subscribe"),
     (Group::Cluster, "Cluster"),
     (Group::Server, "The server"),
 ];

@@ -2,6 +2,7 @@
 
 use super::clients::{Client, Unblocked};
 use super::fault::Fault;
+use super::pubsub::Subscriptions;
 use super::shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -30,12 +31,14 @@ pub struct Session {
     pub worker: usize,
     /// A time that a waiting command was given, so that it finds it again when it is run the second time.
     pub wait_until_ms: Option<u64>,
+    /// `None` if it is subscribed to nothing.
+    pub subscriptions: Option<Box<Subscriptions>>,
 }
 
 impl Session {
     pub fn new(client: Arc<Client>, authenticated: bool) -> Session {
         let worker = client.worker;
-        Session { client, db: 0, authenticated, replies: Replies::On, worker, wait_until_ms: None }
+        Session { client, db: 0, authenticated, replies: Replies::On, worker, wait_until_ms: None, subscriptions: None }
     }
 
     pub fn select(&mut self, db: usize) {
@@ -60,6 +63,12 @@ impl Session {
                 Err(Fault::text("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
             }
         }
+    }
+
+    /// Whether it is subscribed to anything.
+    #[inline]
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions.is_some()
     }
 
     /// Whether the connection shows every command that any connection runs.
