@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 
 /// One connection's public part. Its worker writes it after each batch; anyone may read it.
@@ -32,6 +32,7 @@ pub struct Client {
     pub monitor: AtomicBool,
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
+    pub subscribed: Subscribed,
     last: AtomicPtr<Found>,
     names: Mutex<Names>,
     killed: AtomicBool,
@@ -44,6 +45,21 @@ pub struct Client {
     /// Keys that are watched.
     pub watching: AtomicU64,
     watch_broken: AtomicBool,
+}
+
+/// How many channels, patterns and shard channels a connection is subscribed to.
+#[derive(Default)]
+pub struct Subscribed {
+    pub channels: AtomicU32,
+    pub patterns: AtomicU32,
+    pub shard_channels: AtomicU32,
+}
+
+impl Subscribed {
+    /// Whether there is any.
+    pub fn is_any(&self) -> bool {
+        [&self.channels, &self.patterns, &self.shard_channels].iter().any(|count| count.load(Relaxed) > 0)
+    }
 }
 
 /// States of [`Client::block`]'s flag: whether a command waits for something that others may call off.
@@ -101,6 +117,7 @@ impl Client {
             monitor: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            subscribed: Subscribed::default(),
             last: AtomicPtr::new(std::ptr::null_mut()),
             names: Mutex::default(),
             killed: AtomicBool::new(false),
@@ -206,25 +223,54 @@ impl Client {
         self.killed.load(Relaxed)
     }
 
-    /// Adds bytes to what the connection is sent beside its replies. Returns how many wait there.
-    pub fn send(&self, bytes: &[u8]) -> usize {
-        let waiting = {
-            let mut inbox = self.inbox.lock();
-            inbox.extend_from_slice(bytes);
-            inbox.len()
-        };
+    /// Adds bytes to what the connection is sent beside its replies. Returns how many bytes, replies included, it has
+    /// not taken yet.
+    pub fn send(&self, bytes: &[u8]) -> u64 {
+        self.fill(|inbox| inbox.extend_from_slice(bytes))
+    }
+
+    /// As [`Client::send`], for a push message without its first byte, which is all that differs between the protocols.
+    pub fn push(&self, message: &[u8]) -> u64 {
+        self.fill(|inbox| {
+            // Read while the inbox is held, so that the message comes before or after a change as its byte says.
+            inbox.push(if self.protocol.load(Relaxed) == 3 { b'>' } else { b'*' });
+            inbox.extend_from_slice(message);
+        })
+    }
+
+    fn fill(&self, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let mut inbox = self.inbox.lock();
+        let was_empty = inbox.is_empty();
+        write(&mut inbox);
+        let waiting = inbox.len() as u64;
         self.inbox_filled.store(true, Relaxed);
-        self.wake();
-        waiting
+        drop(inbox);
+        // Whoever finds something there need not wake the connection: it has been woken, and takes all at once.
+        if was_empty {
+            self.wake();
+        }
+        waiting + self.output_bytes.load(Relaxed)
     }
 
     /// Takes what others have sent.
+    #[inline]
     pub fn take_inbox(&self) -> Option<Vec<u8>> {
         if !self.inbox_filled.load(Relaxed) {
             return None;
         }
+        self.empty(&mut self.inbox.lock())
+    }
+
+    fn empty(&self, inbox: &mut Vec<u8>) -> Option<Vec<u8>> {
         self.inbox_filled.store(false, Relaxed);
-        Some(std::mem::take(&mut *self.inbox.lock())).filter(|bytes| !bytes.is_empty())
+        Some(std::mem::take(inbox)).filter(|bytes| !bytes.is_empty())
+    }
+
+    /// Changes the protocol of messages to come. Returns those that are written in the protocol before.
+    pub fn set_protocol(&self, protocol: u8) -> Option<Vec<u8>> {
+        let mut inbox = self.inbox.lock();
+        self.protocol.store(protocol, Relaxed);
+        self.empty(&mut inbox)
     }
 
     /// Says whom to wake when something has been sent or the connection is to end.
@@ -337,5 +383,58 @@ impl Clients {
             return None;
         }
         Some(*self.pause.lock()).filter(|pause| pause.until_ms > now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn client() -> Client {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        Client::new(1, address, address, -1, 0, 0)
+    }
+
+    #[test]
+    fn a_connection_is_woken_once_for_what_it_takes_at_once() {
+        let (client, bell) = (client(), Arc::new(Bell::default()));
+        client.set_waker(&bell.clone().into());
+        assert_eq!(client.take_inbox(), None);
+        assert_eq!((client.send(b"one"), client.send(b"two")), (3, 6));
+        assert_eq!(bell.0.load(Relaxed), 1);
+        assert_eq!(client.take_inbox().as_deref(), Some(&b"onetwo"[..]));
+        assert_eq!(client.take_inbox(), None);
+        client.send(b"three");
+        assert_eq!(bell.0.load(Relaxed), 2);
+    }
+
+    #[test]
+    fn what_waits_is_counted_with_the_replies_that_wait() {
+        let client = client();
+        client.note_buffers(Buffers { output: 100, ..Buffers::default() });
+        assert_eq!(client.send(b"12345"), 105);
+    }
+
+    #[test]
+    fn a_message_is_of_the_protocol_that_was_spoken_when_it_came() {
+        let client = client();
+        client.push(b"1\r\n");
+        assert_eq!(client.set_protocol(3).as_deref(), Some(&b"*1\r\n"[..]));
+        client.push(b"1\r\n");
+        assert_eq!(client.take_inbox().as_deref(), Some(&b">1\r\n"[..]));
+        assert_eq!(client.set_protocol(2), None);
     }
 }

@@ -143,8 +143,10 @@ fn read_greeting<'a>(args: &mut Args<'a>) -> Result<Greeting<'a>, Fault> {
 }
 
 fn speak(cx: &mut Ctx<'_>, protocol: u8) {
+    if let Some(messages) = cx.session.client.set_protocol(protocol) {
+        cx.reply.put_before(&messages);
+    }
     cx.reply.set_protocol(protocol);
-    cx.session.client.protocol.store(protocol, Relaxed);
 }
 
 /// Says who the server is, in the protocol that was just chosen.
@@ -173,13 +175,18 @@ const PING: Command = Command {
     run: ping,
     summary: "Returns PONG, or the message it is given.",
     args: &[text("message").optional()],
-    flags: Flags::FAST,
+    flags: Flags::FAST.and(Flags::WHILE_SUBSCRIBED),
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     ..CONNECTION
 };
 
 fn ping(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     match args.len() {
+        0 | 1 if cx.session.is_subscriber() && cx.reply.protocol() == 2 => {
+            cx.reply.array(2);
+            cx.reply.text("pong");
+            cx.reply.bulk(args.peek().unwrap_or(b""));
+        }
         0 => cx.reply.simple("PONG"),
         1 => cx.reply.bulk(args.word()?),
         _ => return Err(Fault::Arity(lower(cx.command.name.as_bytes()).into())),
@@ -192,7 +199,7 @@ const QUIT: Command = Command {
     run: quit,
     summary: "Closes the connection once its replies are sent.",
     deprecated: Some(Deprecated { since: "7.2.0", instead: "just closing the connection" }),
-    flags: OPEN,
+    flags: OPEN.and(Flags::WHILE_SUBSCRIBED),
     ignores_rest: true,
     ..CONNECTION
 };
@@ -207,12 +214,13 @@ const RESET: Command = Command {
     run: reset,
     summary: "Makes the connection what it was when it was opened.",
     since: "6.2.0",
-    flags: OPEN,
+    flags: OPEN.and(Flags::WHILE_SUBSCRIBED),
     ..CONNECTION
 };
 
 fn reset(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     transaction::end(cx.node, cx.session);
+    cx.session.leave_pubsub(cx.node);
     let client = &cx.session.client;
     if client.monitor.swap(false, Relaxed) {
         cx.node.monitors.fetch_sub(1, Relaxed);

@@ -179,7 +179,7 @@ impl Batch {
 #[inline]
 fn place(found: &Found, words: Words<'_>, node: &Shared, places: &mut Vec<Place>) {
     if found.row.specs.is_empty() {
-        places.extend(found.keys.positions(words.len()).map(|at| node.store.place(words.get(at))));
+        places.extend(found.placed.positions(words.len()).map(|at| node.store.place(words.get(at))));
     } else {
         place_by_specs(found, words, node, places);
     }
@@ -238,7 +238,7 @@ impl Call<'_> {
         pass: &mut Pass<'_>,
         timed: &mut Timed,
     ) -> Done {
-        let start = reply.out.len();
+        let start = reply.begin();
         if request.found.is_none() && gate::is_web(self.words) {
             let address = session.client.address;
             tracing::warn!(%address, "closed: a web browser's request, which may be an attack on a user of this machine");
@@ -253,7 +253,7 @@ impl Call<'_> {
             blocking::serve_ready(self.node, session.worker, self.moment);
         }
         if let Ok(Ok(Done::Wait(wait))) = passed {
-            reply.out.truncate(start);
+            reply.take_back();
             return Done::Wait(wait);
         }
         if passed.is_err()
@@ -262,7 +262,7 @@ impl Call<'_> {
             queue.spoil();
         }
         if let Ok(Err(fault)) | Err(fault) = &passed {
-            reply.out.truncate(start);
+            reply.take_back();
             reply.error(fault);
             self.node.stats.error(fault.code());
         }
@@ -278,7 +278,11 @@ impl Call<'_> {
                 }
             }
         }
-        hush(session, reply, start);
+        hush(session, reply, request.found);
+        // What a command sends to its own connection stands behind its reply.
+        if let Some(sent) = session.client.take_inbox() {
+            reply.out.extend_from_slice(&sent);
+        }
         passed.flatten().unwrap_or(Done::Replied)
     }
 
@@ -304,6 +308,7 @@ impl Call<'_> {
             store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()
         })
         .map_err(|fault| transaction::refused(found, session, fault))?;
+        gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags) {
             return Ok(Ok(Done::Wait(Wait::Until(until))));
         }
@@ -333,7 +338,7 @@ impl Call<'_> {
     #[inline]
     pub fn run_with(&self, found: &'static Found, keys: Keys<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
         // Where words decide where keys stand, only the command itself can tell which place is whose.
-        let range = if found.row.specs.is_empty() { found.keys } else { KeyRange::default() };
+        let range = if found.row.specs.is_empty() { found.placed } else { KeyRange::default() };
         let placed = Placed { range, places: self.places };
         let mut args = Args::new(self.words, found.depth, placed, &self.node.store);
         let (words, node) = (self.words, self.node);
@@ -419,28 +424,26 @@ impl Call<'_> {
         let output_max = self.node.tuning.pubsub_output().hard;
         for client in self.node.clients.all() {
             let is_watching = client.monitor.load(Relaxed) && !client.is_killed();
-            if is_watching && client.send(&line) as u64 > output_max {
-                self.node.stats.killed_for_output.fetch_add(1, Relaxed);
-                client.kill();
+            if is_watching {
+                self.node.cut_above(output_max, &client, client.send(&line));
             }
         }
     }
 }
 
-/// Takes back a reply that the connection does not want.
-fn hush(session: &mut Session, reply: &mut Reply, start: usize) {
-    match session.replies {
-        Replies::On => {}
-        Replies::Off => reply.out.truncate(start),
-        Replies::SkipNext => {
-            reply.out.truncate(start);
-            session.replies = Replies::Skip;
-        }
-        Replies::Skip => {
-            reply.out.truncate(start);
-            session.replies = Replies::On;
-        }
+/// Takes back a reply that the connection does not want. Messages come all the same.
+fn hush(session: &mut Session, reply: &mut Reply, found: Option<&'static Found>) {
+    if session.replies == Replies::On {
+        return;
     }
+    if !found.is_some_and(|found| found.row.flags.has(Flags::ANSWERS_BY_MESSAGES)) {
+        reply.take_back();
+    }
+    session.replies = match session.replies {
+        Replies::SkipNext => Replies::Skip,
+        Replies::Skip => Replies::On,
+        unchanged => unchanged,
+    };
 }
 
 fn is_same(one: Option<&'static Found>, other: Option<&'static Found>) -> bool {

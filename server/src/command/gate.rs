@@ -56,6 +56,19 @@ pub fn login(authenticated: bool, flags: Flags) -> Result<(), Fault> {
     if authenticated || flags.has(Flags::NO_AUTH) { Ok(()) } else { Err(Fault::NoAuth) }
 }
 
+/// Whether a connection that speaks RESP2 and is subscribed to something may run the command: in RESP2 its replies could
+/// not be told from messages.
+#[inline]
+pub fn subscriber(is_subscriber: bool, found: &Found) -> Result<(), Fault> {
+    if !is_subscriber || found.row.flags.has(Flags::WHILE_SUBSCRIBED) {
+        return Ok(());
+    }
+    Err(Fault::owned(format!(
+        "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        found.name
+    )))
+}
+
 /// Whether a command that needs memory may run. `make_room` evicts if it has to, and says whether there is room.
 #[inline]
 pub fn memory(over: bool, flags: Flags, make_room: impl FnOnce() -> bool) -> Result<(), Fault> {

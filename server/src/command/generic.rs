@@ -8,7 +8,7 @@ mod transfer;
 mod wait;
 
 use super::*;
-use crate::store::Entry;
+use crate::store::{Entry, Key};
 use crate::types::object::Object;
 
 pub const COMMANDS: &[Command] = &[
@@ -75,7 +75,11 @@ const UNLINK: Command = Command {
 fn del(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let mut deleted = 0;
     while !args.is_empty() {
-        deleted += usize::from(cx.store.remove(args.key()?));
+        let key = args.key()?;
+        if cx.store.remove(key) {
+            deleted += 1;
+            cx.event(Class::Generic, "del", key.bytes);
+        }
     }
     cx.reply.len(deleted);
     REPLIED
@@ -96,10 +100,20 @@ const EXISTS: Command = Command {
 fn exists(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let mut found = 0;
     while !args.is_empty() {
-        found += usize::from(cx.store.look(args.key()?).is_some());
+        let key = args.key()?;
+        let is_there = cx.store.look(key).is_some();
+        found += counted(cx, key, is_there);
     }
     cx.reply.len(found);
     REPLIED
+}
+
+/// What a key adds to the number of those found, and the event if it was not.
+fn counted(cx: &Ctx<'_>, key: Key<'_>, is_there: bool) -> usize {
+    if !is_there {
+        cx.missed(key);
+    }
+    usize::from(is_there)
 }
 
 const TOUCH: Command = Command {
@@ -113,7 +127,9 @@ const TOUCH: Command = Command {
 fn touch(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let mut touched = 0;
     while !args.is_empty() {
-        touched += usize::from(cx.store.get(args.key()?).is_some());
+        let key = args.key()?;
+        let is_there = cx.store.get(key).is_some();
+        touched += counted(cx, key, is_there);
     }
     cx.reply.len(touched);
     REPLIED
@@ -130,7 +146,14 @@ const TYPE: Command = Command {
 };
 
 fn type_of(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let name = cx.store.look(args.key()?).map_or("none", type_name);
+    let key = args.key()?;
+    let name = match cx.store.look(key) {
+        Some(entry) => type_name(entry),
+        None => {
+            cx.missed(key);
+            "none"
+        }
+    };
     cx.reply.simple(name);
     REPLIED
 }

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod notation;
 #[cfg(test)]
 mod page;
+pub mod pubsub;
 pub mod reply;
 pub mod row;
 pub mod server;

@@ -14,11 +14,13 @@ pub struct Reply {
     pub out: Vec<u8>,
     /// 2 or 3.
     protocol: u8,
+    /// Where the reply to the running command begins.
+    start: usize,
 }
 
 impl Default for Reply {
     fn default() -> Reply {
-        Reply { out: Vec::new(), protocol: 2 }
+        Reply { out: Vec::new(), protocol: 2, start: 0 }
     }
 }
 
@@ -29,6 +31,24 @@ impl Reply {
 
     pub fn set_protocol(&mut self, protocol: u8) {
         self.protocol = protocol;
+    }
+
+    /// Notes that the reply to another command begins here. Returns where that is.
+    pub fn begin(&mut self) -> usize {
+        self.start = self.out.len();
+        self.start
+    }
+
+    /// Takes back what was written of the reply to the running command.
+    pub fn take_back(&mut self) {
+        self.out.truncate(self.start);
+    }
+
+    /// Puts messages in front of the reply to the running command, where they stay even if that is taken back.
+    pub fn put_before(&mut self, messages: &[u8]) {
+        self.out.extend_from_slice(messages);
+        self.out[self.start..].rotate_right(messages.len());
+        self.start += messages.len();
     }
 
     fn is_3(&self) -> bool {
@@ -208,6 +228,19 @@ mod tests {
         };
         assert_eq!(written(2, all), "$-1\r\n*-1\r\n:1\r\n$3\r\n1.5\r\n*4\r\n*1\r\n*3\r\n$1\r\nx\r\n");
         assert_eq!(written(3, all), "_\r\n_\r\n#t\r\n,1.5\r\n%2\r\n~1\r\n>3\r\n=5\r\ntxt:x\r\n");
+    }
+
+    #[test]
+    fn messages_stay_where_a_reply_is_taken_back() {
+        let mut reply = Reply::default();
+        reply.ok();
+        assert_eq!(reply.begin(), 5);
+        reply.int(1);
+        reply.put_before(b">one");
+        reply.put_before(b">two");
+        assert_eq!(reply.out, b"+OK\r\n>one>two:1\r\n");
+        reply.take_back();
+        assert_eq!(reply.out, b"+OK\r\n>one>two");
     }
 
     #[test]

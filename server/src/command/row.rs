@@ -116,14 +116,13 @@ impl Group {
             Group::Set => Some("@set"),
             Group::SortedSet => Some("@sortedset"),
             Group::Hash => Some("@hash"),
-            Group::PubSub => Some("@pubsub"),
             Group::Transactions => Some("@transaction"),
             Group::Connection => Some("@connection"),
             Group::HyperLogLog => Some("@hyperloglog"),
             Group::Geo => Some("@geo"),
             Group::Stream => Some("@stream"),
             Group::Bitmap => Some("@bitmap"),
-            Group::Server | Group::Cluster => None,
+            Group::PubSub | Group::Server | Group::Cluster => None,
         }
     }
 }
@@ -176,11 +175,12 @@ impl Flags {
     pub const ASKING: Flags = Flags(1 << 11);
     pub const FAST: Flags = Flags(1 << 12);
     pub const NO_AUTH: Flags = Flags(1 << 13);
-    pub const MAY_REPLICATE: Flags = Flags(1 << 14);
     pub const NO_ASYNC_LOADING: Flags = Flags(1 << 15);
     pub const NO_MULTI: Flags = Flags(1 << 16);
     pub const ALLOW_BUSY: Flags = Flags(1 << 17);
     pub const MOVABLEKEYS: Flags = Flags(1 << 18);
+    /// No flag on the wire: `CLIENT PAUSE WRITE` holds the command back as it does writes.
+    pub const MAY_REPLICATE: Flags = Flags(1 << 14);
     /// No flag on the wire: the ACL category alone.
     pub const DANGEROUS: Flags = Flags(1 << 24);
     /// No flag on the wire: the ACL category `@keyspace` for commands of another group.
@@ -191,8 +191,12 @@ impl Flags {
     pub const UNGROUPED: Flags = Flags(1 << 27);
     /// No flag on the wire: the ACL categories of `ADMIN` without its flag.
     pub const ADMIN_CATEGORY: Flags = Flags(1 << 28);
+    /// No flag on the wire: a connection may run it while it is subscribed to something and speaks RESP2.
+    pub const WHILE_SUBSCRIBED: Flags = Flags(1 << 29);
+    /// No flag on the wire: it is answered by messages, which come even to those who want no replies.
+    pub const ANSWERS_BY_MESSAGES: Flags = Flags(1 << 30);
 
-    const NAMES: [(Flags, &'static str); 19] = [
+    const NAMES: [(Flags, &'static str); 18] = [
         (Flags::WRITE, "write"),
         (Flags::READONLY, "readonly"),
         (Flags::DENYOOM, "denyoom"),
@@ -207,7 +211,6 @@ impl Flags {
         (Flags::ASKING, "asking"),
         (Flags::FAST, "fast"),
         (Flags::NO_AUTH, "no_auth"),
-        (Flags::MAY_REPLICATE, "may_replicate"),
         (Flags::NO_ASYNC_LOADING, "no_async_loading"),
         (Flags::NO_MULTI, "no_multi"),
         (Flags::ALLOW_BUSY, "allow_busy"),
@@ -263,8 +266,8 @@ impl Kind {
     /// The name in `COMMAND DOCS`.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::Key(Usage::Channel) | Kind::Text => "string",
             Kind::Key(_) => "key",
-            Kind::Text => "string",
             Kind::Int => "integer",
             Kind::Double => "double",
             Kind::Pattern => "pattern",
@@ -295,6 +298,8 @@ pub enum Usage {
     Write,
     /// Takes it away.
     Delete,
+    /// It is no key but a shard channel, which clusters place as they place keys.
+    Channel,
 }
 
 const ARG: Arg = Arg {
@@ -414,6 +419,9 @@ impl KeyRange {
         (self.first..end).step_by(self.step.max(1))
     }
 }
+
+/// What the specification of shard channels says.
+pub const NOT_KEYS: &[&str] = &["not_key"];
 
 /// The ACL categories that commands here belong to, in the order in which Redis tells them.
 const CATEGORIES: [&str; 20] = [
@@ -538,6 +546,7 @@ impl Command {
                 // One key that goes hands its value on; many are thrown away unseen.
                 Usage::Delete if many => &["RM", "delete"],
                 Usage::Delete => &["RW", "access", "delete"],
+                Usage::Channel => NOT_KEYS,
             },
         }
     }

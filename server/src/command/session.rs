@@ -2,6 +2,7 @@
 
 use super::blocking::Parked;
 use super::clients::Client;
+use super::pubsub::Subscriptions;
 use super::shared::Shared;
 use super::transaction::{Queue, Watched};
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Session {
     pub in_transaction: bool,
     /// Whether this stands for a connection of which another worker looks after the rest.
     pub is_proxy: bool,
+    /// `None` if it is subscribed to nothing.
+    pub subscriptions: Option<Box<Subscriptions>>,
 }
 
 impl Session {
@@ -54,6 +57,7 @@ impl Session {
             watched: Vec::new(),
             in_transaction: false,
             is_proxy: false,
+            subscriptions: None,
         }
     }
 
@@ -70,6 +74,12 @@ impl Session {
     /// Whether the connection's command waits for a key, and goes on waiting.
     pub fn is_waiting(&self, now_ms: u64) -> bool {
         self.parked.as_ref().is_some_and(|parked| !self.client.is_unblocked() && !parked.is_over(now_ms))
+    }
+
+    /// Whether it is subscribed to anything.
+    #[inline]
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions.is_some()
     }
 
     /// Whether the connection shows every command that any connection runs.

@@ -1,8 +1,10 @@
 //! What all workers of a node share, as handlers see it.
 
 use super::audience::{Audience, Ear};
-use super::clients::Clients;
+use super::clients::{Client, Clients};
+use super::events::Wanted;
 use super::limits::Limits;
+use super::pubsub::PubSub;
 use super::session::Session;
 use super::stats::Stats;
 use super::transaction;
@@ -34,6 +36,9 @@ pub struct Shared {
     pub slowlog: SlowLog,
     pub latency: Latency,
     pub barrier: Barrier,
+    pub pubsub: PubSub,
+    /// The events of keys that are published.
+    pub events: Wanted,
     /// 40 hexadecimal digits, new at each start.
     pub run_id: String,
     replication_id: Mutex<String>,
@@ -93,6 +98,8 @@ impl Shared {
             slowlog: SlowLog::default(),
             latency: Latency::default(),
             barrier: Barrier::new(parts.workers),
+            pubsub: PubSub::default(),
+            events: Wanted::default(),
             run_id: random_id(),
             replication_id: Mutex::new(random_id()),
             started: Instant::now(),
@@ -118,6 +125,7 @@ impl Shared {
             parked.end(self);
         }
         transaction::end(self, &mut session);
+        session.leave_pubsub(self);
         if session.client.monitor.swap(false, Relaxed) {
             self.monitors.fetch_sub(1, Relaxed);
         }
@@ -163,8 +171,8 @@ impl Shared {
         }
     }
 
-    /// Ends connections that have sent nothing for longer than `timeout` allows. Monitors are meant to be silent, and so
-    /// is who waits for a blocking command.
+    /// Ends connections that have sent nothing for longer than `timeout` allows. Monitors and subscribers are meant to be
+    /// silent, and so is who waits for a blocking command.
     fn end_idle(&self, now_ms: u64) {
         let timeout_ms = self.tuning.timeout_ms();
         if timeout_ms == 0 {
@@ -172,9 +180,19 @@ impl Shared {
         }
         for client in self.clients.all() {
             let silent_ms = now_ms.saturating_sub(client.active_ms.load(Relaxed));
-            if silent_ms > timeout_ms && !client.monitor.load(Relaxed) && !client.is_blocked() {
+            let is_meant_to = client.monitor.load(Relaxed) || client.subscribed.is_any() || client.is_blocked();
+            if silent_ms > timeout_ms && !is_meant_to {
                 client.kill();
             }
+        }
+    }
+
+    /// Ends a connection that has left more bytes lying than it may.
+    pub fn cut_above(&self, output_max: u64, client: &Client, waiting: u64) {
+        if waiting > output_max {
+            tracing::warn!(client = client.id, address = %client.address, waiting, "closed: it does not read what it is sent");
+            self.stats.killed_for_output.fetch_add(1, Relaxed);
+            client.kill();
         }
     }
 
@@ -211,6 +229,7 @@ impl Shared {
         let live = &self.live;
         self.tuning.set(Values::of(live));
         self.limits.update(live);
+        self.events.set(live.notify_keyspace_events());
         self.set_password(live.requirepass().as_bytes());
         *self.admission.lock() = Admission {
             clients_max: live.maxclients() as usize,

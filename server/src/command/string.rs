@@ -69,8 +69,8 @@ const GETDEL: Command = Command {
 
 fn getdel(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
-    if answer(cx, key)?.is_some() {
-        cx.store.remove(key);
+    if answer(cx, key)?.is_some() && cx.store.remove(key) {
+        cx.event(Class::Generic, "del", key.bytes);
     }
     REPLIED
 }
@@ -89,7 +89,7 @@ fn getset(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
     let value = args.word()?;
     answer(cx, key)?;
-    cx.store.set(key, New::Set(value), None);
+    write(cx, key, New::Set(value), None, "set");
     REPLIED
 }
 
@@ -106,8 +106,13 @@ const STRLEN: Command = Command {
 
 fn strlen(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
-    let len = read(&mut cx.store, key)?.map_or(0, |entry| entry.value().len());
-    cx.reply.len(len);
+    match read(&mut cx.store, key)? {
+        Some(entry) => cx.reply.len(entry.value().len()),
+        None => {
+            cx.missed(key);
+            cx.reply.len(0);
+        }
+    }
     REPLIED
 }
 
@@ -150,10 +155,19 @@ fn answer(cx: &mut Ctx<'_>, key: Key<'_>) -> Result<Option<Old>, Fault> {
             Ok(Some(Old { expiry: entry.expiry() }))
         }
         None => {
+            cx.missed(key);
             cx.reply.null();
             Ok(None)
         }
     }
+}
+
+/// Sets a key, and tells that `event` happened to it.
+#[inline]
+fn write(cx: &mut Ctx<'_>, key: Key<'_>, value: New<'_>, expiry: Option<u64>, event: &'static str) {
+    cx.event_if_new(key);
+    cx.store.set(key, value, expiry);
+    cx.event(Class::String, event, key.bytes);
 }
 
 /// Room for the bytes of a value that do not lie in one place in the store.

@@ -1,6 +1,6 @@
 //! All commands, and finding one by its name.
 
-use super::row::{Command, Flags, KeyRange, Scope};
+use super::row::{Arg, Command, Flags, KeyRange, Kind, Scope, Usage};
 use std::sync::LazyLock;
 
 /// The rows of all files, in no order that matters.
@@ -11,6 +11,7 @@ const GROUPS: &[&[Command]] = &[
     super::generic::COMMANDS,
     super::hash::COMMANDS,
     super::introspect::COMMANDS,
+    super::pubsub::COMMANDS,
     super::server::COMMANDS,
     super::string::COMMANDS,
     super::transaction::COMMANDS,
@@ -22,7 +23,10 @@ pub struct Found {
     /// 1, or 2 for a sub-command.
     pub depth: usize,
     pub arity: i32,
+    /// Where `COMMAND` says that its keys are; shard channels are told there too.
     pub keys: KeyRange,
+    /// Where the keys are that it locks.
+    pub placed: KeyRange,
     /// Counters of this row; see [`super::stats`].
     pub number: usize,
     /// In lower case, with a bar between container and sub-command.
@@ -43,16 +47,10 @@ impl Found {
         *number += 1;
         let subcommands = row.subcommands.iter().map(|sub| Found::new(sub, Some(&name), number)).collect();
         let is_brief = row.flags.has(Flags::FAST) || row.complexity.starts_with("O(1)") && row.scope == Scope::Keys;
-        Found {
-            is_brief,
-            row,
-            depth,
-            arity: row.arity(depth),
-            keys: row.key_range(depth),
-            number: own,
-            name,
-            subcommands,
-        }
+        let keys = row.key_range(depth);
+        let is_channel = |arg: &Arg| matches!(arg.kind, Kind::Key(Usage::Channel));
+        let placed = if row.args.iter().any(is_channel) { KeyRange::default() } else { keys };
+        Found { is_brief, row, depth, arity: row.arity(depth), keys, placed, number: own, name, subcommands }
     }
 
     /// Whether a call may have so many words.

@@ -270,8 +270,12 @@ impl Served {
     fn is_over_output(&mut self, cx: &mut Context<'_>) -> bool {
         let waiting = self.connection.output().len() as u64;
         let tuning = &self.worker.node.tuning;
-        let is_monitor = self.connection.session.is_monitor();
-        let limit = if is_monitor { tuning.pubsub_output() } else { tuning.normal_output() };
+        let session = &self.connection.session;
+        let limit = if session.is_monitor() || session.is_subscriber() {
+            tuning.pubsub_output()
+        } else {
+            tuning.normal_output()
+        };
         if waiting <= limit.soft {
             self.soft = None;
         }

@@ -56,8 +56,8 @@ impl Kind {
     }
 
     /// The kind of a connection. One in `MONITOR` is a normal one, as in Redis.
-    pub fn of(_: &Client) -> Kind {
-        Kind::Normal
+    pub fn of(client: &Client) -> Kind {
+        if client.subscribed.is_any() { Kind::Subscriber } else { Kind::Normal }
     }
 }
 
@@ -115,9 +115,9 @@ fn push_line(lines: &mut String, cx: &Ctx<'_>, client: &Client) {
         ("idle", (idle_ms / 1000).to_string()),
         ("flags", flags(client)),
         ("db", client.db.load(Relaxed).to_string()),
-        ("sub", "0".into()),
-        ("psub", "0".into()),
-        ("ssub", "0".into()),
+        ("sub", client.subscribed.channels.load(Relaxed).to_string()),
+        ("psub", client.subscribed.patterns.load(Relaxed).to_string()),
+        ("ssub", client.subscribed.shard_channels.load(Relaxed).to_string()),
         ("multi", client.queued.load(Relaxed).to_string()),
         ("qbuf", input.to_string()),
         ("qbuf-free", buffers.saturating_sub(reply_buffer).saturating_sub(input).to_string()),
@@ -151,6 +151,7 @@ fn text_of(name: &[u8]) -> String {
 fn flags(client: &Client) -> String {
     let modes = [
         (client.monitor.load(Relaxed), 'O'),
+        (client.subscribed.is_any(), 'P'),
         (client.queued.load(Relaxed) >= 0, 'x'),
         (client.is_blocked(), 'b'),
         (client.is_watch_broken(), 'd'),

@@ -21,7 +21,9 @@ pub const DUMP: Command = Command {
 };
 
 fn dump(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let Some(entry) = cx.store.get(args.key()?) else {
+    let key = args.key()?;
+    let Some(entry) = cx.store.get(key) else {
+        cx.missed(key);
         cx.reply.null();
         return REPLIED;
     };
@@ -63,10 +65,16 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let expiry = expiry(ttl, options.absolute, now)?;
     let Object::String(value) = rdb::restore(payload).map_err(|error| Fault::owned(format!("ERR {error}")))?;
     // The new value has no part in the old one's past, so the policy is to see a new key.
-    cx.store.remove(key);
-    if !expiry.is_some_and(|expiry| has_passed(expiry, now)) {
+    let replaced = cx.store.remove(key);
+    if expiry.is_some_and(|expiry| has_passed(expiry, now)) {
+        if replaced {
+            cx.event(Class::Generic, "del", key.bytes);
+        }
+    } else {
+        cx.event(Class::New, "new", key.bytes);
         cx.store.set(key, if value.len() > PIECES_MAX { New::Heap(value) } else { New::Set(&value) }, expiry);
         options.apply(cx, key);
+        cx.event(Class::Generic, "restore", key.bytes);
     }
     cx.reply.ok();
     REPLIED

@@ -67,8 +67,10 @@ fn expire(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit, from: From) -> Outc
     };
     if changed && has_passed(deadline, now) {
         cx.store.remove(key);
+        cx.event(Class::Generic, "del", key.bytes);
     } else if changed {
         cx.store.set_expiry(key, Some(deadline));
+        cx.event(Class::Generic, "expire", key.bytes);
     }
     cx.reply.int(i64::from(changed));
     REPLIED
@@ -153,10 +155,14 @@ pub const PEXPIRETIME: Command = Command {
 /// Answers what `shown` makes of the expiry and the present; -1 for no expiry and -2 for no key.
 fn tell(cx: &mut Ctx<'_>, args: &mut Args<'_>, shown: fn(u64, u64) -> u64) -> Outcome {
     let now = cx.now_ms();
-    let answer = match cx.store.look(args.key()?).map(|entry| entry.expiry()) {
+    let key = args.key()?;
+    let answer = match cx.store.look(key).map(|entry| entry.expiry()) {
         Some(Some(expiry)) => shown(expiry, now) as i64,
         Some(None) => -1,
-        None => -2,
+        None => {
+            cx.missed(key);
+            -2
+        }
     };
     cx.reply.int(answer);
     REPLIED
@@ -181,6 +187,7 @@ fn persist(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let expires = cx.store.access(key).is_some_and(|entry| entry.expiry().is_some());
     if expires {
         cx.store.set_expiry(key, None);
+        cx.event(Class::Generic, "persist", key.bytes);
     }
     cx.reply.int(i64::from(expires));
     REPLIED

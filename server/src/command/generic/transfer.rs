@@ -44,7 +44,10 @@ fn rename(cx: &mut Ctx<'_>, args: &mut Args<'_>, occupied: Occupied) -> Outcome 
         && !kept
         && let Some(taken) = cx.store.take(old)
     {
+        cx.event(Class::New, "new", new.bytes);
         cx.store.put(new, taken);
+        cx.event(Class::Generic, "rename_from", old.bytes);
+        cx.event(Class::Generic, "rename_to", new.bytes);
     }
     match occupied {
         Occupied::Overwritten => cx.reply.ok(),
@@ -86,11 +89,16 @@ fn copy(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         return Err(SAME);
     }
     let copied = cx.store.get(source).map(Taken::copy_of);
+    if copied.is_none() {
+        cx.missed(source);
+    }
     cx.store.switch(db);
     let copied = copied.filter(|_| replace || cx.store.peek(destination).is_none());
     cx.reply.int(i64::from(copied.is_some()));
     if let Some(copied) = copied {
+        cx.event_in(db, Class::New, "new", destination.bytes);
         cx.store.put(destination, copied);
+        cx.event_in(db, Class::Generic, "copy_to", destination.bytes);
     }
     REPLIED
 }
@@ -118,7 +126,10 @@ fn move_key(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         let taken = cx.store.take(key);
         cx.store.switch(to);
         if let Some(taken) = taken {
+            cx.event_in(to, Class::New, "new", key.bytes);
             cx.store.put(key, taken);
+            cx.event_in(from, Class::Generic, "move_from", key.bytes);
+            cx.event_in(to, Class::Generic, "move_to", key.bytes);
         }
     }
     cx.reply.int(i64::from(moved));

@@ -1,8 +1,8 @@
 //! A command as `COMMAND DOCS` shows it.
 
 use crate::command::Reply;
+use crate::command::row::{Arg, Kind, NOT_KEYS, Usage};
 use crate::command::row::KeySpec;
-use crate::command::row::{Arg, Kind};
 use crate::command::table::Found;
 
 /// Writes the documentation of a command as a map.
@@ -29,7 +29,9 @@ pub fn write(reply: &mut Reply, found: &Found) {
     }
     if !row.args.is_empty() {
         reply.text("arguments");
-        let covered: Vec<usize> = row.key_specs(found.depth).iter().map(KeySpec::arguments).collect();
+        let specs = row.key_specs(found.depth);
+        let covered: Vec<usize> =
+            specs.iter().filter(|spec| spec.flags != NOT_KEYS).map(KeySpec::arguments).collect();
         write_args(reply, row.args, &mut Specs { covered, taken: 0 });
     }
     if !found.subcommands.is_empty() {
@@ -69,7 +71,7 @@ fn write_args(reply: &mut Reply, args: &[Arg], specs: &mut Specs) {
 
 fn write_arg(reply: &mut Reply, arg: &Arg, specs: &mut Specs) {
     let parts = arg.kind.parts();
-    let spec = if matches!(arg.kind, Kind::Key(_)) { specs.next() } else { None };
+    let spec = if matches!(arg.kind, Kind::Key(usage) if usage != Usage::Channel) { specs.next() } else { None };
     let flags: Vec<&str> = [(arg.optional, "optional"), (arg.many, "multiple"), (arg.many_token, "multiple_token")]
         .into_iter()
         .filter_map(|(holds, name)| holds.then_some(name))

@@ -1,7 +1,7 @@
 //! The keys among the words of a command that is not run: `COMMAND GETKEYS`.
 
 use crate::command::Fault;
-use crate::command::row::{Command, KeyUse};
+use crate::command::row::{Command, KeyUse, NOT_KEYS};
 use crate::command::table::{self, Found};
 
 /// A key, and Redis's flags of what is done with it.
@@ -18,7 +18,8 @@ pub struct KeyWord<'a> {
 /// The command is unknown, has no keys, or has too few or too many words.
 pub fn of<'a>(words: &[&'a [u8]]) -> Result<Vec<KeyWord<'a>>, Fault> {
     let found = find(words).ok_or(Fault::text("ERR Invalid command specified"))?;
-    let specs = found.row.key_specs(found.depth);
+    let mut specs = found.row.key_specs(found.depth);
+    specs.retain(|spec| spec.flags != NOT_KEYS);
     if specs.is_empty() {
         return Err(Fault::text("ERR The command has no key arguments"));
     }

@@ -47,10 +47,11 @@ pub fn stats(told: &Told<'_>, fields: &mut Fields) {
     fields.section("Stats");
     traffic(told, fields);
     keys(told, fields);
+    let pubsub = &told.node.pubsub;
+    fields.put("pubsub_channels", pubsub.channels.len());
+    fields.put("pubsub_patterns", pubsub.patterns.len());
+    fields.put("pubsubshard_channels", pubsub.shard_channels.len());
     fields.put_all(&[
-        ("pubsub_channels", "0"),
-        ("pubsub_patterns", "0"),
-        ("pubsubshard_channels", "0"),
         ("latest_fork_usec", "0"),
         ("total_forks", "0"),
         ("migrate_cached_sockets", "0"),

@@ -138,9 +138,9 @@ fn clients(told: &Told<'_>, fields: &mut Fields) {
     let output_bytes = most(|client| client.output_bytes.load(Relaxed));
     fields.put("client_recent_max_input_buffer", input_bytes.unwrap_or(0));
     fields.put("client_recent_max_output_buffer", output_bytes.unwrap_or(0));
+    fields.put_all(&[("blocked_clients", "0"), ("tracking_clients", "0")]);
+    fields.put("pubsub_clients", told.node.pubsub.clients());
     fields.put_all(&[
-        ("blocked_clients", "0"),
-        ("tracking_clients", "0"),
         ("clients_in_timeout_table", "0"),
         ("total_blocking_keys", "0"),
         ("total_blocking_keys_on_nokey", "0"),

@@ -63,6 +63,7 @@ fn add(cx: &mut Ctx<'_>, key: Key<'_>, increment: i64) -> Outcome {
         Some(sum) => sum,
         None => add_anew(cx, key, increment)?,
     };
+    cx.event(Class::String, "incrby", key.bytes);
     cx.reply.int(sum);
     REPLIED
 }
@@ -74,6 +75,7 @@ fn add_anew(cx: &mut Ctx<'_>, key: Key<'_>, increment: i64) -> Result<i64, Fault
         None => (0, None),
     };
     let sum = old.checked_add(increment).ok_or(Fault::Overflow)?;
+    cx.event_if_new(key);
     cx.store.set(key, New::Int(sum), expiry);
     Ok(sum)
 }
@@ -106,7 +108,7 @@ fn incrbyfloat(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let sum = old.checked_add(number(increment)?).ok_or(Fault::NotANumberOrInfinity)?;
     let mut text = Vec::new();
     sum.push(&mut text);
-    cx.store.set(key, New::Text(&text), expiry);
+    write(cx, key, New::Text(&text), expiry, "incrbyfloat");
     cx.reply.bulk(&text);
     REPLIED
 }

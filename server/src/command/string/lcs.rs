@@ -35,11 +35,19 @@ fn lcs(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let (one, other) = (args.key()?, args.key()?);
     // The store lends one value at a time.
     let mut a = Vec::new();
-    if let Some(entry) = look(&mut cx.store, one)? {
-        entry.value().append_to(&mut a);
+    match look(&mut cx.store, one)? {
+        Some(entry) => entry.value().append_to(&mut a),
+        None => cx.missed(one),
     }
     let mut text = Text::default();
-    let b = look(&mut cx.store, other)?.map_or(&[][..], |entry| bytes(entry.value(), &mut text));
+    let Ctx { store, node, session, .. } = cx;
+    let b = match look(store, other)? {
+        Some(entry) => bytes(entry.value(), &mut text),
+        None => {
+            node.key_event(Class::KeyMiss, "keymiss", session.db, other.bytes);
+            &[]
+        }
+    };
     let wish = Wish::take(args)?;
     let memory_max = cx.node.tuning.bulk_len_max() as u64;
     if wish.idx {

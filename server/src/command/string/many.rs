@@ -21,10 +21,15 @@ pub const MGET: Command = Command {
 fn mget(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     cx.reply.array(args.len());
     while !args.is_empty() {
-        match read(&mut cx.store, args.key()?) {
+        let key = args.key()?;
+        match read(&mut cx.store, key) {
             Ok(Some(entry)) => cx.reply.value(entry.value()),
+            Ok(None) => {
+                cx.missed(key);
+                cx.reply.null();
+            }
             // Redis answers null for keys of another type too.
-            Ok(None) | Err(_) => cx.reply.null(),
+            Err(_) => cx.reply.null(),
         }
     }
     REPLIED
@@ -90,7 +95,7 @@ fn none_exists(cx: &mut Ctx<'_>, mut args: Args<'_>) -> Result<bool, Fault> {
 fn set_all(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Fault> {
     while !args.is_empty() {
         let key = args.key()?;
-        cx.store.set(key, New::Set(args.word()?), None);
+        write(cx, key, New::Set(args.word()?), None, "set");
     }
     Ok(())
 }

@@ -22,11 +22,12 @@ fn append(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     if let Some(len) = len_of(cx, key)? {
         let total = checked_len(cx, len, tail.len())?;
         if cx.store.edit(key, total, |value| value[len..].copy_from_slice(tail)) {
+            cx.event(Class::String, "append", key.bytes);
             cx.reply.len(total);
             return REPLIED;
         }
     }
-    cx.store.set(key, New::Set(tail), None);
+    write(cx, key, New::Set(tail), None, "append");
     cx.reply.len(tail.len());
     REPLIED
 }
@@ -53,16 +54,17 @@ fn setrange(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         return REPLIED;
     }
     let end = checked_len(cx, offset, patch.len())?;
-    let write = |value: &mut [u8]| value[offset..end].copy_from_slice(patch);
+    let patch_in = |value: &mut [u8]| value[offset..end].copy_from_slice(patch);
     if let Some(len) = old
-        && cx.store.edit(key, end, write)
+        && cx.store.edit(key, end, patch_in)
     {
+        cx.event(Class::String, "setrange", key.bytes);
         cx.reply.len(len.max(end));
         return REPLIED;
     }
     let mut value = vec![0; end];
-    write(&mut value);
-    cx.store.set(key, New::built(&mut value), None);
+    patch_in(&mut value);
+    write(cx, key, New::built(&mut value), None, "setrange");
     cx.reply.len(end);
     REPLIED
 }
@@ -108,7 +110,10 @@ fn getrange(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
                 cx.reply.bulk(&value[range(start, end, value.len())]);
             }
         },
-        None => cx.reply.bulk(b""),
+        None => {
+            cx.missed(key);
+            cx.reply.bulk(b"");
+        }
     }
     REPLIED
 }

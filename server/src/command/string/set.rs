@@ -33,7 +33,7 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
     let value = args.word()?;
     if args.is_empty() {
-        cx.store.set(key, New::Set(value), None);
+        write(cx, key, New::Set(value), None, "set");
         cx.reply.ok();
         return REPLIED;
     }
@@ -48,6 +48,7 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let kept = old.and_then(|old| old.expiry).filter(|_| matches!(wish.lifetime, Lifetime::Keep));
     put(cx, key, value, until.or(kept));
+    tell_expiry(cx, key, until);
     if !wish.get {
         cx.reply.ok();
     }
@@ -57,9 +58,20 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 /// Sets a key. With an expiry that has passed the key is gone at once, and needs no room.
 fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u64>) {
     if expiry.is_some_and(|expiry| has_passed(expiry, cx.now_ms())) {
+        cx.event_if_new(key);
         cx.store.remove(key);
+        cx.event(Class::String, "set", key.bytes);
     } else {
-        cx.store.set(key, New::Set(value), expiry);
+        write(cx, key, New::Set(value), expiry, "set");
+    }
+}
+
+/// Tells of the expiry that a key was set with, if any; one that has passed is over at once.
+fn tell_expiry(cx: &Ctx<'_>, key: Key<'_>, until: Option<u64>) {
+    let Some(until) = until else { return };
+    cx.event(Class::Generic, "expire", key.bytes);
+    if has_passed(until, cx.now_ms()) {
+        cx.event(Class::Expired, "expired", key.bytes);
     }
 }
 
@@ -90,7 +102,8 @@ fn set_until(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit) -> Outcome {
     let time = args.int()?;
     let value = args.word()?;
     let until = deadline(time, unit, Some(cx.now_ms()), cx.command)?;
-    cx.store.set(key, New::Set(value), Some(until));
+    write(cx, key, New::Set(value), Some(until), "set");
+    cx.event(Class::Generic, "expire", key.bytes);
     cx.reply.ok();
     REPLIED
 }
@@ -111,7 +124,7 @@ fn setnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let value = args.word()?;
     let is_new = cx.store.peek(key).is_none();
     if is_new {
-        cx.store.set(key, New::Set(value), None);
+        write(cx, key, New::Set(value), None, "set");
     }
     cx.reply.int(i64::from(is_new));
     REPLIED
@@ -148,12 +161,22 @@ fn getex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     // A time that is none is only found out where there is a key: so says Redis.
     let Some(old) = answer(cx, key)? else { return REPLIED };
-    match (lifetime.deadline(cx.now_ms(), cx.command)?, lifetime) {
-        (Some(until), _) if has_passed(until, cx.now_ms()) => _ = cx.store.remove(key),
-        (Some(until), _) => _ = cx.store.set_expiry(key, Some(until)),
-        (None, Lifetime::Persist) if old.expiry.is_some() => _ = cx.store.set_expiry(key, None),
-        (None, _) => {}
-    }
+    let event = match (lifetime.deadline(cx.now_ms(), cx.command)?, lifetime) {
+        (Some(until), _) if has_passed(until, cx.now_ms()) => {
+            cx.store.remove(key);
+            "del"
+        }
+        (Some(until), _) => {
+            cx.store.set_expiry(key, Some(until));
+            "expire"
+        }
+        (None, Lifetime::Persist) if old.expiry.is_some() => {
+            cx.store.set_expiry(key, None);
+            "persist"
+        }
+        (None, _) => return REPLIED,
+    };
+    cx.event(Class::Generic, event, key.bytes);
     REPLIED
 }
 
