@@ -46,6 +46,7 @@ impl Node {
             stop: Box::new(move || stopper.notify_one()),
             room: descriptors::make_room_for,
         }));
+        shared.listen();
         shared.settings_changed();
         let mut threads = Vec::new();
         let mut senders = Vec::new();

@@ -9,13 +9,15 @@
 
 use super::blocking::{Awaited, Parked};
 use super::clients::Client;
+use super::events::Class;
+use super::shared::Shared;
 use crate::store::{How, Listener, News, Store};
 use parking_lot::Mutex;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 /// A key of a database, given by its physical number, which `SWAPDB` does not change.
 type Name = (usize, Box<[u8]>);
@@ -25,6 +27,9 @@ pub struct Audience {
     parts: Box<[Mutex<Part>]>,
     /// Arrivals so far, by which the waiting are served.
     arrivals: AtomicU64,
+    /// Keys that somebody has read, and how often they are remembered in all.
+    tracked_keys: AtomicUsize,
+    tracked_items: AtomicUsize,
 }
 
 /// The audience of a stripe.
@@ -32,6 +37,8 @@ pub struct Audience {
 struct Part {
     watchers: HashMap<Name, Vec<Arc<Client>>>,
     waiting: HashMap<Name, VecDeque<Waiter>>,
+    /// Who has read a key, in whatever database.
+    readers: HashMap<Box<[u8]>, Vec<u64>>,
 }
 
 #[derive(Clone)]
@@ -75,13 +82,18 @@ fn make_ready(stripe: usize, db: usize, key: &[u8]) {
 
 impl Part {
     fn is_empty(&self) -> bool {
-        self.watchers.is_empty() && self.waiting.is_empty()
+        self.watchers.is_empty() && self.waiting.is_empty() && self.readers.is_empty()
     }
 }
 
 impl Audience {
     pub fn new(stripes: usize) -> Audience {
-        Audience { parts: (0..stripes).map(|_| Mutex::default()).collect(), arrivals: AtomicU64::new(0) }
+        Audience {
+            parts: (0..stripes).map(|_| Mutex::default()).collect(),
+            arrivals: AtomicU64::new(0),
+            tracked_keys: AtomicUsize::new(0),
+            tracked_items: AtomicUsize::new(0),
+        }
     }
 
     /// The number of the next who comes.
@@ -142,6 +154,78 @@ impl Audience {
         }
     }
 
+    /// Remembers that a client has read a key. The caller holds the stripe and lets it take notes.
+    ///
+    /// Beyond `keys_max` keys another key of the stripe is forgotten: it and its readers are returned, who must be told as
+    /// if it had changed.
+    pub fn remember(&self, stripe: usize, key: &[u8], client: u64, keys_max: usize) -> Option<(Box<[u8]>, Vec<u64>)> {
+        let mut part = self.parts[stripe].lock();
+        if let Some(readers) = part.readers.get_mut(key) {
+            if !readers.contains(&client) {
+                readers.push(client);
+                self.tracked_items.fetch_add(1, Relaxed);
+            }
+            return None;
+        }
+        let mut forgotten = None;
+        if keys_max > 0
+            && self.tracked_keys.load(Relaxed) >= keys_max
+            && let Some(other) = part.readers.keys().next().cloned()
+        {
+            forgotten = part.readers.remove_entry(&other);
+            self.count_forgotten(forgotten.iter().map(|(_, readers)| readers));
+        }
+        part.readers.insert(key.into(), vec![client]);
+        self.tracked_keys.fetch_add(1, Relaxed);
+        self.tracked_items.fetch_add(1, Relaxed);
+        forgotten
+    }
+
+    fn count_forgotten<'a>(&self, readers: impl Iterator<Item = &'a Vec<u64>>) {
+        for readers in readers {
+            self.tracked_keys.fetch_sub(1, Relaxed);
+            self.tracked_items.fetch_sub(readers.len(), Relaxed);
+        }
+    }
+
+    /// Forgets what everybody has read.
+    pub fn forget_tracked(&self) {
+        for part in &self.parts {
+            let readers = std::mem::take(&mut part.lock().readers);
+            self.count_forgotten(readers.values());
+        }
+    }
+
+    /// Keys that somebody has read.
+    pub fn tracked_keys(&self) -> usize {
+        self.tracked_keys.load(Relaxed)
+    }
+
+    /// How often keys are remembered in all.
+    pub fn tracked_items(&self) -> usize {
+        self.tracked_items.load(Relaxed)
+    }
+
+    /// Takes note of a change to a key, and returns who has read it. The caller holds the stripe.
+    fn changed(&self, stripe: usize, db: usize, key: &[u8], how: How) -> Vec<u64> {
+        let mut part = self.parts[stripe].lock();
+        if part.is_empty() {
+            return Vec::new();
+        }
+        let name = (db, key.into());
+        if let Some(clients) = part.watchers.get(&name) {
+            clients.iter().for_each(|client| client.break_watch());
+        }
+        if let Some(line) = part.waiting.get(&name)
+            && (how == How::Written || line.iter().any(|waiter| waiter.parked.what == Awaited::Group))
+        {
+            make_ready(stripe, db, key);
+        }
+        let readers = part.readers.remove(key);
+        self.count_forgotten(readers.iter());
+        readers.unwrap_or_default()
+    }
+
     /// The first who waits for a key and came after `arrival`, of those that `wants`, with the number of its arrival.
     pub fn next(
         &self,
@@ -192,24 +276,20 @@ impl Audience {
     }
 }
 
-/// The audience as the store sees it.
-pub struct Ear(pub Arc<Audience>);
+/// The node as the store sees it.
+pub struct Ear(pub Weak<Shared>);
 
 impl Listener for Ear {
-    fn hear(&self, stripe: usize, _by: u64, news: &mut Vec<News>) {
-        let part = self.0.parts[stripe].lock();
-        if part.is_empty() {
-            return;
-        }
+    fn hear(&self, stripe: usize, by: u64, news: &mut Vec<News>) {
+        let Some(node) = self.0.upgrade() else { return };
         for News { db, key, how } in news.drain(..) {
-            let name = (db, key);
-            if let Some(clients) = part.watchers.get(&name) {
-                clients.iter().for_each(|client| client.break_watch());
-            }
-            if let Some(line) = part.waiting.get(&name)
-                && (how == How::Written || line.iter().any(|waiter| waiter.parked.what == Awaited::Group))
-            {
-                make_ready(stripe, name.0, &name.1);
+            let told = node.audience.changed(stripe, db, &key, how);
+            told.iter().for_each(|id| node.tell_changed(*id, Some(&key), by));
+            node.broadcast_change(&key, by);
+            match how {
+                How::Expired => node.key_event(Class::Expired, "expired", node.store.logical(db), &key),
+                How::Evicted => node.key_event(Class::Evicted, "evicted", node.store.logical(db), &key),
+                How::Written | How::Removed => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod kill;
 pub mod list;
+mod tracking;
 
 use super::clients::Unblocked;
 use super::help::HELP;
@@ -19,9 +20,9 @@ const CLIENT: Command = Command {
     since: "2.4.0",
     group: Group::Connection,
     subcommands: &[
-        CACHING,
+        tracking::CACHING,
         GETNAME,
-        GETREDIR,
+        tracking::GETREDIR,
         Command { group: Group::Connection, ..HELP },
         ID,
         list::INFO,
@@ -33,8 +34,8 @@ const CLIENT: Command = Command {
         REPLY,
         SETINFO,
         SETNAME,
-        TRACKING,
-        TRACKINGINFO,
+        tracking::TRACKING,
+        tracking::TRACKINGINFO,
         UNBLOCK,
         UNPAUSE,
     ],
@@ -62,22 +63,6 @@ fn on_or_off(args: &mut Args<'_>) -> Result<bool, Fault> {
     }
 }
 
-const CACHING: Command = Command {
-    name: "CACHING",
-    run: caching,
-    summary: "Says whether the keys of the next command are tracked; comes with a later version of Larder.",
-    since: "6.0.0",
-    args: &[one_of("mode", &[token("yes", "YES"), token("no", "NO")])],
-    ..OWN
-};
-
-fn caching(_: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
-    Err(Fault::text(
-        "ERR CLIENT CACHING needs client tracking, which this version of Larder does not have yet; \
-         read without client-side caching",
-    ))
-}
-
 const GETNAME: Command =
     Command { name: "GETNAME", run: getname, summary: "Returns the name of the connection.", since: "2.6.9", ..OWN };
 
@@ -86,19 +71,6 @@ fn getname(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
         name if name.is_empty() => cx.reply.null(),
         name => cx.reply.bulk(&name),
     }
-    REPLIED
-}
-
-const GETREDIR: Command = Command {
-    name: "GETREDIR",
-    run: getredir,
-    summary: "Returns the id of the connection that is told of changes in this one's stead, -1 without tracking.",
-    since: "6.0.0",
-    ..OWN
-};
-
-fn getredir(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
-    cx.reply.int(-1);
     REPLIED
 }
 
@@ -272,72 +244,6 @@ fn setname(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let name = checked_name(args.word()?)?;
     cx.session.client.change_names(|names| names.name = name.to_vec());
     cx.reply.ok();
-    REPLIED
-}
-
-const TRACKING: Command = Command {
-    name: "TRACKING",
-    run: tracking,
-    summary: "Says whether the client is told when keys it has read change; ON comes with a later version of Larder.",
-    complexity: "O(1). Some options may introduce additional complexity.",
-    since: "6.0.0",
-    args: &[
-        one_of("status", ON_OFF),
-        int("client-id").after("REDIRECT").optional(),
-        text("prefix").after("PREFIX").many_tokens().optional(),
-        token("bcast", "BCAST").optional(),
-        token("optin", "OPTIN").optional(),
-        token("optout", "OPTOUT").optional(),
-        token("noloop", "NOLOOP").optional(),
-    ],
-    ..OWN
-};
-
-fn tracking(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let status = args.word()?;
-    while !args.is_empty() {
-        tracking_option(args)?;
-    }
-    if status.eq_ignore_ascii_case(b"ON") {
-        return Err(Fault::text(
-            "ERR CLIENT TRACKING ON is not part of this version of Larder yet; read without client-side caching",
-        ));
-    }
-    if !status.eq_ignore_ascii_case(b"OFF") {
-        return Err(Fault::Syntax);
-    }
-    cx.reply.ok();
-    REPLIED
-}
-
-fn tracking_option(args: &mut Args<'_>) -> Result<(), Fault> {
-    if args.len() > 1 && args.take("REDIRECT") {
-        args.int()?;
-    } else if args.len() > 1 && args.take("PREFIX") {
-        args.word()?;
-    } else if !["BCAST", "OPTIN", "OPTOUT", "NOLOOP"].iter().any(|option| args.take(option)) {
-        return Err(Fault::Syntax);
-    }
-    Ok(())
-}
-
-const TRACKINGINFO: Command = Command {
-    name: "TRACKINGINFO",
-    run: trackinginfo,
-    summary: "Returns how the connection's keys are tracked.",
-    since: "6.2.0",
-    ..OWN
-};
-
-fn trackinginfo(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
-    cx.reply.map(3);
-    cx.reply.text("flags");
-    cx.reply.set(1);
-    cx.reply.text("off");
-    cx.reply.text("redirect");
-    cx.reply.int(-1);
-    cx.reply.text("prefixes");
-    cx.reply.array(0);
     REPLIED
 }
 

@@ -1,6 +1,7 @@
 //! The connections of a node, as other connections may see and end them.
 
 use super::table::Found;
+use super::tracking::Tracked;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ pub struct Client {
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
     pub subscribed: Subscribed,
+    pub tracked: Tracked,
     last: AtomicPtr<Found>,
     names: Mutex<Names>,
     killed: AtomicBool,
@@ -118,6 +120,7 @@ impl Client {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             subscribed: Subscribed::default(),
+            tracked: Tracked::default(),
             last: AtomicPtr::new(std::ptr::null_mut()),
             names: Mutex::default(),
             killed: AtomicBool::new(false),

@@ -220,6 +220,8 @@ const RESET: Command = Command {
 
 fn reset(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     transaction::end(cx.node, cx.session);
+    cx.node.stop_tracking(&cx.session.client);
+    cx.session.tracking = None;
     cx.session.leave_pubsub(cx.node);
     let client = &cx.session.client;
     if client.monitor.swap(false, Relaxed) {

@@ -196,9 +196,7 @@ pub fn guarded(name: &str, run: impl FnOnce() -> Outcome) -> Outcome {
 /// The places of keys whose positions depend on other words.
 #[cold]
 fn place_by_specs(found: &Found, words: Words<'_>, node: &Shared, places: &mut Vec<Place>) {
-    let words: Vec<&[u8]> = words.iter().collect();
-    let positions = found.row.specs.iter().flat_map(|spec| spec.positions(&words));
-    places.extend(positions.map(|at| node.store.place(words[at])));
+    places.extend(found.key_positions(words).into_iter().map(|at| node.store.place(words.get(at))));
 }
 
 impl Recent {
@@ -336,14 +334,52 @@ impl Call<'_> {
 
     /// Runs a command on keys that are locked.
     #[inline]
-    pub fn run_with(&self, found: &'static Found, keys: Keys<'_>, session: &mut Session, reply: &mut Reply) -> Outcome {
+    pub fn run_with(
+        &self,
+        found: &'static Found,
+        mut keys: Keys<'_>,
+        session: &mut Session,
+        reply: &mut Reply,
+    ) -> Outcome {
+        if session.tracking.is_some() {
+            self.remember_read(found, &mut keys, session);
+        }
         // Where words decide where keys stand, only the command itself can tell which place is whose.
         let range = if found.row.specs.is_empty() { found.placed } else { KeyRange::default() };
         let placed = Placed { range, places: self.places };
         let mut args = Args::new(self.words, found.depth, placed, &self.node.store);
         let (words, node) = (self.words, self.node);
         let mut cx = Ctx { command: found.row, found, words, store: keys, reply, session, node };
-        (found.row.run)(&mut cx, &mut args)
+        let outcome = (found.row.run)(&mut cx, &mut args);
+        // What CLIENT CACHING said is about one command, or one transaction.
+        let Session { tracking, queue, in_transaction, .. } = &mut *cx.session;
+        if let Some(tracking) = tracking
+            && queue.is_none()
+            && !*in_transaction
+            && found.row.name != "CACHING"
+        {
+            tracking.caching = None;
+        }
+        outcome
+    }
+
+    /// Remembers the keys of a command that reads, for a connection that keeps copies. That is done before they are read, and
+    /// under the same lock, so that no change is missed.
+    #[cold]
+    fn remember_read(&self, found: &'static Found, keys: &mut Keys<'_>, session: &mut Session) {
+        let Some(tracking) = &mut session.tracking else { return };
+        let client = &session.client;
+        if !client.tracked.is_broadcast() && found.row.flags.has(Flags::READONLY) && tracking.remembers() {
+            let keys_max = self.node.limits.tracked_keys_max();
+            for at in found.key_positions(self.words) {
+                let key = self.node.store.key(self.words.get(at));
+                keys.heed(key);
+                let stripe = key.place.stripe();
+                if let Some((other, readers)) = self.node.audience.remember(stripe, key.bytes, client.id, keys_max) {
+                    readers.iter().for_each(|reader| self.node.tell_changed(*reader, Some(&other), 0));
+                }
+            }
+        }
     }
 
     /// The places of all keys that a command's words name.

@@ -1,4 +1,4 @@
-//! Up to where collections keep their compact forms: the settings `*-max-listpack-*` and their like, as handlers need them.
+//! Up to where collections keep their compact forms, and how much is remembered: settings as handlers need them.
 
 use crate::config::Live;
 use crate::types::stream::NodeLimits;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 #[derive(Default)]
 pub struct Limits([AtomicI64; COUNT]);
 
-const COUNT: usize = 11;
+const COUNT: usize = 12;
 
 /// Where each setting stands in [`Limits`].
 mod at {
@@ -24,6 +24,7 @@ mod at {
     pub const HLL_SPARSE: usize = 8;
     pub const STREAM_BYTES: usize = 9;
     pub const STREAM_ENTRIES: usize = 10;
+    pub const TRACKED_KEYS: usize = 11;
 }
 
 impl Limits {
@@ -42,6 +43,7 @@ impl Limits {
             number(live.hll_sparse_max_bytes().0),
             number(live.stream_node_max_bytes().0),
             number(live.stream_node_max_entries()),
+            number(live.tracking_table_max_keys()),
         ];
         for (place, value) in self.0.iter().zip(values) {
             place.store(value, Relaxed);
@@ -75,6 +77,11 @@ impl Limits {
     /// Bytes up to which a HyperLogLog stays sparse.
     pub fn hll_sparse_max(&self) -> usize {
         self.at(at::HLL_SPARSE)
+    }
+
+    /// Keys that are remembered for clients that keep copies; 0 for any number.
+    pub fn tracked_keys_max(&self) -> usize {
+        self.at(at::TRACKED_KEYS)
     }
 
     pub fn of_stream(&self) -> NodeLimits {

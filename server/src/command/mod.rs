@@ -35,6 +35,7 @@ pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+pub mod tracking;
 pub mod transaction;
 pub mod tuning;
 pub mod words;

@@ -4,6 +4,7 @@ use super::blocking::Parked;
 use super::clients::Client;
 use super::pubsub::Subscriptions;
 use super::shared::Shared;
+use super::tracking::Tracking;
 use super::transaction::{Queue, Watched};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -39,6 +40,8 @@ pub struct Session {
     pub in_transaction: bool,
     /// Whether this stands for a connection of which another worker looks after the rest.
     pub is_proxy: bool,
+    /// What `CLIENT TRACKING` has said, if it is on.
+    pub tracking: Option<Box<Tracking>>,
     /// `None` if it is subscribed to nothing.
     pub subscriptions: Option<Box<Subscriptions>>,
 }
@@ -57,6 +60,7 @@ impl Session {
             watched: Vec::new(),
             in_transaction: false,
             is_proxy: false,
+            tracking: None,
             subscriptions: None,
         }
     }

@@ -2,11 +2,13 @@
 
 use super::audience::{Audience, Ear};
 use super::clients::{Client, Clients};
+use super::events::Class;
 use super::events::Wanted;
 use super::limits::Limits;
 use super::pubsub::PubSub;
 use super::session::Session;
 use super::stats::Stats;
+use super::tracking::Broadcasts;
 use super::transaction;
 use super::tuning::{Tuning, Values};
 use crate::base::ticks;
@@ -31,7 +33,9 @@ pub struct Shared {
     pub limits: Limits,
     pub clients: Clients,
     /// Who watches keys, or waits for them.
-    pub audience: Arc<Audience>,
+    pub audience: Audience,
+    /// Who is told of every change to some keys.
+    pub broadcasts: Broadcasts,
     pub stats: Stats,
     pub slowlog: SlowLog,
     pub latency: Latency,
@@ -85,15 +89,15 @@ impl Shared {
     pub fn new(parts: Parts) -> Shared {
         let limits = Limits::default();
         limits.update(&parts.live);
-        let audience = Arc::new(Audience::new(parts.store.stripes().len()));
-        parts.store.set_listener(Box::new(Ear(audience.clone())));
+        let stripes = parts.store.stripes().len();
         Shared {
             store: parts.store,
             live: parts.live,
             tuning: Tuning::default(),
             limits,
             clients: Clients::default(),
-            audience,
+            audience: Audience::new(stripes),
+            broadcasts: Broadcasts::default(),
             stats: Stats::new(parts.workers),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
@@ -125,6 +129,7 @@ impl Shared {
             parked.end(self);
         }
         transaction::end(self, &mut session);
+        self.stop_tracking(&session.client);
         session.leave_pubsub(self);
         if session.client.monitor.swap(false, Relaxed) {
             self.monitors.fetch_sub(1, Relaxed);
@@ -132,8 +137,20 @@ impl Shared {
         self.clients.remove(session.client.id);
     }
 
-    /// Deletes every key of a database, or of all. The caller holds the barrier.
-    pub fn flush(&self, db: Option<usize>) {
+    /// Lets the store tell of changes. Called once, before any command is run.
+    pub fn listen(self: &Arc<Shared>) {
+        self.store.set_listener(Box::new(Ear(Arc::downgrade(self))));
+    }
+
+    /// Lets the store note every change while somebody wants to hear of all keys. The caller holds no stripe.
+    pub fn heed(&self) {
+        let on_going = [Class::Expired, Class::Evicted].into_iter().any(|class| self.wants_events(class));
+        self.store.heed_all(on_going || !self.broadcasts.is_empty());
+    }
+
+    /// Deletes every key of a database, or of all, for a client. The caller holds the barrier.
+    pub fn flush(&self, db: Option<usize>, by: u64) {
+        self.tell_flushed(by);
         let physical = db.map(|db| self.store.database(db));
         self.audience.all_changed(|of, key| physical.is_none_or(|db| db == of) && self.has_key(of, key));
         match db {
@@ -230,6 +247,7 @@ impl Shared {
         self.tuning.set(Values::of(live));
         self.limits.update(live);
         self.events.set(live.notify_keyspace_events());
+        self.heed();
         self.set_password(live.requirepass().as_bytes());
         *self.admission.lock() = Admission {
             clients_max: live.maxclients() as usize,

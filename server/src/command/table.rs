@@ -1,6 +1,7 @@
 //! All commands, and finding one by its name.
 
 use super::row::{Arg, Command, Flags, KeyRange, Kind, Scope, Usage};
+use super::words::Words;
 use std::sync::LazyLock;
 
 /// The rows of all files, in no order that matters.
@@ -57,6 +58,15 @@ impl Found {
     #[inline]
     pub fn takes(&self, words: usize) -> bool {
         if self.arity >= 0 { words == self.arity as usize } else { words >= -self.arity as usize }
+    }
+
+    /// Where the keys of a call stand among its words.
+    pub fn key_positions(&self, words: Words<'_>) -> Vec<usize> {
+        if self.row.specs.is_empty() {
+            return self.placed.positions(words.len()).collect();
+        }
+        let words: Vec<&[u8]> = words.iter().collect();
+        self.row.specs.iter().flat_map(|spec| spec.positions(&words)).collect()
     }
 
     /// The sub-command of a word.

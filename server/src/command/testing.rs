@@ -42,7 +42,9 @@ impl Desk {
         let store = Store::with_hasher(options, KeyHasher::seeded(1));
         let live = Arc::new(live(options, settings));
         let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), room: |clients| clients };
-        Desk::on(Arc::new(Shared::new(parts)))
+        let node = Arc::new(Shared::new(parts));
+        node.listen();
+        Desk::on(node)
     }
 
     /// Another connection to the same node.

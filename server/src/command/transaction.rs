@@ -264,6 +264,9 @@ pub fn exec(
         ran
     };
     end(call.node, session);
+    if let Some(tracking) = &mut session.tracking {
+        tracking.caching = None;
+    }
     outcome
 }
 

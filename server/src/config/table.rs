@@ -223,7 +223,6 @@ const NO_SYSLOG: &str = "The log goes to the standard output or to logfile.";
 const OFF_WORKER: &str = "Large values are always freed off the worker.";
 const NO_PINNING: &str = "Threads are not pinned to cores.";
 const NO_SCRIPTS: &str = "This version runs no scripts.";
-const NO_TRACKING: &str = "This version does not track what clients cache.";
 const NO_CRASH_REPORT: &str = "A panic is caught, logged with the command's name and answered with an error.";
 const NO_PROCESS_TITLE: &str = "The process keeps its title.";
 const NO_OOM_SCORE: &str = "The process's OOM score is left to the service manager.";
@@ -323,6 +322,11 @@ pub const SETTINGS: &[Setting] = &[
         "lfu-decay-time",
         timed(Unit::Minutes, 1, 0, INT),
         "How long until the access counter of an unused key loses one; 0 keeps counters.",
+    ),
+    memory(
+        "tracking-table-max-keys",
+        whole(1_000_000, 0, LONG),
+        "How many keys are remembered for clients that keep copies of what they read (CLIENT TRACKING); 0 is no limit.",
     ),
     // The log, and what can be observed.
     watch("loglevel", choice("notice", LOG_LEVELS), "The least important lines that are logged."),
@@ -481,7 +485,6 @@ pub const SETTINGS: &[Setting] = &[
     ignored("acllog-max-len", whole(128, 0, LONG), "There are no access lists yet."),
     ignored("enable-module-command", choice("no", ACCESS), "Larder loads no modules.").restart(),
     ignored("busy-reply-threshold", timed(Unit::Millis, 5000, 0, LONG), NO_SCRIPTS).alias(&["lua-time-limit"]),
-    ignored("tracking-table-max-keys", whole(1_000_000, 0, LONG), NO_TRACKING),
     ignored("activedefrag", switch(false), NO_DEFRAG),
     ignored("active-defrag-cycle-max", timed(Unit::Percent, 25, 1, 99), NO_DEFRAG),
     ignored("active-defrag-cycle-min", timed(Unit::Percent, 1, 1, 99), NO_DEFRAG),

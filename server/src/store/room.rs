@@ -299,10 +299,10 @@ impl Store {
                 && let theirs = self.draw_from(held.stripe(other), moment)
                 && theirs.map(|(rank, _)| rank) > own.map(|(rank, _)| rank)
             {
-                return self.evict_drawn(held.stripe(other), theirs);
+                return self.evict_drawn(held.stripe(other), other, theirs);
             }
         }
-        self.evict_drawn(held.stripe(number), own) || self.evict_anywhere(held, moment)
+        self.evict_drawn(held.stripe(number), number, own) || self.evict_anywhere(held, moment)
     }
 
     fn draw_from(&self, stripe: &Stripe, moment: Moment) -> Option<(u64, Ref)> {
@@ -310,13 +310,14 @@ impl Store {
     }
 
     /// Evicts what was drawn from this stripe.
-    fn evict_drawn(&self, stripe: &mut Stripe, drawn: Option<(u64, Ref)>) -> bool {
+    fn evict_drawn(&self, stripe: &mut Stripe, number: usize, drawn: Option<(u64, Ref)>) -> bool {
         let Some((_, found)) = drawn else {
             return false;
         };
         stripe.evict_sampled(found);
         self.give_segment(stripe);
         self.settle(stripe);
+        self.tell(stripe, number, 0);
         true
     }
 
@@ -347,7 +348,7 @@ impl Store {
             return true;
         }
         if moment.eviction.family() != Family::Larder {
-            return self.evict_drawn(stripe, self.draw_from(stripe, moment));
+            return self.evict_drawn(stripe, number, self.draw_from(stripe, moment));
         }
         let evicted = stripe.evict_lowest(self.room.first()).is_some();
         let age = if stripe.queues.is_empty() { f64::INFINITY } else { stripe.queues.age() };

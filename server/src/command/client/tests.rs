@@ -198,23 +198,6 @@ fn a_wait_is_ended_by_others() {
 }
 
 #[test]
-fn tracking_is_said_to_be_missing() {
-    let mut desk = Desk::new();
-    desk.check("CLIENT TRACKING OFF", "+OK");
-    desk.check("CLIENT TRACKING OFF BCAST", "+OK");
-    desk.check("CLIENT TRACKING OFF foo", "-ERR syntax error");
-    desk.check("CLIENT TRACKING x", "-ERR syntax error");
-    let on = desk.run("CLIENT TRACKING ON PREFIX a PREFIX b BCAST");
-    assert!(on.starts_with("-ERR CLIENT TRACKING ON is not part of this version"), "{on}");
-    let caching = desk.run("CLIENT CACHING yes");
-    assert!(caching.starts_with("-ERR CLIENT CACHING needs client tracking"), "{caching}");
-    desk.check("CLIENT TRACKINGINFO", "*6 $5 flags *1 $3 off $8 redirect :-1 $8 prefixes *0");
-    desk.check("CLIENT GETREDIR", ":-1");
-    desk.run("HELLO 3");
-    desk.check("CLIENT TRACKINGINFO", "%3 $5 flags ~1 $3 off $8 redirect :-1 $8 prefixes *0");
-}
-
-#[test]
 fn newer_sub_commands_are_unknown() {
     let mut desk = Desk::new();
     for sub in ["MAINT_NOTIFICATIONS", "capa"] {

@@ -1,8 +1,8 @@
 //! A command as `COMMAND DOCS` shows it.
 
 use crate::command::Reply;
-use crate::command::row::{Arg, Kind, NOT_KEYS, Usage};
 use crate::command::row::KeySpec;
+use crate::command::row::{Arg, Kind, NOT_KEYS, Usage};
 use crate::command::table::Found;
 
 /// Writes the documentation of a command as a map.
@@ -30,8 +30,7 @@ pub fn write(reply: &mut Reply, found: &Found) {
     if !row.args.is_empty() {
         reply.text("arguments");
         let specs = row.key_specs(found.depth);
-        let covered: Vec<usize> =
-            specs.iter().filter(|spec| spec.flags != NOT_KEYS).map(KeySpec::arguments).collect();
+        let covered: Vec<usize> = specs.iter().filter(|spec| spec.flags != NOT_KEYS).map(KeySpec::arguments).collect();
         write_args(reply, row.args, &mut Specs { covered, taken: 0 });
     }
     if !found.subcommands.is_empty() {

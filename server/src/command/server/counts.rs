@@ -62,11 +62,11 @@ pub fn stats(told: &Told<'_>, fields: &mut Fields) {
         ("active_defrag_key_misses", "0"),
         ("total_active_defrag_time", "0"),
         ("current_active_defrag_time", "0"),
-        ("tracking_total_keys", "0"),
-        ("tracking_total_items", "0"),
-        ("tracking_total_prefixes", "0"),
-        ("unexpected_error_replies", "0"),
     ]);
+    fields.put("tracking_total_keys", told.node.audience.tracked_keys());
+    fields.put("tracking_total_items", told.node.audience.tracked_items());
+    fields.put("tracking_total_prefixes", told.node.broadcasts.len());
+    fields.put("unexpected_error_replies", 0);
     fields.put("total_error_replies", told.node.stats.errors().iter().map(|(_, count)| count).sum::<u64>());
     fields.put("dump_payload_sanitizations", 0);
     loops(told, fields);

@@ -138,7 +138,8 @@ fn clients(told: &Told<'_>, fields: &mut Fields) {
     let output_bytes = most(|client| client.output_bytes.load(Relaxed));
     fields.put("client_recent_max_input_buffer", input_bytes.unwrap_or(0));
     fields.put("client_recent_max_output_buffer", output_bytes.unwrap_or(0));
-    fields.put_all(&[("blocked_clients", "0"), ("tracking_clients", "0")]);
+    fields.put("blocked_clients", all.iter().filter(|client| client.is_blocked()).count());
+    fields.put("tracking_clients", all.iter().filter(|client| client.tracked.is_on()).count());
     fields.put("pubsub_clients", told.node.pubsub.clients());
     fields.put_all(&[
         ("clients_in_timeout_table", "0"),
