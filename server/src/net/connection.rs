@@ -92,8 +92,12 @@ impl Connection {
     }
 
     /// Adds bytes to the output that answer no request.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.reply.out.extend_from_slice(bytes);
+    pub fn push(&mut self, bytes: Vec<u8>) {
+        if self.reply.out.is_empty() {
+            self.reply.out = bytes;
+        } else {
+            self.reply.out.extend_from_slice(&bytes);
+        }
     }
 
     /// Bytes received and not dealt with.

@@ -181,7 +181,7 @@ impl Served {
                 return Poll::Ready(());
             }
             if let Some(pushed) = client.take_inbox() {
-                self.connection.push(&pushed);
+                self.connection.push(pushed);
             }
             let sent_all = match self.poll_send(cx) {
                 Poll::Ready(Ok(())) => true,

@@ -27,8 +27,8 @@ const REDIS_FIELDS: &[(&str, &str)] = &[
     (
         "Clients",
         "connected_clients cluster_connections maxclients client_recent_max_input_buffer \
-         client_recent_max_output_buffer blocked_clients tracking_clients pubsub_clients clients_in_timeout_table total_blocking_keys \
-         total_blocking_keys_on_nokey",
+         client_recent_max_output_buffer blocked_clients tracking_clients pubsub_clients clients_in_timeout_table \
+         total_blocking_keys total_blocking_keys_on_nokey",
     ),
     (
         "Memory",
