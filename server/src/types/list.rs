@@ -8,7 +8,7 @@ use super::item::Element;
 use super::packed::Packed;
 use super::quicklist::Quicklist;
 
-pub use super::chunk::Limits;
+pub use super::chunk::{Iter as Piece, Limits};
 pub use super::quicklist::Elements;
 
 /// A list. See the head of this file.
@@ -213,6 +213,16 @@ impl List {
                 _ = self.rev_from(last).take(length).enumerate().all(|(index, one)| tell(one == wanted, last - index));
             }
         }
+    }
+
+    /// The pieces in which the list lies, from the head: runs, and elements that are too long for one. A small list is
+    /// one run.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> + Clone {
+        let (run, quick) = match &self.0 {
+            Form::Run(run) => (Some(run), None),
+            Form::Quick(quick) => (None, Some(quick)),
+        };
+        run.into_iter().map(|run| Piece::Run(run.iter())).chain(quick.into_iter().flat_map(|quick| quick.pieces()))
     }
 
     /// All elements, from the head.

@@ -365,6 +365,11 @@ impl Quicklist {
         self.chunk(spot).len() == 0
     }
 
+    /// The elements of each chunk.
+    pub fn pieces(&self) -> impl Iterator<Item = chunk::Iter<'_>> + Clone {
+        self.blocks.iter().flat_map(|block| &block.chunks).map(Chunk::iter)
+    }
+
     /// The elements from one on.
     pub fn iter_from(&self, index: usize) -> Elements<'_, false> {
         if index >= self.len {

@@ -6,7 +6,7 @@
 
 mod consumer;
 mod deliver;
-mod element;
+pub mod element;
 mod group;
 mod id;
 mod listpack;

@@ -3,7 +3,7 @@
 use crate::base::number::parse_i64;
 use crate::command::expiry::has_passed;
 use crate::command::*;
-use crate::persist::rdb::{self, Object};
+use crate::persist::rdb::{self, RestoreError, Value};
 use crate::store::New;
 use crate::store::pieces::PIECES_MAX;
 use crate::store::record::EXPIRY_MAX;
@@ -63,7 +63,12 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let now = cx.now_ms();
     let expiry = expiry(ttl, options.absolute, now)?;
-    let Object::String(value) = rdb::restore(payload).map_err(|error| Fault::owned(format!("ERR {error}")))?;
+    let value = match rdb::restore(payload, &rdb::Limits::default()) {
+        Ok(Value::String(value)) => value,
+        // The store holds strings alone.
+        Ok(Value::Object(_)) => return Err(refused(RestoreError::Format)),
+        Err(error) => return Err(refused(error)),
+    };
     // The new value has no part in the old one's past, so the policy is to see a new key.
     let replaced = cx.store.remove(key);
     if expiry.is_some_and(|expiry| has_passed(expiry, now)) {
@@ -78,6 +83,10 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     cx.reply.ok();
     REPLIED
+}
+
+fn refused(error: RestoreError) -> Fault {
+    Fault::owned(format!("ERR {error}"))
 }
 
 /// When the key is to expire, from the `ttl` in milliseconds, of which 0 means never.

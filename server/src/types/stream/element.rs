@@ -121,7 +121,7 @@ impl Word for Encoded<'_> {
 }
 
 /// Appends `text` as an element and returns the bytes it took.
-fn encode(out: &mut Vec<u8>, text: &[u8]) -> usize {
+pub fn encode(out: &mut Vec<u8>, text: &[u8]) -> usize {
     const INTEGER_TEXT_MAX: usize = 20;
     if text.len() <= INTEGER_TEXT_MAX
         && let Some(value) = parse_i64(text)
@@ -142,7 +142,7 @@ fn encode(out: &mut Vec<u8>, text: &[u8]) -> usize {
 }
 
 /// Appends an integer and returns the bytes it took.
-pub(super) fn encode_integer(out: &mut Vec<u8>, value: i64) -> usize {
+pub fn encode_integer(out: &mut Vec<u8>, value: i64) -> usize {
     let bytes = value.to_le_bytes();
     let length = integer_length(value);
     match length {
@@ -172,13 +172,23 @@ pub(super) fn integer_length(value: i64) -> usize {
 }
 
 /// The bytes behind an element of `length` bytes in a listpack: that length, in groups of seven bits.
-pub(super) fn back_length(length: usize) -> usize {
+pub fn back_length(length: usize) -> usize {
     match length {
         0..=127 => 1,
         128..16_383 => 2,
         16_383..2_097_151 => 3,
         2_097_151..268_435_455 => 4,
         _ => 5,
+    }
+}
+
+/// Appends the length that stands behind an element of `length` bytes in a listpack: groups of seven bits, the highest
+/// first; all but the first are marked, since they are met from behind.
+pub fn push_back_length(out: &mut Vec<u8>, length: usize) {
+    for group in (0..back_length(length)).rev() {
+        let bits = (length >> (7 * group)) as u8 & 0x7f;
+        let is_first = group + 1 == back_length(length);
+        out.push(if is_first { bits } else { bits | 0x80 });
     }
 }
 
@@ -193,7 +203,7 @@ pub(super) fn integer_in_listpack(value: i64) -> usize {
 }
 
 /// Takes the element at the head of `bytes`; `None` if they are cut short or begin with what no element begins with.
-pub(super) fn split(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
+pub fn split(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
     let (&head, rest) = bytes.split_first()?;
     match head {
         0..STRING_6 => Some((Text::Integer(i64::from(head)), rest)),

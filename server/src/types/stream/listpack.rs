@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use super::element::{self, Encoded, encode_integer};
+use super::element::{self, Encoded, encode_integer, push_back_length};
 use super::id::Id;
 use super::log::{Counters, Log};
 use super::node::{Node, Raw};
@@ -75,14 +75,34 @@ impl Log {
     }
 
     /// Sets the counters, as a file has them.
-    pub fn load_counters(&mut self, counters: Counters) {
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if the last id is below an entry that was loaded: what is added next could not follow it.
+    pub fn load_counters(&mut self, mut counters: Counters) -> Result<(), Corrupt> {
+        if let Some(end) = self.nodes.last().map(|place| self.nodes.at(place).1.last()) {
+            if end > counters.last_id {
+                return Err(Corrupt);
+            }
+            // An entry deleted at the end still lies in its node, so ids must stay above it: XSETID sees to that if it
+            // is known as deleted, which files of type 15 do not say.
+            if self.last_entry_id() != Some(end) {
+                counters.max_deleted_id = counters.max_deleted_id.max(end);
+            }
+        }
         self.counters = counters;
+        Ok(())
     }
 
     /// The counters for a file of type 15, which has the last id alone.
-    pub fn load_last_id(&mut self, last_id: Id) {
-        self.counters = Counters { last_id, entries_added: self.len(), ..Counters::default() };
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::load_counters`].
+    pub fn load_last_id(&mut self, last_id: Id) -> Result<(), Corrupt> {
+        self.load_counters(Counters { last_id, entries_added: self.len(), ..Counters::default() })?;
         self.find_first();
+        Ok(())
     }
 }
 
@@ -144,15 +164,6 @@ impl Writer<'_> {
     fn back_length(&mut self, length: usize) {
         push_back_length(self.out, length);
         self.elements += 1;
-    }
-}
-
-/// Groups of seven bits, the highest first; all but the first are marked, since they are met from behind.
-fn push_back_length(out: &mut Vec<u8>, length: usize) {
-    for group in (0..element::back_length(length)).rev() {
-        let bits = (length >> (7 * group)) as u8 & 0x7f;
-        let is_first = group + 1 == element::back_length(length);
-        out.push(if is_first { bits } else { bits | 0x80 });
     }
 }
 

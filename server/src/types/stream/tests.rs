@@ -73,6 +73,6 @@ fn reload(log: &Log) -> Log {
     while let Some(master) = listpacks.next_into(&mut listpack) {
         loaded.load_listpack(master, &listpack).expect("it was just written");
     }
-    loaded.load_counters(log.counters());
+    loaded.load_counters(log.counters()).expect("they were just read");
     loaded
 }

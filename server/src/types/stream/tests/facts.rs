@@ -406,7 +406,8 @@ fn groups_are_made_once_and_listed_by_name() {
 fn a_stream_of_an_old_file_gets_counters() {
     let stream = stream_of(3..=5);
     let mut log = reload(stream.log());
-    log.load_last_id(Id::new(9, 0));
+    assert_eq!(log.load_last_id(Id::new(4, 9)), Err(Corrupt));
+    assert_eq!(log.load_last_id(Id::new(9, 0)), Ok(()));
     let expected =
         Counters { last_id: Id::new(9, 0), first_id: Id::new(3, 0), max_deleted_id: Id::MIN, entries_added: 3 };
     assert_eq!(log.counters(), expected);
