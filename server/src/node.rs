@@ -156,7 +156,9 @@ fn accept_all(node: &Arc<Shared>, listeners: Vec<TcpListener>, workers: Vec<Unbo
         while !node.clients.is_empty() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        node.clients.all().iter().for_each(|client| client.kill());
+        for client in node.clients.all() {
+            client.kill();
+        }
     });
 }
 

@@ -216,10 +216,11 @@ impl Client {
         change(&mut self.names.lock());
     }
 
-    /// Ends the connection as soon as its worker gets to it.
-    pub fn kill(&self) {
-        self.killed.store(true, Relaxed);
+    /// Ends the connection as soon as its worker gets to it. Returns whether nobody had done so before.
+    pub fn kill(&self) -> bool {
+        let is_first = !self.killed.swap(true, Relaxed);
         self.wake();
+        is_first
     }
 
     pub fn is_killed(&self) -> bool {

@@ -143,7 +143,9 @@ fn read_greeting<'a>(args: &mut Args<'a>) -> Result<Greeting<'a>, Fault> {
 }
 
 fn speak(cx: &mut Ctx<'_>, protocol: u8) {
-    if let Some(messages) = cx.session.client.set_protocol(protocol) {
+    if protocol != cx.reply.protocol()
+        && let Some(messages) = cx.session.client.set_protocol(protocol)
+    {
         cx.reply.put_before(&messages);
     }
     cx.reply.set_protocol(protocol);
@@ -222,7 +224,10 @@ fn reset(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     transaction::end(cx.node, cx.session);
     cx.node.stop_tracking(&cx.session.client);
     cx.session.tracking = None;
-    cx.session.leave_pubsub(cx.node);
+    if cx.session.is_subscriber() {
+        cx.session.leave_pubsub(cx.node);
+        pubsub::take_messages(cx);
+    }
     let client = &cx.session.client;
     if client.monitor.swap(false, Relaxed) {
         cx.node.monitors.fetch_sub(1, Relaxed);

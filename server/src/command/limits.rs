@@ -1,6 +1,7 @@
 //! Up to where collections keep their compact forms, and how much is remembered: settings as handlers need them.
 
 use crate::config::Live;
+use crate::persist::rdb;
 use crate::types::stream::NodeLimits;
 use crate::types::{hash, list, set, zset};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -72,6 +73,11 @@ impl Limits {
 
     pub fn of_zset(&self) -> zset::Limits {
         zset::Limits { entries_max: self.at(at::ZSET_ENTRIES), value_max: self.at(at::ZSET_VALUE) }
+    }
+
+    /// Those of all types that may be read from a dump.
+    pub fn of_loaded(&self) -> rdb::Limits {
+        rdb::Limits { hash: self.of_hash(), list: self.of_list(), set: self.of_set(), zset: self.of_zset() }
     }
 
     /// Bytes up to which a HyperLogLog stays sparse.

@@ -110,10 +110,7 @@ fn unsubscribe(cx: &mut Ctx<'_>, args: &mut Args<'_>, kind: Kind) -> Outcome {
     } else {
         args.rest().map(|name| (name.to_vec(), cx.session.unsubscribe(cx.node, kind, name))).collect()
     };
-    // What was published before is sent before: no message may follow the end of its subscription.
-    if let Some(messages) = cx.session.client.take_inbox() {
-        cx.reply.put_before(&messages);
-    }
+    take_messages(cx);
     for (name, count) in &ended {
         confirm(cx, kind.unsubscribed(), Some(name), *count);
     }
@@ -122,6 +119,13 @@ fn unsubscribe(cx: &mut Ctx<'_>, args: &mut Args<'_>, kind: Kind) -> Outcome {
         confirm(cx, kind.unsubscribed(), None, count);
     }
     REPLIED
+}
+
+/// Puts the messages that have come in front of the reply: none may follow the end of its subscription.
+pub fn take_messages(cx: &mut Ctx<'_>) {
+    if let Some(messages) = cx.session.client.take_inbox() {
+        cx.reply.put_before(&messages);
+    }
 }
 
 /// Says what has changed, and how many subscriptions there are now.

@@ -206,10 +206,9 @@ impl Shared {
 
     /// Ends a connection that has left more bytes lying than it may.
     pub fn cut_above(&self, output_max: u64, client: &Client, waiting: u64) {
-        if waiting > output_max {
+        if waiting > output_max && client.kill() {
             tracing::warn!(client = client.id, address = %client.address, waiting, "closed: it does not read what it is sent");
             self.stats.killed_for_output.fetch_add(1, Relaxed);
-            client.kill();
         }
     }
 

@@ -27,10 +27,15 @@ fn dump(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         cx.reply.null();
         return REPLIED;
     };
-    let mut text = Vec::new();
-    entry.value().append_to(&mut text);
-    let mut payload = Vec::with_capacity(text.len() + 32);
-    rdb::dump_string(&mut payload, &text, true);
+    let mut payload = Vec::new();
+    match entry.object() {
+        Some(object) => rdb::dump_object(&mut payload, object, true),
+        None => {
+            let mut text = Vec::new();
+            entry.value().append_to(&mut text);
+            rdb::dump_string(&mut payload, &text, true);
+        }
+    }
     cx.reply.bulk(&payload);
     REPLIED
 }
@@ -63,12 +68,7 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let now = cx.now_ms();
     let expiry = expiry(ttl, options.absolute, now)?;
-    let value = match rdb::restore(payload, &rdb::Limits::default()) {
-        Ok(Value::String(value)) => value,
-        // The store holds strings alone.
-        Ok(Value::Object(_)) => return Err(refused(RestoreError::Format)),
-        Err(error) => return Err(refused(error)),
-    };
+    let value = rdb::restore(payload, &cx.node.limits.of_loaded()).map_err(refused)?;
     // The new value has no part in the old one's past, so the policy is to see a new key.
     let replaced = cx.store.remove(key);
     if expiry.is_some_and(|expiry| has_passed(expiry, now)) {
@@ -77,7 +77,11 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         }
     } else {
         cx.event(Class::New, "new", key.bytes);
-        cx.store.set(key, if value.len() > PIECES_MAX { New::Heap(value) } else { New::Set(&value) }, expiry);
+        match value {
+            Value::Object(object) => cx.store.put_object(key, object, expiry),
+            Value::String(text) if text.len() > PIECES_MAX => cx.store.set(key, New::Heap(text), expiry),
+            Value::String(text) => cx.store.set(key, New::Set(&text), expiry),
+        }
         options.apply(cx, key);
         cx.event(Class::Generic, "restore", key.bytes);
     }
@@ -183,6 +187,17 @@ mod tests {
             let reply = desk.call(&[b"GET", b"k"]);
             assert!(reply.ends_with(&[&value[..], b"\r\n"].concat()));
         }
+    }
+
+    #[test]
+    fn a_collection_is_dumped_and_comes_back() {
+        let mut desk = Desk::new();
+        desk.check("HSET h a 1 b two", ":2");
+        let payload = dump(&mut desk, b"h");
+        assert_eq!(restore(&mut desk, &[b"i", b"0", &payload]), "+OK");
+        desk.check("HGET i b", "$3 two");
+        desk.check("HLEN i", ":2");
+        desk.check("OBJECT ENCODING i", "$8 listpack");
     }
 
     #[test]
