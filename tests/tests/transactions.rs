@@ -53,13 +53,12 @@ fn transfer(client: &mut Client, random: &mut Random, watches: bool) -> bool {
         return true;
     }
     client.check(&format!("WATCH {from} {to}"), "OK");
-    let (left, right) = (client.text(&format!("GET {from}")), client.text(&format!("GET {to}")));
-    let (left, right): (i64, i64) = (left.parse().unwrap(), right.parse().unwrap());
+    let (left, right) = (sum(&client.text(&format!("GET {from}"))), sum(&client.text(&format!("GET {to}"))));
     client.check("MULTI", "OK");
     client.check(&format!("SET {from} {}", left - amount), "QUEUED");
     client.check(&format!("SET {to} {}", right + amount), "QUEUED");
     let reply = larder_tests::render(&client.call("EXEC"));
-    assert!(reply == "nil" || reply == r#"["OK", "OK"]"#, "EXEC answered {reply}");
+    assert!(reply == "nil" || reply == "[OK, OK]", "EXEC answered {reply}");
     reply != "nil"
 }
 
@@ -160,5 +159,5 @@ fn a_connection_that_goes_leaves_no_watch() {
         client.check("SET a 1", "QUEUED");
     }
     node.check("SET a 2", "OK");
-    node.check("GET a", "2");
+    node.check("GET a", "\"2\"");
 }
