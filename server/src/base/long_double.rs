@@ -55,6 +55,11 @@ impl LongDouble {
         Some(Self { negative, kind })
     }
 
+    /// Whether it is infinite, of either sign.
+    pub fn is_infinite(self) -> bool {
+        self.kind == Kind::Infinity
+    }
+
     /// The sum, rounded to the nearest and to the even one on a tie.
     ///
     /// `None` if it is infinite or not a number: what Redis refuses as "increment would produce NaN or Infinity".

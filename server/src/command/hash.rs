@@ -1,38 +1,136 @@
 //! Hashes: fields with their values under one key.
+//!
+//! A field whose time has come is seen by nobody. It is taken out when the hash is opened to be changed, or by the wheel;
+//! where many are due at once some may still lie there, so handlers that write call [`clear_way`] for each field.
 
 use super::*;
+use crate::store::Edit;
 use crate::types::hash::{Expiry, Hash};
 
-pub const COMMANDS: &[Command] = &[HDEL, HGET, HLEN, HSET];
+mod all;
+mod counter;
+mod expire;
+mod fields;
+mod timed;
+
+use all::{HGETALL, HKEYS, HRANDFIELD, HSCAN, HVALS};
+use counter::{HINCRBY, HINCRBYFLOAT};
+use expire::{HEXPIRE, HEXPIREAT, HPERSIST, HPEXPIRE, HPEXPIREAT};
+use expire::{HEXPIRETIME, HPEXPIRETIME, HPTTL, HTTL};
+use timed::{HGETDEL, HGETEX, HSETEX};
+
+pub const COMMANDS: &[Command] = &[
+    HDEL,
+    HEXISTS,
+    HEXPIRE,
+    HEXPIREAT,
+    HEXPIRETIME,
+    HGET,
+    HGETALL,
+    HGETDEL,
+    HGETEX,
+    HINCRBY,
+    HINCRBYFLOAT,
+    HKEYS,
+    HLEN,
+    HMGET,
+    HMSET,
+    HPERSIST,
+    HPEXPIRE,
+    HPEXPIREAT,
+    HPEXPIRETIME,
+    HPTTL,
+    HRANDFIELD,
+    HSCAN,
+    HSET,
+    HSETEX,
+    HSETNX,
+    HSTRLEN,
+    HTTL,
+    HVALS,
+];
 
 const HASH: Command = Command { group: Group::Hash, since: "2.0.0", ..COMMAND };
 
+const READS: Flags = Flags::READONLY.and(Flags::FAST);
+const WRITES: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
+
+/// Takes a field out of the way whose time has come, so that it is new to a command that writes.
+#[inline]
+fn clear_way(hash: &mut Edit<'_, Hash>, field: &[u8], now: u64) {
+    if hash.next_due().is_some_and(|due| due <= now) && hash.get(field, now).is_none() {
+        hash.remove(field);
+    }
+}
+
 const HSET: Command = Command {
     name: "HSET",
-    run: hset,
+    run: |cx, args| {
+        let added = set_all(cx, args)?;
+        cx.reply.len(added);
+        REPLIED
+    },
     summary: "Sets fields of a hash and tells how many are new.",
     complexity: "O(N) for N fields",
     args: &[key("key", Usage::Update), block("data", &[text("field"), text("value")]).many()],
-    flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
+    flags: WRITES,
     key_use: KeyUse::Flags(&["RW", "update"]),
     ..HASH
 };
 
-fn hset(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+const HMSET: Command = Command {
+    name: "HMSET",
+    run: |cx, args| {
+        set_all(cx, args)?;
+        cx.reply.ok();
+        REPLIED
+    },
+    summary: "Sets fields of a hash.",
+    deprecated: Some(Deprecated { since: "4.0.0", instead: "`HSET` with multiple field-value pairs" }),
+    ..HSET
+};
+
+/// Sets the fields that are left of the words, and tells how many are new.
+fn set_all(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<usize, Fault> {
     let key = args.key()?;
     if !args.len().is_multiple_of(2) {
         return Err(Fault::Arity(cx.name().into()));
     }
-    let limits = cx.node.limits.of_hash();
+    let (now, limits) = (cx.now_ms(), cx.node.limits.of_hash());
     let mut hash = cx.store.open_or_new::<Hash>(key)?;
     let mut added = 0;
     while !args.is_empty() {
         let (field, value) = (args.word()?, args.word()?);
+        clear_way(&mut hash, field, now);
         added += usize::from(hash.set(field, value, Expiry::Clear, &limits));
     }
     drop(hash);
     cx.event(Class::Hash, "hset", key.bytes);
-    cx.reply.len(added);
+    Ok(added)
+}
+
+const HSETNX: Command = Command {
+    name: "HSETNX",
+    run: hsetnx,
+    summary: "Sets a field of a hash if it is not there.",
+    args: &[key("key", Usage::Update), text("field"), text("value")],
+    flags: WRITES,
+    key_use: KeyUse::Flags(&["RW", "insert"]),
+    ..HASH
+};
+
+fn hsetnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let (key, field, value) = (args.key()?, args.word()?, args.word()?);
+    let (now, limits) = (cx.now_ms(), cx.node.limits.of_hash());
+    let mut hash = cx.store.open_or_new::<Hash>(key)?;
+    let is_new = hash.get(field, now).is_none();
+    if is_new {
+        clear_way(&mut hash, field, now);
+        hash.set(field, value, Expiry::Clear, &limits);
+    }
+    drop(hash);
+    cx.event_if(is_new, Class::Hash, "hset", key.bytes);
+    cx.reply.int(i64::from(is_new));
     REPLIED
 }
 
@@ -41,7 +139,7 @@ const HGET: Command = Command {
     run: hget,
     summary: "Returns the value of a field.",
     args: &[key("key", Usage::Read), text("field")],
-    flags: Flags::READONLY.and(Flags::FAST),
+    flags: READS,
     ..HASH
 };
 
@@ -55,12 +153,67 @@ fn hget(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     REPLIED
 }
 
+const HMGET: Command = Command {
+    name: "HMGET",
+    run: hmget,
+    summary: "Returns the values of fields.",
+    complexity: "O(N) for N fields",
+    args: &[key("key", Usage::Read), text("field").many()],
+    flags: READS,
+    ..HASH
+};
+
+fn hmget(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let now = cx.now_ms();
+    let hash = cx.store.read::<Hash>(args.key()?)?;
+    cx.reply.array(args.len());
+    for field in args.rest() {
+        match hash.and_then(|hash| hash.get(field, now)) {
+            Some(entry) => cx.reply.element(entry.value),
+            None => cx.reply.null(),
+        }
+    }
+    REPLIED
+}
+
+const HEXISTS: Command = Command {
+    name: "HEXISTS",
+    run: hexists,
+    summary: "Tells whether a hash has a field.",
+    args: &[key("key", Usage::Read), text("field")],
+    flags: READS,
+    key_use: KeyUse::Flags(&["RO"]),
+    ..HASH
+};
+
+fn hexists(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let (now, key, field) = (cx.now_ms(), args.key()?, args.word()?);
+    let is_there = cx.store.read::<Hash>(key)?.is_some_and(|hash| hash.get(field, now).is_some());
+    cx.reply.int(i64::from(is_there));
+    REPLIED
+}
+
+const HSTRLEN: Command = Command {
+    name: "HSTRLEN",
+    run: hstrlen,
+    summary: "Returns the length of the value of a field.",
+    since: "3.2.0",
+    ..HEXISTS
+};
+
+fn hstrlen(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let (now, key, field) = (cx.now_ms(), args.key()?, args.word()?);
+    let entry = cx.store.read::<Hash>(key)?.and_then(|hash| hash.get(field, now));
+    cx.reply.len(entry.map_or(0, |entry| entry.value.len()));
+    REPLIED
+}
+
 const HLEN: Command = Command {
     name: "HLEN",
     run: hlen,
     summary: "Tells how many fields a hash has.",
     args: &[key("key", Usage::Read)],
-    flags: Flags::READONLY.and(Flags::FAST),
+    flags: READS,
     key_use: KeyUse::Flags(&["RO"]),
     ..HASH
 };
@@ -84,13 +237,17 @@ const HDEL: Command = Command {
 };
 
 fn hdel(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let key = args.key()?;
+    let (key, now) = (args.key()?, cx.now_ms());
     let Some(mut hash) = cx.store.open::<Hash>(key)? else {
         cx.reply.len(0);
         return REPLIED;
     };
-    let deleted = args.rest().filter(|field| hash.remove(field)).count();
-    let is_spent = hash.is_empty();
+    let mut deleted = 0;
+    for field in args.rest() {
+        clear_way(&mut hash, field, now);
+        deleted += usize::from(hash.remove(field));
+    }
+    let is_spent = hash.len_at(now) == 0;
     if deleted == 0 {
         hash.unchanged();
     }
@@ -131,7 +288,20 @@ mod tests {
     fn another_type_is_refused_and_left_alone() {
         let mut desk = Desk::new();
         desk.check("SET s 1", "+OK");
-        for line in ["HSET s a 1", "HGET s a", "HLEN s", "HDEL s a"] {
+        for line in [
+            "HSET s a 1",
+            "HMSET s a 1",
+            "HSETNX s a 1",
+            "HGET s a",
+            "HMGET s a",
+            "HGETALL s",
+            "HKEYS s",
+            "HVALS s",
+            "HEXISTS s a",
+            "HSTRLEN s a",
+            "HLEN s",
+            "HDEL s a",
+        ] {
             desk.check(line, WRONG_TYPE);
         }
         desk.check("HSET h a 1", ":1");
@@ -140,6 +310,31 @@ mod tests {
         }
         desk.check("GET s", "$1 1");
         desk.check("HGET h a", "$1 1");
+    }
+
+    #[test]
+    fn other_ways_to_set_and_read() {
+        let mut desk = Desk::new();
+        desk.check("HMSET h a 1 b two", "+OK");
+        desk.check("HMGET h b x a b", "*4 $3 two $-1 $1 1 $3 two");
+        desk.check("HMGET none a b", "*2 $-1 $-1");
+        desk.check("HSETNX h a 2", ":0");
+        desk.check("HSETNX h c 3", ":1");
+        desk.check("HGET h a", "$1 1");
+        desk.check("HEXISTS h c", ":1");
+        desk.check("HEXISTS h x", ":0");
+        desk.check("HEXISTS none x", ":0");
+        desk.check("HSTRLEN h b", ":3");
+        desk.check("HSTRLEN h x", ":0");
+        desk.check("HSTRLEN none x", ":0");
+        desk.check("HSET h n -123", ":1");
+        desk.check("HSTRLEN h n", ":4");
+        desk.check("HSETNX new a 1", ":1");
+        desk.check("HLEN new", ":1");
+        desk.check("HMSET h a", "-ERR wrong number of arguments for 'hmset' command");
+        desk.check("HMSET h a 1 b", "-ERR wrong number of arguments for 'hmset' command");
+        desk.set_protocol(3);
+        desk.check("HMGET h x", "*1 _");
     }
 
     #[test]

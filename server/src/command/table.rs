@@ -14,6 +14,7 @@ const GROUPS: &[&[Command]] = &[
     super::introspect::COMMANDS,
     super::pubsub::COMMANDS,
     super::server::COMMANDS,
+    super::sort::COMMANDS,
     super::string::COMMANDS,
     super::transaction::COMMANDS,
 ];

@@ -66,7 +66,8 @@ impl Keys<'_> {
         let mut object = record::object(block);
         // SAFETY: the stripe is held mutably for as long as the edit lives, and the collection does not move.
         let structure = NonNull::from(K::of_mut(unsafe { object.as_mut() }).ok_or(WrongType)?);
-        let place = Opened { stripe: key.place.stripe(), at, found, bytes };
+        let fields_due = stripe.fields_due(found);
+        let place = Opened { stripe: key.place.stripe(), at, found, bytes, fields_due };
         Ok(Some(Edit { keys: self, structure, opened: place, is_changed: false }))
     }
 
@@ -100,6 +101,8 @@ pub(super) struct Opened {
     pub(super) at: At,
     pub(super) found: Ref,
     pub(super) bytes: usize,
+    /// When the next field of a hash was to expire.
+    pub(super) fields_due: Option<u64>,
 }
 
 /// A collection that may be changed. When it goes, its key goes with its last element, and what it takes is counted.
@@ -121,8 +124,8 @@ trait Close {
 impl Close for Keys<'_> {
     fn close(&mut self, opened: Opened, is_changed: bool) {
         self.wrote = true;
-        let db = self.db;
-        self.held.stripe(opened.stripe).close(db, opened, is_changed);
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(opened.stripe).close(db, opened, is_changed, moment);
     }
 }
 

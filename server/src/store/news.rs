@@ -15,6 +15,8 @@ pub enum How {
     Expired,
     /// It had to make room.
     Evicted,
+    /// The time of some fields of a hash has come; the key goes with the last one.
+    FieldsExpired { is_last: bool },
 }
 
 /// A change to a key.

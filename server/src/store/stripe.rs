@@ -286,9 +286,8 @@ impl Stripe {
     #[inline]
     pub(super) fn live(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
         let (at, found) = self.find(db, key)?;
-        if record::expiry(self.arena.at(found)).is_some_and(|expiry| expiry <= moment.ms) {
-            self.expired(found);
-            self.remove_at(db, key.place, at, found);
+        if expiry::is_gone(self.arena.at(found), moment.ms) {
+            self.bury(db, key.place, at, found, moment.ms);
             return None;
         }
         Some((at, found))
@@ -297,7 +296,7 @@ impl Stripe {
     /// The entry of a key, as it can be seen without deleting what has expired.
     pub(super) fn entry_of(&self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
         let entry = self.entry(self.find(db, key)?.1);
-        entry.expiry().is_none_or(|expiry| expiry > moment.ms).then_some(entry)
+        (!expiry::is_gone(entry.at, moment.ms)).then_some(entry)
     }
 
     // --- telling
@@ -405,6 +404,7 @@ impl Stripe {
         let keyspace = self.dbs[db].as_mut().expect("a key was found in it");
         keyspace.expiring = keyspace.expiring + usize::from(expiry.is_some()) - usize::from(old_expiry.is_some());
         self.note_expiry(db, key.place, old_expiry, expiry, moment);
+        self.note_fields(db, key.place, None, block, moment);
         self.requeue(db, key.place, block);
         self.touch(block, moment);
     }
@@ -442,6 +442,7 @@ impl Stripe {
         keyspace.keys += 1;
         keyspace.expiring += usize::from(expiry.is_some());
         self.note_expiry(db, key.place, None, expiry, moment);
+        self.note_fields(db, key.place, None, block, moment);
         self.enqueue_new(db, key.place, block, moment);
     }
 
@@ -725,7 +726,7 @@ impl Stripe {
         let hash_of = |found: Ref| self.hasher.hash(record::key(self.arena.at(found)));
         table.scan(from, &hash_of, |found| {
             let at = self.arena.at(found);
-            if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
+            if !expiry::is_gone(at, moment.ms) {
                 each(Entry { at, arena: &self.arena });
             }
         })
@@ -736,7 +737,7 @@ impl Stripe {
         for table in self.dbs[db].iter().flat_map(|db| &db.tables) {
             table.each(|found| {
                 let at = self.arena.at(found);
-                if record::expiry(at).is_none_or(|expiry| expiry > moment.ms) {
+                if !expiry::is_gone(at, moment.ms) {
                     each(Entry { at, arena: &self.arena });
                 }
             });

@@ -178,13 +178,10 @@ fn draw(stripe: &mut Stripe, db: usize, moment: Moment) -> Option<Vec<u8>> {
     let slots = (0..SLOTS_PER_STRIPE).map(|local| (local, stripe.keys_in_slot(db, local)));
     let local = draw_by_weight(slots)?;
     let found = stripe.sample_slot(db, local, random)?;
-    let entry = stripe.entry(found);
-    if entry.expiry().is_some_and(|expiry| expiry <= moment.ms) {
-        stripe.expired(found);
-        stripe.remove_ref(found);
+    if stripe.bury_ref(found, moment) {
         return None;
     }
-    Some(entry.key().to_vec())
+    Some(stripe.entry(found).key().to_vec())
 }
 
 /// One of several, with a probability in proportion to its weight, in one pass (Chao 1982).

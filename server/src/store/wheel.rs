@@ -207,6 +207,12 @@ impl Work {
         self.names.pop().map(decode)
     }
 
+    /// Keeps a name that was taken, to be the next one again.
+    pub fn keep(&mut self, name: Name) {
+        let wide = name.bits > NARROW_BITS;
+        self.names.push(encode(name.slot, name.prefix << (32 - name.bits), wide));
+    }
+
     /// The name that follows by `ahead` more, for prefetching.
     pub fn peek(&self, ahead: usize) -> Option<Name> {
         let index = self.names.len().checked_sub(1 + ahead)?;
@@ -220,6 +226,9 @@ const LOW: u16 = 1 << 15;
 /// What a narrow name has in place of a second code.
 const NARROW: u32 = 0xFFFF;
 
+/// The bits of the hash in a narrow name.
+const NARROW_BITS: u8 = 9;
+
 /// First code, slot and top nine bits of the hash, in the upper half; the fifteen low bits in the lower half.
 fn encode(slot: u8, name: u32, wide: bool) -> u32 {
     let first = u32::from(slot) << 9 | name >> 23;
@@ -230,7 +239,7 @@ fn decode(code: u32) -> Name {
     let first = code >> 16;
     let slot = (first >> 9 & 63) as u8;
     match code & 0xFFFF {
-        NARROW => Name { slot, prefix: first & 0x1FF, bits: 9 },
+        NARROW => Name { slot, prefix: first & 0x1FF, bits: NARROW_BITS },
         low => Name { slot, prefix: (first & 0x1FF) << 15 | low, bits: 24 },
     }
 }

@@ -2,11 +2,8 @@
 
 use super::type_name;
 use crate::base::glob;
-use crate::base::number::{Digits, parse_cursor};
+use crate::command::scan::{self as shared, Step};
 use crate::command::*;
-
-/// Keys that a call of `SCAN` visits when it does not say how many.
-const COUNT_DEFAULT: usize = 10;
 
 pub const SCAN: Command = Command {
     name: "SCAN",
@@ -25,49 +22,29 @@ pub const SCAN: Command = Command {
     ..super::GENERIC
 };
 
-/// Which of the keys visited are answered.
-struct Filter<'a> {
-    /// `None` lets every key pass, as does a lone `*`.
-    pattern: Option<&'a [u8]>,
-    type_name: Option<&'a [u8]>,
-}
-
-impl Filter<'_> {
-    fn passes(&self, entry: crate::store::Entry<'_>) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), false))
-            && self.type_name.is_none_or(|name| type_name(entry).as_bytes().eq_ignore_ascii_case(name))
-    }
-}
-
 fn scan(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let cursor = parse_cursor(args.word()?).ok_or(Fault::text("ERR invalid cursor"))?;
-    let mut count = COUNT_DEFAULT;
-    let mut filter = Filter { pattern: None, type_name: None };
+    let cursor = shared::cursor(args)?;
+    let (mut step, mut wanted) = (Step::new(), None);
     while !args.is_empty() {
-        if args.take("COUNT") {
-            count = usize::try_from(args.int()?).ok().filter(|count| *count > 0).ok_or(Fault::Syntax)?;
-        } else if args.take("MATCH") {
-            filter.pattern = Some(args.word()?).filter(|pattern| *pattern != b"*");
-        } else if args.take("TYPE") {
-            filter.type_name = Some(args.word()?);
-        } else {
+        if step.take(args)? {
+            continue;
+        }
+        if !args.take("TYPE") {
             return Err(Fault::Syntax);
         }
+        wanted = Some(args.word()?);
     }
     let Ctx { node, reply, session, store, .. } = cx;
     let start = reply.out.len();
     let mut found = 0;
-    let next = node.store.scan(session.db, cursor, count, store.moment(), |entry| {
-        if filter.passes(entry) {
+    let next = node.store.scan(session.db, cursor, step.count, store.moment(), |entry| {
+        let is_wanted = wanted.is_none_or(|name| type_name(entry).as_bytes().eq_ignore_ascii_case(name));
+        if is_wanted && step.passes(entry.key()) {
             found += 1;
             reply.bulk(entry.key());
         }
     });
-    reply.before(start, |reply| {
-        reply.array(2);
-        reply.text(Digits::new().format(next));
-        reply.array(found);
-    });
+    shared::head(reply, start, next, found);
     REPLIED
 }
 
@@ -84,12 +61,13 @@ pub const KEYS: Command = Command {
 };
 
 fn keys(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let filter = Filter { pattern: Some(args.word()?).filter(|pattern| *pattern != b"*"), type_name: None };
+    // A lone star matches the key without any byte too, which a pattern does not.
+    let pattern = Some(args.word()?).filter(|pattern| *pattern != b"*");
     let Ctx { node, reply, session, store, .. } = cx;
     let start = reply.out.len();
     let mut found = 0;
     node.store.each_entry(session.db, store.moment(), |entry| {
-        if filter.passes(entry) {
+        if pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), false)) {
             found += 1;
             reply.bulk(entry.key());
         }

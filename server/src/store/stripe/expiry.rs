@@ -1,10 +1,121 @@
 //! Expiry on time: what a stripe writes into its wheel, and what it does when a bucket is due.
+//!
+//! A record hangs in the wheel for its own expiry, and a hash also for that of its next field. Whatever changes either
+//! notes the new time; the name that was noted for the old one becomes stale and is dropped when its turn comes.
 
+use super::super::header::Shape;
+use super::super::news::How;
 use super::super::record;
-use super::super::table;
+use super::super::table::{self, At};
+use super::super::wheel::Work;
 use super::{Moment, Place, Ref, Stripe};
+use crate::types::object::Object;
+use std::ptr::NonNull;
+
+/// Fields that are taken out of a hash before a command changes it. What is due beyond that stays hidden, and goes with
+/// the wheel: a command must not wait for a million of them.
+const FIELDS_PER_COMMAND: usize = 256;
+
+/// A record that a name of the wheel may mean.
+struct Candidate {
+    found: Ref,
+    /// When the key expires.
+    expiry: Option<u64>,
+    /// When its next field expires.
+    fields: Option<u64>,
+}
+
+/// When the next field of a record's hash expires, in milliseconds since 1970.
+#[inline]
+pub(super) fn fields_due(at: NonNull<u8>) -> Option<u64> {
+    if record::header(at).shape() != Shape::Object {
+        return None;
+    }
+    // SAFETY: the collection lives as long as the record, and the stripe's lock is held.
+    match unsafe { record::object(at).as_ref() } {
+        Object::Hash(hash) => hash.next_due(),
+        _ => None,
+    }
+}
+
+/// Whether a collection has no element left that anybody can see.
+pub(super) fn is_spent(object: &Object, now_ms: u64) -> bool {
+    match object {
+        Object::Hash(hash) if hash.next_due().is_some_and(|due| due <= now_ms) => hash.len_at(now_ms) == 0,
+        object => object.is_spent(),
+    }
+}
+
+/// Whether the time of all fields of a record's hash has come: the key is gone, though nobody has taken it away yet.
+#[inline]
+pub(super) fn are_fields_gone(at: NonNull<u8>, now_ms: u64) -> bool {
+    fields_due(at).is_some_and(|due| due <= now_ms) && {
+        // SAFETY: as in `fields_due`, which has seen that this is a collection.
+        is_spent(unsafe { record::object(at).as_ref() }, now_ms)
+    }
+}
+
+/// Whether a record is as good as gone: its time, or that of all its fields, has come.
+#[inline]
+pub(super) fn is_gone(at: NonNull<u8>, now_ms: u64) -> bool {
+    record::expiry(at).is_some_and(|expiry| expiry <= now_ms) || are_fields_gone(at, now_ms)
+}
 
 impl Stripe {
+    /// Deletes a record that is as good as gone, and tells why it went.
+    pub(in crate::store) fn bury(&mut self, db: usize, place: Place, at: At, found: Ref, now_ms: u64) {
+        if record::expiry(self.arena.at(found)).is_some_and(|expiry| expiry <= now_ms) {
+            self.expired(found);
+        } else {
+            self.tell_of(found, How::FieldsExpired { is_last: true });
+        }
+        self.remove_at(db, place, at, found);
+    }
+
+    /// Deletes the record that a reference leads to, if its time has come. Returns whether it has.
+    pub(in crate::store) fn bury_ref(&mut self, found: Ref, moment: Moment) -> bool {
+        let is_gone = is_gone(self.arena.at(found), moment.ms);
+        if is_gone {
+            let (db, place, at) = self.whereabouts(found);
+            self.bury(db, place, at, found, moment.ms);
+        }
+        is_gone
+    }
+
+    /// Notes in the wheel that a field of a record expires, unless it hangs in the right bucket already.
+    pub(super) fn note_fields(&mut self, db: usize, place: Place, old: Option<u64>, found: Ref, moment: Moment) {
+        let new = fields_due(self.arena.at(found));
+        if new != old {
+            self.note_expiry(db, place, old, new, moment);
+        }
+    }
+
+    /// Takes expired fields out of a hash that is to be changed.
+    pub(super) fn take_fields(&mut self, db: usize, place: Place, found: Ref, moment: Moment) {
+        if fields_due(self.arena.at(found)).is_some_and(|due| due <= moment.ms) {
+            self.take_fields_due(found, moment, FIELDS_PER_COMMAND);
+            self.note_fields(db, place, None, found, moment);
+        }
+    }
+
+    /// Takes at most `max` expired fields out of a record's hash, and returns how many that were.
+    fn take_fields_due(&mut self, found: Ref, moment: Moment, max: usize) -> usize {
+        let at = self.arena.at(found);
+        if fields_due(at).is_none() {
+            return 0;
+        }
+        let before = record::heap_bytes(at);
+        // SAFETY: it is a collection, the stripe is held mutably, and nothing else refers to it.
+        let Object::Hash(hash) = (unsafe { record::object(at).as_mut() }) else { return 0 };
+        let taken = hash.take_due(moment.ms, max, |_| ());
+        let is_last = hash.is_empty();
+        self.count_heap(before, record::heap_bytes(at));
+        if taken > 0 {
+            self.tell_of(found, How::FieldsExpired { is_last });
+        }
+        taken
+    }
+
     /// Notes in the wheel that a record expires, unless it hangs in the right bucket already.
     pub(super) fn note_expiry(&mut self, db: usize, place: Place, old: Option<u64>, new: Option<u64>, moment: Moment) {
         let Some(new) = new else { return };
@@ -16,7 +127,7 @@ impl Stripe {
         self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new);
     }
 
-    /// Deletes keys whose time has come, at most about `keys_max` of them. Returns whether more are due.
+    /// Deletes keys and fields whose time has come, at most about `keys_max` of them. Returns whether more are due.
     pub fn expire(&mut self, moment: Moment, keys_max: usize) -> bool {
         self.wheel.advance(moment.ms);
         let mut left = keys_max;
@@ -32,18 +143,58 @@ impl Stripe {
                 }
                 self.expiring_named(name.slot, name.prefix, name.bits, &mut found);
                 left -= 1;
-                for &(found, expiry) in &found {
-                    if expiry <= moment.ms {
-                        self.expired(found);
-                        self.remove_ref(found);
-                    } else if (work.from_ms..work.to_ms).contains(&expiry) {
-                        self.rewheel(found, expiry);
-                    }
+                let mut is_done = true;
+                for candidate in &found {
+                    is_done &= self.expire_one(candidate, &work, moment, &mut left);
+                }
+                if !is_done {
+                    // The hash has more fields to give than this step may take.
+                    work.keep(name);
+                    left = 0;
                 }
             }
             self.wheel.put_back(work);
         }
         self.wheel.has_work()
+    }
+
+    /// Does what a record's times ask for now. Returns whether that is all; `left` is what may still be taken.
+    fn expire_one(&mut self, candidate: &Candidate, work: &Work, moment: Moment, left: &mut usize) -> bool {
+        let &Candidate { found, expiry, fields } = candidate;
+        let is_due = |time: Option<u64>| time.is_some_and(|time| time <= moment.ms);
+        let in_bucket = |time: &u64| (work.from_ms..work.to_ms).contains(time);
+        if is_due(expiry) {
+            self.expired(found);
+            self.remove_ref(found);
+            return true;
+        }
+        expiry.filter(in_bucket).into_iter().for_each(|time| self.rewheel(found, time));
+        if !is_due(fields) {
+            fields.filter(in_bucket).into_iter().for_each(|time| self.rewheel(found, time));
+            return true;
+        }
+        // A step takes one at least, so that it comes to an end.
+        *left -= self.take_fields_due(found, moment, (*left).max(1)).min(*left);
+        self.after_fields(found, moment)
+    }
+
+    /// Puts a record whose fields went where it belongs now. Returns `false` if more of them are due.
+    fn after_fields(&mut self, found: Ref, moment: Moment) -> bool {
+        let at = self.arena.at(found);
+        // SAFETY: fields were taken out of this collection just now.
+        if is_spent(unsafe { record::object(at).as_ref() }, 0) {
+            self.remove_ref(found);
+            return true;
+        }
+        let db = record::header(at).db() as usize;
+        self.requeue(db, self.place_of(found), found);
+        match fields_due(at) {
+            Some(next) if next <= moment.ms => false,
+            next => {
+                next.into_iter().for_each(|time| self.rewheel(found, time));
+                true
+            }
+        }
     }
 
     fn prefetch_named(&self, slot: u8, prefix: u32, bits: u8) {
@@ -52,16 +203,15 @@ impl Stripe {
         }
     }
 
-    /// Records with an expiry that a name may mean.
-    fn expiring_named(&self, slot: u8, prefix: u32, bits: u8, found: &mut Vec<(Ref, u64)>) {
+    /// Records with an expiry, their own or of fields, that a name may mean.
+    fn expiring_named(&self, slot: u8, prefix: u32, bits: u8, found: &mut Vec<Candidate>) {
         found.clear();
         for db in self.dbs.iter().flatten() {
             db.tables[slot as usize].each_named(prefix, bits, |candidate| {
                 let at = self.arena.at(candidate);
-                if let Some(expiry) = record::expiry(at)
-                    && table::has_name(self.hasher.hash(record::key(at)), prefix, bits)
-                {
-                    found.push((candidate, expiry));
+                let (expiry, fields) = (record::expiry(at), fields_due(at));
+                if expiry.or(fields).is_some() && table::has_name(self.hasher.hash(record::key(at)), prefix, bits) {
+                    found.push(Candidate { found: candidate, expiry, fields });
                 }
             });
         }

@@ -4,21 +4,27 @@ use super::super::edit::Opened;
 use super::super::news::How;
 use super::super::record;
 use super::super::table::At;
-use super::{Key, Moment, Ref, Stripe};
+use super::{Key, Moment, Ref, Stripe, expiry};
 
 impl Stripe {
     /// Finds a key that is to be changed where it lies: an access, not counted.
     pub(in crate::store) fn open(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
         let (at, found) = self.live(db, key, moment)?;
         self.touch(found, moment);
+        self.take_fields(db, key.place, found, moment);
         Some((at, found))
     }
 
-    /// Counts what a collection has come to take, and deletes the key if it is spent.
-    pub(in crate::store) fn close(&mut self, db: usize, opened: Opened, is_changed: bool) {
+    /// When the next field of a record's hash expires.
+    pub(in crate::store) fn fields_due(&self, found: Ref) -> Option<u64> {
+        expiry::fields_due(self.arena.at(found))
+    }
+
+    /// Counts what a collection has come to take, notes when its next field expires, and deletes the key if it is spent.
+    pub(in crate::store) fn close(&mut self, db: usize, opened: Opened, is_changed: bool, moment: Moment) {
         let block = self.arena.at(opened.found);
         // SAFETY: the edit is over, so this is the one reference.
-        let is_spent = unsafe { record::object(block).as_ref() }.is_spent();
+        let is_spent = expiry::is_spent(unsafe { record::object(block).as_ref() }, moment.ms);
         let bytes = record::heap_bytes(block);
         self.count_heap(opened.bytes, bytes);
         let place = self.place_of(opened.found);
@@ -27,8 +33,10 @@ impl Stripe {
             self.changed(db, record::key(block), how);
         }
         if is_spent {
-            self.remove_at(db, place, opened.at, opened.found);
-        } else if bytes != opened.bytes {
+            return self.remove_at(db, place, opened.at, opened.found);
+        }
+        self.note_fields(db, place, opened.fields_due, opened.found, moment);
+        if bytes != opened.bytes {
             self.requeue(db, place, opened.found);
         }
     }

@@ -1,0 +1,3 @@
+//! `SORT` and `SORT_RO`.
+use super::*;
+pub const COMMANDS: &[Command] = &[];
