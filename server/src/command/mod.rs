@@ -20,6 +20,7 @@ pub mod help;
 pub mod introspect;
 pub mod keyspec;
 pub mod limits;
+pub mod list;
 pub mod notation;
 #[cfg(test)]
 mod page;
@@ -27,6 +28,7 @@ pub mod reply;
 pub mod row;
 pub mod server;
 pub mod session;
+pub mod sets;
 pub mod shared;
 pub mod stats;
 pub mod string;
@@ -34,6 +36,7 @@ pub mod table;
 #[cfg(test)]
 pub mod testing;
 pub mod tuning;
+pub mod walk;
 pub mod words;
 
 pub use context::{Args, Ctx, Done, Outcome, Wait};

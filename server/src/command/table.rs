@@ -11,7 +11,9 @@ const GROUPS: &[&[Command]] = &[
     super::generic::COMMANDS,
     super::hash::COMMANDS,
     super::introspect::COMMANDS,
+    super::list::COMMANDS,
     super::server::COMMANDS,
+    super::sets::COMMANDS,
     super::string::COMMANDS,
 ];
 

@@ -2,11 +2,9 @@
 
 use super::type_name;
 use crate::base::glob;
-use crate::base::number::{Digits, parse_cursor};
+use crate::base::number::Digits;
+use crate::command::walk::{Walk, cursor};
 use crate::command::*;
-
-/// Keys that a call of `SCAN` visits when it does not say how many.
-const COUNT_DEFAULT: usize = 10;
 
 pub const SCAN: Command = Command {
     name: "SCAN",
@@ -25,40 +23,23 @@ pub const SCAN: Command = Command {
     ..super::GENERIC
 };
 
-/// Which of the keys visited are answered.
-struct Filter<'a> {
-    /// `None` lets every key pass, as does a lone `*`.
-    pattern: Option<&'a [u8]>,
-    type_name: Option<&'a [u8]>,
-}
-
-impl Filter<'_> {
-    fn passes(&self, entry: crate::store::Entry<'_>) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), false))
-            && self.type_name.is_none_or(|name| type_name(entry).as_bytes().eq_ignore_ascii_case(name))
-    }
-}
-
 fn scan(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let cursor = parse_cursor(args.word()?).ok_or(Fault::text("ERR invalid cursor"))?;
-    let mut count = COUNT_DEFAULT;
-    let mut filter = Filter { pattern: None, type_name: None };
+    let cursor = cursor(args)?;
+    let mut walk = Walk::default();
+    let mut wanted = None;
     while !args.is_empty() {
-        if args.take("COUNT") {
-            count = usize::try_from(args.int()?).ok().filter(|count| *count > 0).ok_or(Fault::Syntax)?;
-        } else if args.take("MATCH") {
-            filter.pattern = Some(args.word()?).filter(|pattern| *pattern != b"*");
-        } else if args.take("TYPE") {
-            filter.type_name = Some(args.word()?);
-        } else {
+        if args.take("TYPE") {
+            wanted = Some(args.word()?);
+        } else if !walk.take(args)? {
             return Err(Fault::Syntax);
         }
     }
     let Ctx { node, reply, session, store, .. } = cx;
     let start = reply.out.len();
     let mut found = 0;
-    let next = node.store.scan(session.db, cursor, count, store.moment(), |entry| {
-        if filter.passes(entry) {
+    let next = node.store.scan(session.db, cursor, walk.count, store.moment(), |entry| {
+        let is_wanted = wanted.is_none_or(|name| type_name(entry).as_bytes().eq_ignore_ascii_case(name));
+        if is_wanted && walk.passes(entry.key()) {
             found += 1;
             reply.bulk(entry.key());
         }
@@ -84,12 +65,13 @@ pub const KEYS: Command = Command {
 };
 
 fn keys(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let filter = Filter { pattern: Some(args.word()?).filter(|pattern| *pattern != b"*"), type_name: None };
+    // A lone star matches any key, even the one without a byte.
+    let pattern = Some(args.word()?).filter(|pattern| *pattern != b"*");
     let Ctx { node, reply, session, store, .. } = cx;
     let start = reply.out.len();
     let mut found = 0;
     node.store.each_entry(session.db, store.moment(), |entry| {
-        if filter.passes(entry) {
+        if pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), false)) {
             found += 1;
             reply.bulk(entry.key());
         }
