@@ -286,9 +286,16 @@ impl Listener for Ear {
             let told = node.audience.changed(stripe, db, &key, how);
             told.iter().for_each(|id| node.tell_changed(*id, Some(&key), by));
             node.broadcast_change(&key, by);
+            let db = node.store.logical(db);
             match how {
-                How::Expired => node.key_event(Class::Expired, "expired", node.store.logical(db), &key),
-                How::Evicted => node.key_event(Class::Evicted, "evicted", node.store.logical(db), &key),
+                How::Expired => node.key_event(Class::Expired, "expired", db, &key),
+                How::Evicted => node.key_event(Class::Evicted, "evicted", db, &key),
+                How::FieldsExpired { is_last } => {
+                    node.key_event(Class::Hash, "hexpired", db, &key);
+                    if is_last {
+                        node.key_event(Class::Generic, "del", db, &key);
+                    }
+                }
                 How::Written | How::Removed => {}
             }
         }

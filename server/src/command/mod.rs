@@ -21,6 +21,7 @@ pub mod help;
 pub mod introspect;
 pub mod keyspec;
 pub mod limits;
+pub mod list;
 pub mod notation;
 #[cfg(test)]
 mod page;
@@ -30,6 +31,7 @@ pub mod row;
 pub mod scan;
 pub mod server;
 pub mod session;
+pub mod sets;
 pub mod shared;
 pub mod sort;
 pub mod stats;

@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::reply::Reply;
 use crate::base::glob;
 use crate::base::number::{Digits, parse_cursor};
+use crate::types::item::Element;
 
 /// Elements that a call visits when it does not say how many.
 const COUNT_DEFAULT: usize = 10;
@@ -20,6 +21,21 @@ pub struct Step<'a> {
 impl<'a> Step<'a> {
     pub fn new() -> Step<'a> {
         Step { count: COUNT_DEFAULT, pattern: None }
+    }
+
+    /// The options that are left, all of which must be of these two.
+    ///
+    /// # Errors
+    ///
+    /// A syntax error for other words and for a count below 1.
+    pub fn parse(args: &mut Args<'a>) -> Result<Step<'a>, Fault> {
+        let mut step = Step::new();
+        while !args.is_empty() {
+            if !step.take(args)? {
+                return Err(Fault::Syntax);
+            }
+        }
+        Ok(step)
     }
 
     /// Takes `COUNT` or `MATCH` with its value if one of them is next, and says whether it was.
@@ -41,6 +57,12 @@ impl<'a> Step<'a> {
     /// Whether an element of this name is to be answered.
     pub fn passes(&self, name: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob::matches(pattern, name, false))
+    }
+
+    /// Whether an element is to be answered.
+    #[inline]
+    pub fn passes_element(&self, element: Element<'_>) -> bool {
+        self.passes_all() || self.passes(element.text(&mut Digits::new()))
     }
 
     /// Whether every element passes, so that names need not be looked at.

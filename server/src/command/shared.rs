@@ -144,7 +144,7 @@ impl Shared {
 
     /// Lets the store note every change while somebody wants to hear of all keys. The caller holds no stripe.
     pub fn heed(&self) {
-        let on_going = [Class::Expired, Class::Evicted].into_iter().any(|class| self.wants_events(class));
+        let on_going = [Class::Expired, Class::Evicted, Class::Hash].into_iter().any(|class| self.wants_events(class));
         self.store.heed_all(on_going || !self.broadcasts.is_empty());
     }
 

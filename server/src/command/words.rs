@@ -124,6 +124,19 @@ impl<'a> Args<'a> {
         parse_f64(self.word()?).ok_or(Fault::NotFloat)
     }
 
+    /// The next word as an integer that is not below `least`; whatever is wrong with it, the refusal is the same.
+    pub fn at_least(&mut self, least: usize, refusal: &'static str) -> Result<usize, Fault> {
+        let number = parse_i64(self.word()?).and_then(|number| usize::try_from(number).ok());
+        number.filter(|&number| number >= least).ok_or(Fault::text(refusal))
+    }
+
+    /// The next word as an integer whose opposite is one as well.
+    pub fn negatable(&mut self) -> Result<i64, Fault> {
+        const REFUSAL: Fault =
+            Fault::text("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
+        self.int().and_then(|number| if number == i64::MIN { Err(REFUSAL) } else { Ok(number) })
+    }
+
     /// Takes the next word if it is this one, in any case.
     pub fn take(&mut self, token: &str) -> bool {
         let is_it = self.peek().is_some_and(|word| word.eq_ignore_ascii_case(token.as_bytes()));
@@ -137,7 +150,7 @@ impl<'a> Args<'a> {
     }
 
     /// Every word left, taken.
-    pub fn rest(&mut self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+    pub fn rest(&mut self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let (from, words) = (self.at, self.words);
         self.at = words.len();
         (from..words.len()).map(move |index| words.get(index))

@@ -1,7 +1,6 @@
 //! Reads of a hash as a whole: `HGETALL`, `HKEYS`, `HVALS`, `HSCAN`, and fields drawn at random.
 
 use super::*;
-use crate::base::number::Digits;
 use crate::command::scan::{self, Step};
 use crate::store::policy::lfu::random;
 use crate::types::hash::Entry;
@@ -103,7 +102,7 @@ fn hscan(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let mut found = 0;
     let next = hash.scan(cursor, step.count, now, |entry| {
-        if step.passes_all() || step.passes(entry.field.text(&mut Digits::new())) {
+        if step.passes_element(entry.field) {
             found += 1;
             part.reply(cx.reply, &entry);
         }
