@@ -182,7 +182,7 @@ impl Batch {
 #[cold]
 fn place_by_specs(found: &Found, words: Words<'_>, node: &Shared, places: &mut Vec<Place>) {
     let words: Vec<&[u8]> = words.iter().collect();
-    let positions = found.row.specs.iter().flat_map(|spec| spec.positions(&words));
+    let positions = found.row.specs.iter().flat_map(|spec| spec.reach(&words));
     places.extend(positions.map(|at| node.store.place(words[at])));
 }
 

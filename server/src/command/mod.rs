@@ -15,6 +15,7 @@ mod facts;
 pub mod fault;
 pub mod gate;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod help;
 pub mod introspect;
@@ -35,6 +36,7 @@ pub mod table;
 pub mod testing;
 pub mod tuning;
 pub mod words;
+pub mod zset;
 
 pub use context::{Args, Ctx, Done, Outcome, Wait};
 pub use events::Class;

@@ -9,10 +9,12 @@ const GROUPS: &[&[Command]] = &[
     super::cluster::COMMANDS,
     super::connection::COMMANDS,
     super::generic::COMMANDS,
+    super::geo::COMMANDS,
     super::hash::COMMANDS,
     super::introspect::COMMANDS,
     super::server::COMMANDS,
     super::string::COMMANDS,
+    super::zset::COMMANDS,
 ];
 
 /// A row with what follows from it, worked out once.

@@ -1,4 +1,4 @@
-//! Finding keys: `SCAN`, `KEYS` and `RANDOMKEY`.
+//! Finding keys: `SCAN`, `KEYS` and `RANDOMKEY`; and the options that `SCAN` shares with `HSCAN`, `SSCAN` and `ZSCAN`.
 
 use super::type_name;
 use crate::base::glob;
@@ -25,39 +25,84 @@ pub const SCAN: Command = Command {
     ..super::GENERIC
 };
 
+/// Where a step of a walk begins; the first word of each command that walks.
+///
+/// # Errors
+///
+/// If it is no number.
+pub fn cursor(word: &[u8]) -> Result<u64, Fault> {
+    parse_cursor(word).ok_or(Fault::text("ERR invalid cursor"))
+}
+
+/// What a step of a walk through keys or through a collection shows.
+pub struct Step<'a> {
+    /// `None` lets every key or element pass, as does a lone `*`.
+    pattern: Option<&'a [u8]>,
+    /// How many are to be visited, at least 1; it may be a few more.
+    pub count: usize,
+}
+
+impl<'a> Step<'a> {
+    /// Reads the options of a step through a collection, up to the last word.
+    ///
+    /// # Errors
+    ///
+    /// Redis's, for an unknown word and for a count that is none.
+    pub fn parse(args: &mut Args<'a>) -> Result<Step<'a>, Fault> {
+        let mut step = Step { pattern: None, count: COUNT_DEFAULT };
+        while !args.is_empty() {
+            if !step.take(args)? {
+                return Err(Fault::Syntax);
+            }
+        }
+        Ok(step)
+    }
+
+    /// Takes an option if the next word is one.
+    fn take(&mut self, args: &mut Args<'a>) -> Result<bool, Fault> {
+        if args.take("COUNT") {
+            self.count = usize::try_from(args.int()?).ok().filter(|count| *count > 0).ok_or(Fault::Syntax)?;
+        } else if args.take("MATCH") {
+            self.pattern = Some(args.word()?).filter(|pattern| *pattern != b"*");
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Whether a key or an element is answered.
+    pub fn passes(&self, text: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, text, false))
+    }
+}
+
 /// Which of the keys visited are answered.
 struct Filter<'a> {
-    /// `None` lets every key pass, as does a lone `*`.
-    pattern: Option<&'a [u8]>,
+    step: Step<'a>,
     type_name: Option<&'a [u8]>,
 }
 
 impl Filter<'_> {
     fn passes(&self, entry: crate::store::Entry<'_>) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, entry.key(), false))
+        self.step.passes(entry.key())
             && self.type_name.is_none_or(|name| type_name(entry).as_bytes().eq_ignore_ascii_case(name))
     }
 }
 
 fn scan(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let cursor = parse_cursor(args.word()?).ok_or(Fault::text("ERR invalid cursor"))?;
-    let mut count = COUNT_DEFAULT;
-    let mut filter = Filter { pattern: None, type_name: None };
+    let cursor = cursor(args.word()?)?;
+    let mut filter = Filter { step: Step { pattern: None, count: COUNT_DEFAULT }, type_name: None };
     while !args.is_empty() {
-        if args.take("COUNT") {
-            count = usize::try_from(args.int()?).ok().filter(|count| *count > 0).ok_or(Fault::Syntax)?;
-        } else if args.take("MATCH") {
-            filter.pattern = Some(args.word()?).filter(|pattern| *pattern != b"*");
-        } else if args.take("TYPE") {
+        if args.take("TYPE") {
             filter.type_name = Some(args.word()?);
-        } else {
+        } else if !filter.step.take(args)? {
             return Err(Fault::Syntax);
         }
     }
     let Ctx { node, reply, session, store, .. } = cx;
     let start = reply.out.len();
     let mut found = 0;
-    let next = node.store.scan(session.db, cursor, count, store.moment(), |entry| {
+    let next = node.store.scan(session.db, cursor, filter.step.count, store.moment(), |entry| {
         if filter.passes(entry) {
             found += 1;
             reply.bulk(entry.key());
@@ -84,7 +129,8 @@ pub const KEYS: Command = Command {
 };
 
 fn keys(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let filter = Filter { pattern: Some(args.word()?).filter(|pattern| *pattern != b"*"), type_name: None };
+    let pattern = Some(args.word()?).filter(|pattern| *pattern != b"*");
+    let filter = Filter { step: Step { pattern, count: usize::MAX }, type_name: None };
     let Ctx { node, reply, session, store, .. } = cx;
     let start = reply.out.len();
     let mut found = 0;
