@@ -359,18 +359,55 @@ fn push_with_point(out: &mut Vec<u8>, digits: &[u8], leading: i32) {
 }
 
 fn push_scientific(out: &mut Vec<u8>, digits: &[u8], leading: i32) {
+    push_mantissa(out, digits);
+    write!(out, "e{leading:+}").expect("a Vec takes every write");
+}
+
+fn push_mantissa(out: &mut Vec<u8>, digits: &[u8]) {
     out.push(digits[0]);
     if digits.len() > 1 {
         out.push(b'.');
         out.extend_from_slice(&digits[1..]);
     }
-    write!(out, "e{leading:+}").expect("a Vec takes every write");
+}
+
+/// Appends a double with 17 significant digits, zeros at the end left out: C's `%.17g`, which Redis 7.2 still has for the
+/// scores of large sorted sets in ZSCAN.
+pub fn push_f64_17(out: &mut Vec<u8>, value: f64) {
+    const WRITTEN_OUT_DIGITS: i32 = 17;
+    if !value.is_finite() || value == 0.0 {
+        return push_f64(out, value);
+    }
+    let mut text = ShortText::default();
+    write!(text, "{:.16e}", value.abs()).expect("a double has 17 digits and an exponent of 4 bytes");
+    let (digits, exponent) = split_exponent(text);
+    let all = digits.as_bytes();
+    let leading = exponent + all.len() as i32 - 1;
+    let used = all.iter().rposition(|&digit| digit != b'0').map_or(1, |last| last + 1);
+    let digits = &all[..used];
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    if !(-4..WRITTEN_OUT_DIGITS).contains(&leading) {
+        push_mantissa(out, digits);
+        write!(out, "e{leading:+03}").expect("a Vec takes every write");
+    } else if leading >= digits.len() as i32 - 1 {
+        out.extend_from_slice(digits);
+        out.extend(std::iter::repeat_n(b'0', leading as usize + 1 - digits.len()));
+    } else {
+        push_with_point(out, digits, leading);
+    }
 }
 
 /// The digits without point or zeros at the end, and the power of ten to multiply them by.
 fn shortest_digits(value: f64) -> (ShortText, i32) {
     let mut text = ShortText::default();
     write!(text, "{:e}", value.abs()).expect("a double has at most 17 digits and an exponent of 4 bytes");
+    split_exponent(text)
+}
+
+/// The digits of a text such as `1.25e-7`, and the power of ten to multiply them by.
+fn split_exponent(mut text: ShortText) -> (ShortText, i32) {
     let mark = text.as_bytes().iter().position(|&byte| byte == b'e').unwrap_or(text.length);
     let exponent: i32 =
         std::str::from_utf8(&text.as_bytes()[mark + 1..]).ok().and_then(|it| it.parse().ok()).unwrap_or(0);
@@ -598,6 +635,29 @@ mod tests {
             let mut out = Vec::new();
             push_integer(&mut out, value);
             proptest::prop_assert_eq!(parse_i64(&out), Some(value));
+        }
+    }
+
+    #[test]
+    fn seventeen_digits_are_those_of_printf() {
+        let cases = [
+            (0.1, "0.10000000000000001"),
+            (-0.0, "-0"),
+            (3.5, "3.5"),
+            (1e30, "1e+30"),
+            (1e17, "1e+17"),
+            (1e16, "10000000000000000"),
+            (1e-7, "9.9999999999999995e-08"),
+            (0.0001, "0.0001"),
+            (-0.000_012_34, "-1.234e-05"),
+            (123_456_789.123, "123456789.123"),
+            (1e300, "1.0000000000000001e+300"),
+            (f64::NEG_INFINITY, "-inf"),
+        ];
+        for (value, text) in cases {
+            let mut out = Vec::new();
+            push_f64_17(&mut out, value);
+            assert_eq!(String::from_utf8_lossy(&out), text);
         }
     }
 }

@@ -196,7 +196,9 @@ pub fn guarded(name: &str, run: impl FnOnce() -> Outcome) -> Outcome {
 /// The places of keys whose positions depend on other words.
 #[cold]
 fn place_by_specs(found: &Found, words: Words<'_>, node: &Shared, places: &mut Vec<Place>) {
-    places.extend(found.key_positions(words).into_iter().map(|at| node.store.place(words.get(at))));
+    let words: Vec<&[u8]> = words.iter().collect();
+    let positions = found.row.specs.iter().flat_map(|spec| spec.reach(&words));
+    places.extend(positions.map(|at| node.store.place(words[at])));
 }
 
 impl Recent {

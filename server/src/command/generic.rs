@@ -3,7 +3,7 @@
 mod dump;
 mod expire;
 mod object;
-mod scan;
+pub mod scan;
 mod transfer;
 mod wait;
 

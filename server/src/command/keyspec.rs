@@ -73,6 +73,20 @@ impl KeySpec {
         }
     }
 
+    /// The positions of all words that the command may come to take for these keys: what has to be locked.
+    ///
+    /// Those are more than [`KeySpec::positions`] where an option is repeated: the last one counts, and an option's name
+    /// may be a key that stands behind another option.
+    pub fn reach(&self, words: &[&[u8]]) -> Vec<usize> {
+        match (self.begin, self.find) {
+            (Begin::Keyword { token, from: from @ 0.. }, Find::Range { last: 0, .. }) => {
+                let tokens = from as usize..words.len().saturating_sub(1);
+                tokens.filter(|&at| words[at].eq_ignore_ascii_case(token.as_bytes())).map(|at| at + 1).collect()
+            }
+            _ => self.positions(words),
+        }
+    }
+
     /// The positions of the keys among the words of a call, as far as they are there.
     pub fn positions(&self, words: &[&[u8]]) -> Vec<usize> {
         let Some(begin) = self.begin.position(words).filter(|&begin| begin < words.len()) else {
@@ -146,6 +160,8 @@ mod tests {
         let store = KeySpec::after("STORE", 6, &["OW", "update"]);
         assert_eq!(at(store, "georadius k 1 2 3 km store to"), [7]);
         assert_eq!(at(store, "georadius k 1 2 3 km store"), [0usize; 0]);
+        let words: Vec<&[u8]> = "georadius k 1 2 3 km store store store to".split(' ').map(str::as_bytes).collect();
+        assert_eq!((store.positions(&words), store.reach(&words)), (vec![7], vec![7, 8, 9]));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod facts;
 pub mod fault;
 pub mod gate;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod help;
 pub mod introspect;
@@ -43,6 +44,7 @@ pub mod tracking;
 pub mod transaction;
 pub mod tuning;
 pub mod words;
+pub mod zset;
 
 pub use blocking::{Await, Awaited};
 pub use context::{Args, Ctx, Done, Outcome, Wait};

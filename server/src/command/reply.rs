@@ -156,15 +156,26 @@ impl Reply {
 
     /// A double: a bulk string in RESP2.
     pub fn double(&mut self, n: f64) {
-        let mut text = Vec::with_capacity(24);
-        push_f64(&mut text, n);
-        if self.is_3() {
-            self.out.push(b',');
-            self.out.extend_from_slice(&text);
-            self.out.extend_from_slice(b"\r\n");
-        } else {
-            self.bulk(&text);
+        self.double_written(|out| push_f64(out, n));
+    }
+
+    /// A double in digits of the caller's own.
+    pub fn double_written(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.is_3() {
+            return self.written(write);
         }
+        self.out.push(b',');
+        write(&mut self.out);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A bulk string that is written rather than given; a short one, as it is moved once.
+    pub fn written(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.out.len();
+        write(&mut self.out);
+        let len = self.out.len() - start;
+        self.before(start, |reply| reply.head(b'$', len));
+        self.out.extend_from_slice(b"\r\n");
     }
 
     /// The head of an array; its elements follow.

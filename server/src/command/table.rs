@@ -10,6 +10,7 @@ const GROUPS: &[&[Command]] = &[
     super::cluster::COMMANDS,
     super::connection::COMMANDS,
     super::generic::COMMANDS,
+    super::geo::COMMANDS,
     super::hash::COMMANDS,
     super::introspect::COMMANDS,
     super::list::COMMANDS,
@@ -19,6 +20,7 @@ const GROUPS: &[&[Command]] = &[
     super::sort::COMMANDS,
     super::string::COMMANDS,
     super::transaction::COMMANDS,
+    super::zset::COMMANDS,
 ];
 
 /// A row with what follows from it, worked out once.

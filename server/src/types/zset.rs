@@ -120,6 +120,11 @@ impl ZSet {
         }
     }
 
+    /// Whether it is one run of bytes still.
+    pub fn is_small(&self) -> bool {
+        matches!(self.0, Form::Small(_))
+    }
+
     /// The score of a member.
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match &self.0 {

@@ -1,4 +1,4 @@
-//! Finding keys: `SCAN`, `KEYS` and `RANDOMKEY`.
+//! Finding keys: `SCAN`, `KEYS` and `RANDOMKEY`; and the options that `SCAN` shares with `HSCAN`, `SSCAN` and `ZSCAN`.
 
 use super::type_name;
 use crate::base::glob;

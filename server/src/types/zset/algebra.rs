@@ -5,6 +5,8 @@
 
 use super::{Member, ZSet, order};
 use crate::base::hash::OfProcess;
+use crate::types::item::Element;
+use crate::types::set::Set;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
@@ -37,6 +39,26 @@ impl Source for ZSet {
 
     fn walk<'a>(&'a self, show: &mut dyn FnMut(Member<'a>, f64) -> ControlFlow<()>) {
         let _ = self.iter().try_for_each(|(member, score)| show(member, score));
+    }
+}
+
+impl Source for Set {
+    fn len(&self) -> usize {
+        Set::len(self)
+    }
+
+    fn score(&self, member: &[u8]) -> Option<f64> {
+        self.contains(member).then_some(1.0)
+    }
+
+    fn walk<'a>(&'a self, show: &mut dyn FnMut(Member<'a>, f64) -> ControlFlow<()>) {
+        let _ = self.iter().try_for_each(|element| {
+            let member = match element {
+                Element::Int(number) => Member::from(number),
+                Element::Text(text) => Member::from(text),
+            };
+            show(member, 1.0)
+        });
     }
 }
 

@@ -1,0 +1,1 @@
+//! Sessions of places, as a Redis server answers them.
