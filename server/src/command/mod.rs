@@ -29,6 +29,7 @@ pub mod server;
 pub mod session;
 pub mod shared;
 pub mod stats;
+pub mod stream;
 pub mod string;
 pub mod table;
 #[cfg(test)]

@@ -12,6 +12,7 @@ const GROUPS: &[&[Command]] = &[
     super::hash::COMMANDS,
     super::introspect::COMMANDS,
     super::server::COMMANDS,
+    super::stream::COMMANDS,
     super::string::COMMANDS,
 ];
 
