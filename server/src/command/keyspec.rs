@@ -21,6 +21,9 @@ pub enum Begin {
     Index(usize),
     /// Behind a token, which is searched from a position on; from one counted from the end backwards if negative.
     Keyword { token: &'static str, from: isize },
+    /// As `Keyword` from the front, where words that options take may read like the token: each of `options` takes so
+    /// many.
+    Options { token: &'static str, from: usize, options: &'static [(&'static str, usize)] },
     /// Nobody can tell but the command, which reads its options one by one; `last_after` is the token whose last
     /// occurrence stands before the one key, if there is such a key.
     Unknown { last_after: Option<&'static str> },
@@ -123,11 +126,25 @@ impl Begin {
                 let last = words.len().checked_sub(from.unsigned_abs())?;
                 (1..=last).rev().find(|&at| is(token, at)).map(|at| at + 1)
             }
+            Begin::Options { token, options, .. } => behind_options(words, token, options),
             Begin::Unknown { last_after: Some(token) } => {
                 (2..words.len().saturating_sub(1)).rev().find(|&at| is(token, at)).map(|at| at + 1)
             }
             Begin::Unknown { last_after: None } => None,
         }
+    }
+}
+
+/// The position behind a token, which is no word that an option before it takes.
+fn behind_options(words: &[&[u8]], token: &str, options: &[(&str, usize)]) -> Option<usize> {
+    let is = |token: &str, word: &[u8]| word.eq_ignore_ascii_case(token.as_bytes());
+    let mut at = 1;
+    loop {
+        let word = words.get(at)?;
+        if is(token, word) {
+            return Some(at + 1);
+        }
+        at += 1 + options.iter().find(|(option, _)| is(option, word)).map_or(0, |(_, takes)| *takes);
     }
 }
 
@@ -162,6 +179,17 @@ mod tests {
         assert_eq!(at(store, "georadius k 1 2 3 km store"), [0usize; 0]);
         let words: Vec<&[u8]> = "georadius k 1 2 3 km store store store to".split(' ').map(str::as_bytes).collect();
         assert_eq!((store.positions(&words), store.reach(&words)), (vec![7], vec![7, 8, 9]));
+    }
+
+    #[test]
+    fn words_of_options_may_read_like_the_token() {
+        let begin = Begin::Options { token: "STREAMS", from: 4, options: &[("GROUP", 2), ("COUNT", 1)] };
+        let spec = KeySpec { begin, find: Find::Range { last: -1, step: 1, limit: 2 }, flags: ALL };
+        assert_eq!(at(spec, "xreadgroup group g c count 1 streams a b 0 0"), [7, 8]);
+        assert_eq!(at(spec, "xreadgroup noack group streams streams streams k >"), [6]);
+        assert_eq!(at(spec, "xreadgroup group group streams streams k >"), [5]);
+        assert_eq!(at(spec, "xreadgroup group g c count streams k >"), [0usize; 0]);
+        assert_eq!(at(spec, "xreadgroup group g"), [0usize; 0]);
     }
 
     #[test]

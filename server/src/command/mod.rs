@@ -36,6 +36,7 @@ pub mod sets;
 pub mod shared;
 pub mod sort;
 pub mod stats;
+pub mod stream;
 pub mod string;
 pub mod table;
 #[cfg(test)]

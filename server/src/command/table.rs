@@ -18,6 +18,7 @@ const GROUPS: &[&[Command]] = &[
     super::server::COMMANDS,
     super::sets::COMMANDS,
     super::sort::COMMANDS,
+    super::stream::COMMANDS,
     super::string::COMMANDS,
     super::transaction::COMMANDS,
     super::zset::COMMANDS,

@@ -6,6 +6,7 @@ use super::shared::Keys;
 use super::stripe::{Entry, Key};
 use super::table::At;
 use crate::types::object::{Kind, Object};
+use crate::types::stream::Group;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -91,6 +92,14 @@ impl Keys<'_> {
         } else {
             self.set(key, New::Object(Box::new(object)), expiry);
         }
+    }
+}
+
+impl Keys<'_> {
+    /// Frees a group that was taken out of the stream of a key, without a stall if it is large.
+    pub fn discard_group(&mut self, key: Key<'_>, group: Box<Group>) {
+        self.wrote = true;
+        self.held.stripe(key.place.stripe()).discard_group(group);
     }
 }
 

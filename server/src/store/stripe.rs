@@ -13,6 +13,7 @@ use super::record::{self, New, Placed, Value};
 use super::table::{self, At, ScanAt, Table};
 use super::wheel::Wheel;
 use crate::types::object::Object;
+use crate::types::stream::Group;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -111,6 +112,7 @@ const DISCARD_OBJECT_MIN: usize = 16 * 1024;
 pub(super) enum Discarded {
     Buffer(Vec<u8>),
     Object(Box<Object>),
+    Group(Box<Group>),
 }
 
 const _: () = assert!(pieces::PIECES_MAX <= DISCARD_MIN, "what is too long for pieces is freed by the reaper");

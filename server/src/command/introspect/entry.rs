@@ -51,6 +51,10 @@ fn write_spec(reply: &mut Reply, spec: &KeySpec, varies: bool) {
             let parts = [("keyword", Part::Word(token)), ("startfrom", Part::Number(from as i64))];
             write_half(reply, "keyword", &parts);
         }
+        Begin::Options { token, from, .. } => {
+            let parts = [("keyword", Part::Word(token)), ("startfrom", Part::Number(from as i64))];
+            write_half(reply, "keyword", &parts);
+        }
         Begin::Unknown { .. } => write_half(reply, "unknown", &[]),
     }
     reply.text("find_keys");

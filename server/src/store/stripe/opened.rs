@@ -4,7 +4,8 @@ use super::super::edit::Opened;
 use super::super::news::How;
 use super::super::record;
 use super::super::table::At;
-use super::{Key, Moment, Ref, Stripe, expiry};
+use super::{DISCARD_OBJECT_MIN, Discarded, Key, Moment, Ref, Stripe, expiry};
+use crate::types::stream::Group;
 
 impl Stripe {
     /// Finds a key that is to be changed where it lies: an access, not counted.
@@ -39,5 +40,11 @@ impl Stripe {
         if bytes != opened.bytes {
             self.requeue(db, place, opened.found);
         }
+    }
+
+    /// Frees a group that was taken out of a stream, or leaves it to the reaper if a lot is pending in it.
+    pub(in crate::store) fn discard_group(&mut self, group: Box<Group>) {
+        let is_large = group.bytes() >= DISCARD_OBJECT_MIN;
+        self.discard(Discarded::Group(group), is_large);
     }
 }
