@@ -39,12 +39,14 @@ impl Desk {
 
     /// A node with settings that may only be given at the start.
     pub fn set_up(options: Options, settings: &[(&str, &str)]) -> Desk {
-        let store = Store::with_hasher(options, KeyHasher::seeded(1));
-        let live = Arc::new(live(options, settings));
-        let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), room: |clients| clients };
-        let node = Arc::new(Shared::new(parts));
+        let node = node(options, settings);
         node.listen();
         Desk::on(node)
+    }
+
+    /// A node that leaves it to the test to hear what its store tells.
+    pub fn deaf() -> Desk {
+        Desk::on(node(Options::default(), &[]))
     }
 
     /// Another connection to the same node.
@@ -99,6 +101,13 @@ impl Desk {
         let shown = seen.trim_end().replace("\r\n", " ");
         assert_eq!(shown, expected, "{line}");
     }
+}
+
+fn node(options: Options, settings: &[(&str, &str)]) -> Arc<Shared> {
+    let store = Store::with_hasher(options, KeyHasher::seeded(1));
+    let live = Arc::new(live(options, settings));
+    let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), room: |clients| clients };
+    Arc::new(Shared::new(parts))
 }
 
 /// Live settings that agree with the options of the store.

@@ -261,7 +261,7 @@ impl Listener for Notes {
 
 #[test]
 fn it_is_told_when_fields_expire() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::deaf();
     let notes = Arc::new(Mutex::new(Vec::new()));
     desk.node.store.set_listener(Box::new(Notes(notes.clone())));
     desk.check("HSET h a 1 b 2", ":2");
