@@ -297,7 +297,7 @@ impl Call<'_> {
             (found.row.run)(&mut cx, &mut args)
         };
         let guarded = AssertUnwindSafe(|| match found.row.scope {
-            Scope::Keys | Scope::AllKeys => run(session, reply),
+            Scope::Keys | Scope::AllKeys | Scope::AllKeysBeyond(_) => run(session, reply),
             Scope::Everything => pass.alone(|| run(session, reply)),
         });
         Ok(catch_unwind(guarded).unwrap_or_else(|_| {
@@ -324,7 +324,7 @@ impl Call<'_> {
     fn lock(&self, scope: Scope, db: usize, moment: Moment) -> Keys<'_> {
         let store = &self.node.store;
         match self.places {
-            _ if scope == Scope::AllKeys => store.lock(Numbers::all(), db, moment),
+            _ if scope.is_all(self.words) => store.lock(Numbers::all(), db, moment),
             [place] => store.lock_one(place.stripe(), db, moment),
             [] => store.lock_none(db, moment),
             several => {

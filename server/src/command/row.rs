@@ -4,6 +4,7 @@
 
 use super::context::{Args, Ctx, Outcome};
 pub use super::keyspec::{Begin, Find, KeySpec};
+use super::words::Words;
 
 /// The function behind a row. It is never async; to wait it answers [`super::Done::Wait`] before it acts.
 pub type Run = fn(&mut Ctx<'_>, &mut Args<'_>) -> Outcome;
@@ -135,8 +136,26 @@ pub enum Scope {
     Keys,
     /// All stripes: it reaches for keys that its words do not tell.
     AllKeys,
+    /// All stripes if one of these words stands more often among the arguments than the number says, for then it does;
+    /// otherwise those of its keys. A word may stand there for something else, which costs a few locks.
+    AllKeysBeyond(&'static [(&'static str, usize)]),
     /// Everything: it runs while no other command does, and locks stripes one at a time.
     Everything,
+}
+
+impl Scope {
+    /// Whether a call reaches for keys that its words do not tell.
+    #[inline]
+    pub fn is_all(self, words: Words<'_>) -> bool {
+        match self {
+            Scope::AllKeys => true,
+            Scope::AllKeysBeyond(limits) => limits.iter().any(|(token, most)| {
+                let is_token = |word: &&[u8]| word.eq_ignore_ascii_case(token.as_bytes());
+                words.iter().skip(2).filter(is_token).count() > *most
+            }),
+            Scope::Keys | Scope::Everything => false,
+        }
+    }
 }
 
 /// What is done with the keys, where it does not follow from the flags and the argument.
@@ -189,6 +208,8 @@ impl Flags {
     pub const UNGROUPED: Flags = Flags(1 << 27);
     /// No flag on the wire: the ACL categories of `ADMIN` without its flag.
     pub const ADMIN_CATEGORY: Flags = Flags(1 << 28);
+    /// No flag on the wire: the ACL categories `@set`, `@sortedset` and `@list`, of which the command takes any.
+    pub const COLLECTIONS: Flags = Flags(1 << 29);
 
     const NAMES: [(Flags, &'static str); 19] = [
         (Flags::WRITE, "write"),
@@ -561,6 +582,7 @@ impl Command {
             "@blocking" => flags.has(Flags::BLOCKING),
             "@dangerous" => flags.has(Flags::ADMIN.and(Flags::ADMIN_CATEGORY).and(Flags::DANGEROUS)),
             "@connection" => flags.has(Flags::CONNECTION),
+            "@set" | "@sortedset" | "@list" => flags.has(Flags::COLLECTIONS),
             _ => false,
         };
         by_flags || grouped && self.group.category() == Some(category)
