@@ -320,7 +320,7 @@ impl Call<'_> {
             self.show_to_monitors(found, session);
         }
         Ok(match found.row.scope {
-            Scope::Keys | Scope::AllKeys => self.act(found, session, reply),
+            Scope::Keys | Scope::AllKeys | Scope::AllKeysBeyond(_) => self.act(found, session, reply),
             Scope::Transaction => transaction::exec(found, self, session, reply, pass),
             Scope::Everything => pass.alone(|| self.act(found, session, reply)),
         })
@@ -416,7 +416,7 @@ impl Call<'_> {
     fn lock(&self, scope: Scope, db: usize, moment: Moment) -> Keys<'_> {
         let store = &self.node.store;
         match self.places {
-            _ if scope == Scope::AllKeys => store.lock(Numbers::all(), db, moment),
+            _ if scope.is_all(self.words) => store.lock(Numbers::all(), db, moment),
             [place] => store.lock_one(place.stripe(), db, moment),
             [] => store.lock_none(db, moment),
             several => {

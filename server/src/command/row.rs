@@ -4,6 +4,7 @@
 
 use super::context::{Args, Ctx, Outcome};
 pub use super::keyspec::{Begin, Find, KeySpec};
+use super::words::Words;
 
 /// The function behind a row. It is never async; to wait it answers [`super::Done::Wait`] before it acts.
 pub type Run = fn(&mut Ctx<'_>, &mut Args<'_>) -> Outcome;
@@ -136,8 +137,26 @@ pub enum Scope {
     AllKeys,
     /// The stripes of the keys of all commands that were queued: `EXEC`.
     Transaction,
+    /// All stripes if one of these words stands more often among the arguments than the number says, for then it does;
+    /// otherwise those of its keys. A word may stand there for something else, which costs a few locks.
+    AllKeysBeyond(&'static [(&'static str, usize)]),
     /// Everything: it runs while no other command does, and locks stripes one at a time.
     Everything,
+}
+
+impl Scope {
+    /// Whether a call reaches for keys that its words do not tell.
+    #[inline]
+    pub fn is_all(self, words: Words<'_>) -> bool {
+        match self {
+            Scope::AllKeys => true,
+            Scope::AllKeysBeyond(limits) => limits.iter().any(|(token, most)| {
+                let is_token = |word: &&[u8]| word.eq_ignore_ascii_case(token.as_bytes());
+                words.iter().skip(2).filter(is_token).count() > *most
+            }),
+            Scope::Keys | Scope::Everything | Scope::Transaction => false,
+        }
+    }
 }
 
 /// What is done with the keys, where it does not follow from the flags and the argument.
@@ -195,6 +214,8 @@ impl Flags {
     pub const WHILE_SUBSCRIBED: Flags = Flags(1 << 29);
     /// No flag on the wire: it is answered by messages, which come even to those who want no replies.
     pub const ANSWERS_BY_MESSAGES: Flags = Flags(1 << 30);
+    /// No flag on the wire: the ACL categories `@set`, `@sortedset` and `@list`, of which the command takes any.
+    pub const COLLECTIONS: Flags = Flags(1 << 31);
 
     const NAMES: [(Flags, &'static str); 18] = [
         (Flags::WRITE, "write"),
@@ -572,6 +593,7 @@ impl Command {
             "@blocking" => flags.has(Flags::BLOCKING),
             "@dangerous" => flags.has(Flags::ADMIN.and(Flags::ADMIN_CATEGORY).and(Flags::DANGEROUS)),
             "@connection" => flags.has(Flags::CONNECTION),
+            "@set" | "@sortedset" | "@list" => flags.has(Flags::COLLECTIONS),
             _ => false,
         };
         by_flags || grouped && self.group.category() == Some(category)

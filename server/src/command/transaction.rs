@@ -283,7 +283,7 @@ impl Run<'_> {
             let row = request.found.row;
             match row.scope {
                 Scope::Everything => true,
-                Scope::AllKeys | Scope::Transaction => false,
+                Scope::AllKeys | Scope::AllKeysBeyond(_) | Scope::Transaction => false,
                 Scope::Keys => {
                     let has_keys = !row.specs.is_empty() || request.found.keys.first != 0;
                     !has_keys && !matches!(row.group, Group::Connection | Group::PubSub | Group::Transactions)
@@ -315,7 +315,7 @@ impl Run<'_> {
         session.watched.iter().for_each(|watched| stripes.add(watched.stripe));
         let mut places: Vec<Vec<Place>> = Vec::with_capacity(self.queue.requests.len());
         for request in &self.queue.requests {
-            if request.found.row.scope == Scope::AllKeys {
+            if request.found.row.scope.is_all(self.queue.words(request)) {
                 stripes = Numbers::all();
             }
             let of_request = Call::places(request.found, self.queue.words(request), node);
