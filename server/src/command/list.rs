@@ -153,15 +153,10 @@ mod tests {
 
     #[test]
     fn positions_count_from_either_end() {
-        assert_eq!([0, 2, 3, -1, -3, -4, i64::MIN].map(|at| place(at, 3)), [
-            Some(0),
-            Some(2),
-            None,
-            Some(2),
-            Some(0),
-            None,
-            None
-        ]);
+        assert_eq!(
+            [0, 2, 3, -1, -3, -4, i64::MIN].map(|at| place(at, 3)),
+            [Some(0), Some(2), None, Some(2), Some(0), None, None]
+        );
         assert_eq!(span(0, -1, 4), 0..4);
         assert_eq!(span(1, -2, 4), 1..3);
         assert_eq!(span(-100, 1, 4), 0..2);
@@ -196,7 +191,8 @@ mod tests {
         desk.check("RPUSH l a", ":1");
         desk.check("SET s v", "+OK");
         let not_integer = "-ERR value is not an integer or out of range";
-        for line in ["LRANGE none x 1", "LRANGE none 0 y", "LRANGE s a b", "LINDEX l abc", "LINDEX l 9223372036854775808"]
+        for line in
+            ["LRANGE none x 1", "LRANGE none 0 y", "LRANGE s a b", "LINDEX l abc", "LINDEX l 9223372036854775808"]
         {
             desk.check(line, not_integer);
         }

@@ -324,9 +324,15 @@ mod tests {
     fn another_type_is_refused_and_left_alone() {
         let mut desk = Desk::new();
         desk.check("SET str v", "+OK");
-        for line in
-            ["SADD str a", "SREM str a", "SCARD str", "SISMEMBER str x", "SMISMEMBER str x", "SMEMBERS str", "SSCAN str 0"]
-        {
+        for line in [
+            "SADD str a",
+            "SREM str a",
+            "SCARD str",
+            "SISMEMBER str x",
+            "SMISMEMBER str x",
+            "SMEMBERS str",
+            "SSCAN str 0",
+        ] {
             desk.check(line, WRONG_TYPE);
         }
         desk.check("GET str", "$1 v");

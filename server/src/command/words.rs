@@ -132,9 +132,8 @@ impl<'a> Args<'a> {
 
     /// The next word as an integer whose opposite is one as well.
     pub fn negatable(&mut self) -> Result<i64, Fault> {
-        const REFUSAL: Fault = Fault::text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        );
+        const REFUSAL: Fault =
+            Fault::text("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
         self.int().and_then(|number| if number == i64::MIN { Err(REFUSAL) } else { Ok(number) })
     }
 
@@ -151,7 +150,7 @@ impl<'a> Args<'a> {
     }
 
     /// Every word left, taken.
-    pub fn rest(&mut self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+    pub fn rest(&mut self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let (from, words) = (self.at, self.words);
         self.at = words.len();
         (from..words.len()).map(move |index| words.get(index))

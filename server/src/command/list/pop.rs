@@ -34,7 +34,11 @@ fn pop(cx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> Outcome {
     };
     let limits = cx.node.limits.of_list();
     let Some(mut list) = cx.store.open::<List>(key)? else {
-        if count.is_some() { cx.reply.null_array() } else { cx.reply.null() }
+        if count.is_some() {
+            cx.reply.null_array()
+        } else {
+            cx.reply.null()
+        }
         return REPLIED;
     };
     match count {

@@ -98,7 +98,10 @@ mod tests {
         let mut desk = Desk::new();
         let long = vec![b'x'; 20_000];
         desk.call(&[b"RPUSH", b"l", b"", b"007", b"-5", b"\r\n\0", &long]);
-        assert_eq!(desk.call(&[b"LRANGE", b"l", b"0", b"3"]), b"*4\r\n$0\r\n\r\n$3\r\n007\r\n$2\r\n-5\r\n$3\r\n\r\n\0\r\n");
+        assert_eq!(
+            desk.call(&[b"LRANGE", b"l", b"0", b"3"]),
+            b"*4\r\n$0\r\n\r\n$3\r\n007\r\n$2\r\n-5\r\n$3\r\n\r\n\0\r\n"
+        );
         let head = b"$20000\r\n".to_vec();
         assert_eq!(desk.call(&[b"LINDEX", b"l", b"-1"]), [head, long, b"\r\n".to_vec()].concat());
     }

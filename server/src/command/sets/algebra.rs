@@ -91,7 +91,8 @@ impl Operation {
     /// The result as a set, in the form that Redis gives it.
     fn collect(self, sets: &[Option<&Set>], limits: &Limits) -> Set {
         let smallest = sets.iter().flatten().min_by_key(|set| set.len());
-        let starts_with_ints = self != Operation::Intersection || smallest.is_some_and(|set| set.encoding() == "intset");
+        let starts_with_ints =
+            self != Operation::Intersection || smallest.is_some_and(|set| set.encoding() == "intset");
         let mut result = if starts_with_ints { Set::new() } else { Set::expecting(b"", 0, limits) };
         self.visit(sets, |member| _ = result.put(member, limits));
         // An intersection that has outgrown the small form stays a table, though all that is left may be integers.

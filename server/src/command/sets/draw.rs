@@ -46,7 +46,7 @@ fn spop(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         // A large set is freed off the worker if it goes whole.
         cx.store.remove(key);
     } else {
-        set.pop(count, &mut random.clone(), |member| cx.reply.element(member));
+        set.pop(count, &mut random, |member| cx.reply.element(member));
         drop(set);
     }
     told(cx, key, is_spent);
@@ -58,7 +58,7 @@ fn pop_one(cx: &mut Ctx<'_>, key: Key<'_>) -> Outcome {
         cx.reply.null();
         return REPLIED;
     };
-    set.pop(1, &mut random.clone(), |member| cx.reply.element(member));
+    set.pop(1, &mut random, |member| cx.reply.element(member));
     let is_spent = set.is_empty();
     drop(set);
     told(cx, key, is_spent);
@@ -89,7 +89,7 @@ fn srandmember(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     if args.is_empty() {
         match cx.store.read::<Set>(key)? {
-            Some(set) => set.draw(1, &mut random.clone(), |member| cx.reply.element(member)),
+            Some(set) => set.draw(1, &mut random, |member| cx.reply.element(member)),
             None => cx.reply.null(),
         }
         return REPLIED;
@@ -104,7 +104,7 @@ fn srandmember(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let count = set.len().min(count as usize);
     cx.reply.array(count);
-    set.sample(count, &mut random.clone(), |member| cx.reply.element(member));
+    set.sample(count, &mut random, |member| cx.reply.element(member));
     REPLIED
 }
 
@@ -118,7 +118,7 @@ fn draw(reply: &mut Reply, set: &Set, count: usize) -> Outcome {
             return Err(Fault::OutOfRange("value"));
         }
         let now = left.min(DRAWS_AT_ONCE);
-        set.draw(now, &mut random.clone(), |member| reply.element(member));
+        set.draw(now, &mut random, |member| reply.element(member));
         left -= now;
     }
     REPLIED
