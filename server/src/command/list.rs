@@ -222,6 +222,31 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_nothing_is_no_change() {
+        let mut desk = Desk::new();
+        desk.check("RPUSH a 1 2", ":2");
+        let before = desk.node.store.totals().counters.changes;
+        for line in [
+            "LREM a 0 x",
+            "LINSERT a BEFORE x y",
+            "LPOP a 0",
+            "LSET a 9 x",
+            "LSET a x x",
+            "LPUSHX none x",
+            "LTRIM none 0 1",
+            "LMOVE none a LEFT LEFT",
+            "LMPOP 1 none LEFT",
+        ] {
+            desk.run(line);
+        }
+        assert_eq!(desk.node.store.totals().counters.changes, before);
+        desk.check("LTRIM a 0 -1", "+OK");
+        assert_eq!(desk.node.store.totals().counters.changes, before + 1, "Redis tells of a trim in any case");
+        desk.check("LMOVE a b LEFT LEFT", "$1 1");
+        assert_eq!(desk.node.store.totals().counters.changes, before + 3);
+    }
+
+    #[test]
     fn nothing_is_null_in_resp3() {
         let mut desk = Desk::new();
         desk.set_protocol(3);

@@ -412,6 +412,39 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_nothing_is_no_change() {
+        let mut desk = Desk::new();
+        desk.check("SADD a 1 x", ":2");
+        desk.check("SADD b 1", ":1");
+        let before = desk.node.store.totals().counters.changes;
+        for line in
+            ["SADD a 1 x", "SREM a 9", "SMOVE a b 9", "SMOVE a a 1", "SPOP a 0", "SREM none 1", "SDIFFSTORE none b b"]
+        {
+            desk.run(line);
+        }
+        assert_eq!(desk.node.store.totals().counters.changes, before);
+        desk.check("SMOVE a b 1", ":1");
+        assert_eq!(desk.node.store.totals().counters.changes, before + 1, "the second set had the member");
+    }
+
+    #[test]
+    fn each_key_that_is_read_is_a_hit_or_a_miss() {
+        let mut desk = Desk::new();
+        desk.check("SADD a 1", ":1");
+        let counts = |desk: &Desk| {
+            let counters = desk.node.store.totals().counters;
+            (counters.hits, counters.misses)
+        };
+        let (hits, misses) = counts(&desk);
+        desk.check("SINTER a none a", "*0");
+        desk.check("SUNIONSTORE b a none", ":1");
+        desk.check("SINTERCARD 2 a none LIMIT 1", ":0");
+        desk.check("SISMEMBER none 1", ":0");
+        desk.check("SPOP none", "$-1");
+        assert_eq!(counts(&desk), (hits + 4, misses + 4));
+    }
+
+    #[test]
     fn what_a_set_takes_is_counted_and_given_back() {
         let mut desk = Desk::new();
         for n in 0..3_000 {

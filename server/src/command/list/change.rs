@@ -190,7 +190,8 @@ mod tests {
         let long = "x".repeat(10_000);
         desk.check(&format!("LSET l 1 {long}"), "+OK");
         desk.check("OBJECT ENCODING l", "$9 quicklist");
-        desk.check("LSET l 1 short", "+OK");
+        desk.check("LTRIM l 1 1", "+OK");
+        desk.check("LSET l 0 short", "+OK");
         desk.check("OBJECT ENCODING l", "$8 listpack");
     }
 
