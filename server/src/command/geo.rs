@@ -33,9 +33,8 @@ const UNIT: Arg = one_of("unit", &[token("m", "M"), token("km", "KM"), token("ft
 /// The next two words as a place.
 fn point(args: &mut Args<'_>) -> Result<Point, Fault> {
     let (longitude, latitude) = (args.float()?, args.float()?);
-    Point::new(longitude, latitude).ok_or_else(|| {
-        Fault::owned(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}"))
-    })
+    Point::new(longitude, latitude)
+        .ok_or_else(|| Fault::owned(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}")))
 }
 
 /// The next word as a unit of length.

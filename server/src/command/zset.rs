@@ -182,11 +182,7 @@ const ZRANK: Command = Command {
     summary: "Tells how many members come before one in the order of scores.",
     complexity: "O(log(N)) for N members",
     since: "2.0.0",
-    args: &[
-        key("key", Usage::Read),
-        text("member"),
-        token("withscore", "WITHSCORE").optional().since("7.2.0"),
-    ],
+    args: &[key("key", Usage::Read), text("member"), token("withscore", "WITHSCORE").optional().since("7.2.0")],
     flags: Flags::READONLY.and(Flags::FAST),
     ..ZSET
 };

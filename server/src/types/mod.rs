@@ -25,5 +25,5 @@ pub mod set;
 mod splice;
 pub mod stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod zset;

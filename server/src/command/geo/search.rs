@@ -83,11 +83,7 @@ pub const GEORADIUS: Command = Command {
         STOREDIST,
     ],
     flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLEKEYS),
-    specs: &[
-        KeySpec::range_of(1, 0, READ),
-        KeySpec::after("STORE", 6, STORED),
-        KeySpec::after("STOREDIST", 6, STORED),
-    ],
+    specs: &[KeySpec::range_of(1, 0, READ), KeySpec::after("STORE", 6, STORED), KeySpec::after("STOREDIST", 6, STORED)],
     deprecated: Some(Deprecated {
         since: "6.2.0",
         instead: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
@@ -133,11 +129,7 @@ pub const GEORADIUSBYMEMBER: Command = Command {
         STORE,
         STOREDIST,
     ],
-    specs: &[
-        KeySpec::range_of(1, 0, READ),
-        KeySpec::after("STORE", 5, STORED),
-        KeySpec::after("STOREDIST", 5, STORED),
-    ],
+    specs: &[KeySpec::range_of(1, 0, READ), KeySpec::after("STORE", 5, STORED), KeySpec::after("STOREDIST", 5, STORED)],
     deprecated: Some(Deprecated {
         since: "6.2.0",
         instead: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",

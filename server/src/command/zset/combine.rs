@@ -5,7 +5,9 @@ use crate::base::number::{parse_f64, parse_i64};
 use crate::command::*;
 use crate::store::{Key, Keys};
 use crate::types::object::Object;
-use crate::types::zset::{Aggregate, Combined, Source, Weighted, ZSet, difference, intersection, intersection_len, union};
+use crate::types::zset::{
+    Aggregate, Combined, Source, Weighted, ZSet, difference, intersection, intersection_len, union,
+};
 
 const READ: &[&str] = &["RO", "access"];
 
@@ -16,9 +18,8 @@ const KEYS: [Arg; 2] = [int("numkeys"), key("key", Usage::Read).many()];
 const DESTINATION: Arg = key("destination", Usage::Write);
 const WEIGHTS: Arg = int("weight").after("WEIGHTS").optional().many();
 const WITHSCORES: Arg = token("withscores", "WITHSCORES").optional();
-const AGGREGATE: Arg = one_of("aggregate", &[token("sum", "SUM"), token("min", "MIN"), token("max", "MAX")])
-    .after("AGGREGATE")
-    .optional();
+const AGGREGATE: Arg =
+    one_of("aggregate", &[token("sum", "SUM"), token("min", "MIN"), token("max", "MAX")]).after("AGGREGATE").optional();
 
 pub const ZUNION: Command = Command {
     name: "ZUNION",

@@ -42,9 +42,16 @@ fn pop(cx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> Outcome {
     let is_there = match count {
         // One member that was not counted is no pair of its own, in RESP3 either.
         None => take(cx, key, end, 1, |reply, len| push_head(reply, 2 * len, Shown::Members), push_flat)?,
-        Some(count) => take(cx, key, end, count, |reply, len| push_head(reply, len, PAIRS), |reply, member, score| {
-            push_member(reply, member, score, PAIRS);
-        })?,
+        Some(count) => take(
+            cx,
+            key,
+            end,
+            count,
+            |reply, len| push_head(reply, len, PAIRS),
+            |reply, member, score| {
+                push_member(reply, member, score, PAIRS);
+            },
+        )?,
     };
     if !is_there {
         cx.reply.array(0);
