@@ -142,7 +142,7 @@ impl Servers {
 
     fn batch(&mut self, client: usize, requests: &[Words]) -> Option<Gap> {
         let is_alone = requests.len() == 1;
-        if self.queues[client].is_some() && requests.iter().any(is_never_queued) {
+        if self.queues[client].is_some() && requests.iter().any(|words| self.is_never_queued(client, words)) {
             return None;
         }
         if is_alone && may_wait(&requests[0]) && self.queues[client].is_none() {
@@ -156,12 +156,8 @@ impl Servers {
         for words in requests {
             let (ours, theirs) = (self.ours.receive(client), self.theirs.receive(client));
             let (Some(ours), Some(theirs)) = (&ours, &theirs) else {
-                let end = |reply: Option<Reply>| reply.map_or_else(|| "(closed)".to_owned(), |reply| render(&reply));
-                return (ours.is_some() || theirs.is_some()).then(|| Gap {
-                    words: words.clone(),
-                    ours: end(ours),
-                    theirs: end(theirs),
-                });
+                let text = |reply: Option<Reply>| reply.map_or_else(|| "(no reply)".to_owned(), |reply| render(&reply));
+                return Some(Gap { words: words.clone(), ours: text(ours), theirs: text(theirs) });
             };
             if let Some(gap) = self.compare(client, words, ours, theirs, is_alone) {
                 return Some(gap);
@@ -258,6 +254,13 @@ impl Servers {
         })
     }
 
+    /// Whether a transaction would hide what must be seen at once, or bring messages into the middle of a reply, as the
+    /// reference does where a subscriber hears itself.
+    fn is_never_queued(&self, client: usize, words: &Words) -> bool {
+        let hears_itself = self.subscribed[client] && (is(words, "PUBLISH") || is(words, "SPUBLISH"));
+        is_subscription(words) || is(words, "SPOP") || hears_itself
+    }
+
     /// Keeps track of what transactions will run.
     fn follow(&mut self, client: usize, words: &Words, theirs: &Reply) {
         let is_done = *theirs == Reply::Simple("OK".into());
@@ -344,13 +347,9 @@ fn is_subscription(words: &Words) -> bool {
     NAMES.iter().any(|name| is(words, name))
 }
 
-/// Whether a transaction would hide what must be seen at once: replies that are several, members that were drawn.
-fn is_never_queued(words: &Words) -> bool {
-    is_subscription(words) || is(words, "SPOP")
-}
-
+/// Whether what follows must be known at once: there may be several replies, members are drawn, or it may wait.
 fn is_on_its_own(words: &Words) -> bool {
-    is_never_queued(words) || may_wait(words)
+    is_subscription(words) || is(words, "SPOP") || may_wait(words)
 }
 
 fn is_scan_reply(words: &Words, reply: &Reply) -> bool {

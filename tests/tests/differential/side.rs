@@ -165,7 +165,9 @@ impl Side {
 impl Session {
     fn new(mut client: Client) -> Self {
         let id = client.int("CLIENT ID");
-        Self { client, id, messages: Vec::new(), pings: 0 }
+        let mut session = Self { client, id, messages: Vec::new(), pings: 0 };
+        session.set_patience(PATIENCE);
+        session
     }
 
     fn receive(&mut self) -> Result<Reply, Error> {
@@ -180,15 +182,14 @@ impl Session {
 
     /// `None` if there is no reply in time.
     fn receive_within(&mut self, time: Duration) -> Option<Reply> {
-        const USUAL: Option<Duration> = Some(Duration::from_secs(20));
-        self.set_patience(Some(time));
+        self.set_patience(time);
         let reply = self.receive();
-        self.set_patience(USUAL);
+        self.set_patience(PATIENCE);
         reply.ok()
     }
 
-    fn set_patience(&mut self, time: Option<Duration>) {
-        self.client.connection().set_read_timeout(time).expect("the time is not zero");
+    fn set_patience(&mut self, time: Duration) {
+        self.client.connection().set_read_timeout(Some(time)).expect("the time is not zero");
     }
 
     /// Waits until as many messages have come.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `STR` `HKEY` `LKEY` `SKEY` `ZKEY` `XKEY` `BKEY` `PKEY` `GKEY` | a key that mostly holds a string, hash, list, set, sorted set, stream, bits, counter, places |
 //! | `QLIST` `QZSET` `QSTREAM` | a key that others wait for |
+//! | `ZEQUAL` | a key of a sorted set whose scores are all 0 |
 //! | `KEY` `PEER` | a key of any kind; one of the same kind as the key before |
 //! | `LKEYS` `SKEYS` `ZKEYS` `QLISTS` `QZSETS` | a number of keys, and the keys |
 //! | `VALUE` `FIELD` `MEMBER` `MEMBERS` `NUM` | a string; a field; a member, of few or of many different ones; a small number |
@@ -44,6 +45,7 @@ const STREAMS: &[&str] = &["x1", "x2", "{a}x"];
 const BITS: &[&str] = &["b1", "b2", "b3", "{a}b"];
 const COUNTERS: &[&str] = &["p1", "p2", "p3"];
 const PLACES: &[&str] = &["g1", "g2"];
+const EQUALS: &[&str] = &["ze1", "ze2"];
 const QUEUES: &[&str] = &["q1", "q2"];
 const SORTED_QUEUES: &[&str] = &["qz1", "qz2"];
 const STREAM_QUEUES: &[&str] = &["qx1", "qx2"];
@@ -207,6 +209,7 @@ impl<'a> Dictionary<'a> {
             "BKEY" => self.key(BITS),
             "PKEY" => self.key(COUNTERS),
             "GKEY" => self.key(PLACES),
+            "ZEQUAL" => self.random.pick(EQUALS).into(),
             "QLIST" => self.random.pick(QUEUES).into(),
             "QZSET" => self.random.pick(SORTED_QUEUES).into(),
             "QSTREAM" => self.random.pick(STREAM_QUEUES).into(),

@@ -23,7 +23,7 @@ pub const GROUP: Group = Group {
         (1, "!CLIENT TRACKING off|maybe"),
         (1, "CLIENT UNBLOCK INT TIMEOUT|ERROR|maybe?"),
         (1, "!CLIENT KILL nobody|127.0.0.1:1"),
-        (1, "!CLIENT KILL ID|ADDR|LADDR|TYPE|USER|SKIPME|MAXAGE x|0|-1|pubsub|replica|nobody"),
+        (1, "!CLIENT KILL ID|ADDR|LADDR|TYPE|USER|SKIPME|MAXAGE x|0|-1|replica|nobody"),
         (1, "!CLIENT KILL ID 0|x|999999 SKIPME yes|maybe"),
         (1, "!CLIENT LIST TYPE|ID|x master|pubsub|replica|nonsense|999999|x"),
         (1, "!CLIENT PAUSE x|-1|'' ALL|WRITE|maybe?"),
