@@ -200,7 +200,9 @@ impl Servers {
                     None => continue,
                 }
             }
-            match (self.ours.call_waiting(*client, words), self.theirs.call_waiting(*client, words)) {
+            self.ours.send(*client, std::slice::from_ref(words));
+            self.theirs.send(*client, std::slice::from_ref(words));
+            match (self.ours.receive_or_wait(*client, words), self.theirs.receive_or_wait(*client, words)) {
                 (Ok(None), Ok(None)) => waiters.push((*client, words)),
                 (Ok(Some(ours)), Ok(Some(theirs))) if is_same(words, &ours, &theirs) => {}
                 (ours, theirs) => {

@@ -93,13 +93,12 @@ impl Side {
         self.sessions[client].until_pong()
     }
 
-    /// Sends a request that may wait, and returns the reply, or `None` as soon as it does wait.
+    /// Returns the reply to a request that was sent and may wait, or `None` as soon as it does wait.
     ///
     /// # Errors
     ///
     /// If it neither answers nor waits.
-    pub fn call_waiting(&mut self, client: usize, words: &Words) -> Result<Option<Reply>, String> {
-        self.send(client, std::slice::from_ref(words));
+    pub fn receive_or_wait(&mut self, client: usize, words: &Words) -> Result<Option<Reply>, String> {
         if is_brief(words)
             && let Some(reply) = self.sessions[client].receive_within(BRIEFLY)
         {

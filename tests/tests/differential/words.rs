@@ -250,8 +250,11 @@ impl<'a> Dictionary<'a> {
             "PTTL" => self.seconds(1000),
             "AT" => decimal(4_000_000_000 + self.random.below(1000)),
             "PAT" => decimal(4_000_000_000_000 + self.random.below(1000)),
-            "SECONDS" => self.random.pick(&["0", "0", "0", "30", "30.5", "0.01", "-1", "x", "1e400", "nan"]).into(),
-            "MILLIS" => self.random.pick(&["0", "0", "0", "30000", "13", "-1", "x", "1.5"]).into(),
+            "SECONDS" => self
+                .random
+                .pick(&["0", "0", "0", "0", "0", "30", "30", "30.5", "30.5", "0.01", "-1", "x", "1e400", "nan"])
+                .into(),
+            "MILLIS" => self.random.pick(&["0", "0", "0", "0", "0", "30000", "30000", "13", "-1", "x", "1.5"]).into(),
             "DBNO" => self.random.pick(&["0", "0", "0", "1", "1", "2", "15", "16", "-1"]).into(),
             "GLOB" => self.random.pick(GLOBS).into(),
             "PAYLOAD" => self.payload(),

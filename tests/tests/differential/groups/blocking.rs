@@ -40,7 +40,8 @@ pub const GROUP: Group = Group {
         (4, "MULTI ; ZADD QZSET 1 a 2 b ; ZREM QZSET a ; EXEC"),
         (3, "MULTI ; XADD QSTREAM XID a b ; XADD QSTREAM XID c d ; EXEC"),
         (3, "MULTI ; BLPOP q1 q2 0 ; XREAD BLOCK 0 STREAMS qx1 $ ; BZPOPMIN qz1 0 ; EXEC"),
-        (2, "SWAPDB 0 1"),
+        // Of several keys that come with another database, the reference serves any first.
+        (2, "SELECT 0 ; DEL q1 q2 qz1 qz2 ; SELECT 1 ; DEL q1 q2 qz1 qz2 ; RPUSH QLIST MEMBER ; SELECT 0 ; SWAPDB 0 1"),
         (1, "FLUSHALL"),
         (2, "SELECT 1 ; RPUSH QLIST MEMBER ; MOVE QLIST 0 ; SELECT 0"),
     ],
