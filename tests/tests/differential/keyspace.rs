@@ -8,7 +8,7 @@ use crate::words::Words;
 use larder_client::resp::Reply;
 use larder_tests::{Client, render, split};
 use std::collections::BTreeMap;
-use std::fmt;
+use std::{fmt, thread};
 
 /// The databases that scripts select; see `DBNO` in `words.rs`.
 const DATABASES: &[u8] = &[0, 1, 2, 15];
@@ -49,7 +49,11 @@ impl fmt::Display for Value {
 /// The first key that the servers hold differently.
 pub fn compare(ours: &mut Client, theirs: &mut Client) -> Option<Gap> {
     DATABASES.iter().find_map(|database| {
-        let (here, there) = (read(ours, *database), read(theirs, *database));
+        let (here, there) = thread::scope(|scope| {
+            let here = scope.spawn(|| read(ours, *database));
+            let there = read(theirs, *database);
+            (here.join().expect("our server answers"), there)
+        });
         let mut keys: Vec<&Vec<u8>> = here.keys().chain(there.keys()).collect();
         keys.sort();
         let differs = |key: &&&Vec<u8>| match (here.get(**key), there.get(**key)) {

@@ -55,8 +55,9 @@ impl Step {
 /// Connections that take turns.
 pub const CLIENTS: usize = 6;
 
-/// Of these, the first may be made to wait.
+/// Of these, the first may be made to wait, and the last subscribes: in RESP2 it can do little else while it does.
 const WAITERS: usize = 3;
+const SUBSCRIBER: usize = CLIENTS - 1;
 
 /// Words that stand where others should.
 const ODD: &[&str] = &[
@@ -103,6 +104,7 @@ const NEVER_SILENT: &[&str] = &["QUIT", "RESET", "CLIENT", "MULTI", "EXEC", "DIS
 pub struct Author<'a> {
     dictionary: Dictionary<'a>,
     lines: Vec<Line>,
+    subscribing: Vec<Line>,
     waiting: Vec<Line>,
     feeding: Vec<Line>,
     /// Which connections have begun a transaction, as far as the author knows.
@@ -112,11 +114,15 @@ pub struct Author<'a> {
 impl<'a> Author<'a> {
     /// `payloads` are what the reference's DUMP has returned.
     pub fn new(random: &'a mut Random, payloads: &'a [Vec<u8>], groups: &[&Group]) -> Self {
-        let all =
-            |lines: fn(&Group) -> &'static [Line]| groups.iter().flat_map(|group| lines(group)).copied().collect();
+        let all = |lines: fn(&Group) -> &'static [Line]| -> Vec<Line> {
+            groups.iter().flat_map(|group| lines(group)).copied().collect()
+        };
+        let is_subscribing = |(_, line): &Line| line.contains("SUBSCRIBE");
+        let (subscribing, lines) = all(|group| group.lines).into_iter().partition(is_subscribing);
         Self {
             dictionary: Dictionary::new(random, payloads),
-            lines: all(|group| group.lines),
+            lines,
+            subscribing,
             waiting: all(|group| group.waiting),
             feeding: all(|group| group.feeding),
             in_transaction: [false; CLIENTS],
@@ -127,7 +133,7 @@ impl<'a> Author<'a> {
         if !self.waiting.is_empty() && (self.lines.is_empty() || self.random().percent(4)) {
             return self.meeting();
         }
-        let client = self.random().below(CLIENTS);
+        let client = if self.random().percent(4) { SUBSCRIBER } else { self.random().below(SUBSCRIBER) };
         match self.random().below(40) {
             0 if !self.in_transaction[client] => self.silent(client),
             1..4 => {
@@ -164,7 +170,7 @@ impl<'a> Author<'a> {
     /// Some wait, others do what may end the waiting.
     fn meeting(&mut self) -> Step {
         let mut events = Vec::new();
-        let feeder = WAITERS + self.random().below(CLIENTS - WAITERS);
+        let feeder = WAITERS + self.random().below(SUBSCRIBER - WAITERS);
         if self.random().percent(70) {
             events.push((feeder, split("DEL q1 q2 qz1 qz2")));
         }
@@ -175,7 +181,7 @@ impl<'a> Author<'a> {
             events.push((client, self.maybe_spoiled(words, 6)));
         }
         for _ in 0..self.random().below(5) {
-            let client = WAITERS + self.random().below(CLIENTS - WAITERS);
+            let client = WAITERS + self.random().below(SUBSCRIBER - WAITERS);
             let line = draw(&self.feeding, self.dictionary.random);
             let calls: Vec<Words> = line.split(" ; ").map(|call| self.fill(call)).collect();
             events.extend(calls.into_iter().map(|words| (client, words)));
@@ -188,6 +194,13 @@ impl<'a> Author<'a> {
         let words = match self.random().below(100) {
             0..14 if self.in_transaction[client] => split("EXEC"),
             14 if self.in_transaction[client] => split("DISCARD"),
+            0..50 if client == SUBSCRIBER && !self.subscribing.is_empty() => {
+                let line = draw(&self.subscribing, self.dictionary.random);
+                let words = self.fill(line);
+                self.maybe_spoiled(words, 4)
+            }
+            50..55 if client == SUBSCRIBER => split("RESET"),
+            55..60 if client == SUBSCRIBER => split("HELLO 3"),
             _ => self.call(),
         };
         let ends = ["EXEC", "DISCARD", "RESET", "QUIT"].iter().any(|name| is(&words, name));

@@ -12,7 +12,7 @@ use larder_client::resp::Reply;
 use larder_tests::{Node, render};
 
 /// Steps after which everything that is stored, and what was published, is compared.
-const LOOK_EVERY: usize = 100;
+const LOOK_EVERY: usize = 250;
 
 /// Settings that both servers get, if both know them, so that values leave their small encodings more often.
 const SETTINGS: &[(&str, &str)] = &[

@@ -7,9 +7,10 @@
 //! | `ZEQUAL` | a key of a sorted set whose scores are all 0 |
 //! | `KEY` `PEER` | a key of any kind; one of the same kind as the key before |
 //! | `LKEYS` `SKEYS` `ZKEYS` `QLISTS` `QZSETS` | a number of keys, and the keys |
-//! | `VALUE` `FIELD` `MEMBER` `MEMBERS` `NUM` | a string; a field; a member, of few or of many different ones; a small number |
-//! | `INT` `FLOAT` `INDEX` `TIMES` `SCORE` | a number that fits the command's use of it |
-//! | `SMIN` `SMAX` `LEX` | an end of a range of scores or of members |
+//! | `VALUE` `FIELD` `MEMBER` `MEMBERS` `TOWN` `NUM` | a string; a field; a member, of few or of many different ones, or of a few places; a small number |
+//! | `INT` `FLOAT` `INDEX` `TIMES` `FEW` `SCORE` | a number that fits the command's use of it |
+//! | `SPAN` | two positions |
+//! | `SMIN` `SMAX` `LMIN` `LMAX` | an end of a range of scores or of members |
 //! | `XID` `RID` `RSTART` `REND` `TEAM` `CONSUMER` `AGE` | the id of a new entry, of one that may be there, ends of a range of ids, names, an idle time |
 //! | `BITPLACE` `BITTYPE` `BITAT` | a position of a bit; what BITFIELD takes |
 //! | `PLACE` `RADIUS` `UNIT` | longitude and latitude; a distance; its unit |
@@ -106,6 +107,8 @@ const MEMBERS: &[&str] = &[
     "z\u{ff}",
 ];
 
+const TOWNS: &[&str] = &["Bern", "Basel", "Chur", "Olten", "Thun", ""];
+
 const INTS: &[&str] =
     &["0", "1", "-1", "2", "7", "100", "-250", "65536", "2147483648", "9223372036854775807", "-9223372036854775808"];
 
@@ -152,18 +155,27 @@ const SCORES: &[&str] = &[
     "123456789012345678",
 ];
 
-const SCORE_ENDS: &[&str] = &[
-    "-inf", "+inf", "inf", "0", "1", "2", "(1", "(0", "3.3", "(3.3", "10", "-1", "(-inf", "(inf", "100", "nan", "x",
-    "(", "",
-];
-
-const MEMBER_ENDS: &[&str] =
-    &["-", "+", "[a", "(a", "[c", "(c", "[", "(", "[1", "(ab", "[z", "[\0", "a", "", "++", "-x"];
+/// Ends of ranges, and what is none.
+const SCORES_FROM: [&[&str]; 2] =
+    [&["-inf", "-inf", "0", "(0", "1", "(1", "-1", "3.3", "(-inf", "10"], &["nan", "x", "(", "", "inf"]];
+const SCORES_TO: [&[&str]; 2] =
+    [&["+inf", "+inf", "inf", "10", "(10", "3.3", "100", "2", "(2", "(inf"], &["(nan", "x", "[1", "", "-inf"]];
+const MEMBERS_FROM: [&[&str]; 2] = [&["-", "-", "[a", "(a", "[1", "[", "(ab", "(1", "[c", "[\0"], &["+", "a", "", "x"]];
+const MEMBERS_TO: [&[&str]; 2] = [&["+", "+", "[c", "(c", "[z", "(z", "[aa", "[m:2", "("], &["-", "++", "", "x"]];
 
 const GLOBS: &[&str] = &["*", "?", "a*", "{a}[12]", "{a}[^1]", "[a-c]", "*key*", "\\*", "", "[", "nosuch"];
 
-const BIT_TYPES: &[&str] =
-    &["u1", "u4", "u8", "i5", "i8", "i16", "u32", "i32", "i64", "u63", "u64", "i0", "i65", "x8", ""];
+const BIT_TYPES: [&[&str]; 2] =
+    [&["u1", "u4", "u8", "i5", "i8", "i16", "u32", "i32", "i64", "u63"], &["u64", "i0", "i65", "x8", "", "u"]];
+const BIT_OFFSETS: [&[&str]; 2] = [&["0", "1", "7", "8", "13", "64", "100", "#0", "#1", "#3"], &["-1", "x", "#x", "#"]];
+const TIMES: [&[&str]; 2] = [&["0", "1", "2", "5", "100", "-1", "-5", "-40"], &["x", "", "-9223372036854775808"]];
+const FEW: [&[&str]; 2] = [&["1", "1", "2", "2", "3", "0"], &["-1", "x", "9223372036854775807"]];
+const AGES: [&[&str]; 2] = [&["0", "0", "0", "1000000"], &["9999999999999", "-1", "x"]];
+const RADII: [&[&str]; 2] = [&["0", "1", "100", "500", "2000.5", "40000", "1e6"], &["-1", "x", "nan"]];
+const UNITS: [&[&str]; 2] = [&["m", "km", "km", "km", "KM", "ft", "mi"], &["parsec", ""]];
+const SECONDS: [&[&str]; 2] = [&["0", "0", "0", "0", "0", "30", "30.5"], &["0.01", "-1", "x", "1e400", "nan"]];
+const MILLIS: [&[&str]; 2] = [&["0", "0", "0", "0", "30000"], &["13", "-1", "x", "1.5"]];
+const DATABASES: [&[&str]; 2] = [&["0", "0", "0", "0", "0", "1", "1", "2"], &["15", "16", "-1", "x"]];
 
 const CHANNELS: &[&str] = &["c1", "c2", "d1", "d2", "news"];
 
@@ -184,6 +196,11 @@ impl<'a> Dictionary<'a> {
                 let [longitude, latitude] = self.place();
                 words.push(longitude);
                 words.push(latitude);
+            }
+            "SPAN" => {
+                let [from, to] = self.span();
+                words.push(from);
+                words.push(to);
             }
             name => words.push(self.word(name)),
         }
@@ -221,46 +238,51 @@ impl<'a> Dictionary<'a> {
             "VALUE" => self.value(),
             "FIELD" => self.random.pick(FIELDS).into(),
             "MEMBER" => self.member(),
+            "TOWN" => self.random.pick(TOWNS).into(),
             "MEMBERS" => format!("m:{}", self.random.below(400)).into(),
             "NUM" => decimal(self.random.below(500)),
-            "TIMES" => self.random.pick(&["0", "1", "2", "5", "100", "-1", "-5", "-40", "x"]).into(),
+            "TIMES" => self.mostly(TIMES),
+            "FEW" => self.mostly(FEW),
             "INT" => self.random.pick(INTS).into(),
             "FLOAT" => self.random.pick(FLOATS).into(),
             "INDEX" => self.index(),
             "SCORE" => self.score(),
-            "SMIN" | "SMAX" => self.random.pick(SCORE_ENDS).into(),
-            "LEX" => self.random.pick(MEMBER_ENDS).into(),
+            "SMIN" => self.mostly(SCORES_FROM),
+            "SMAX" => self.mostly(SCORES_TO),
+            "LMIN" => self.mostly(MEMBERS_FROM),
+            "LMAX" => self.mostly(MEMBERS_TO),
             "XID" => self.new_id(),
             "RID" => self.known_id(),
             "RSTART" => self.id_end("-"),
             "REND" => self.id_end("+"),
             "TEAM" => self.random.pick(&["g", "g", "g", "team"]).into(),
             "CONSUMER" => self.random.pick(&["alice", "alice", "bob", "carol"]).into(),
-            "AGE" => self.random.pick(&["0", "0", "0", "1000000", "9999999999999", "-1", "x"]).into(),
+            "AGE" => self.mostly(AGES),
             "BITPLACE" => self.bit_place(),
-            "BITTYPE" => self.random.pick(BIT_TYPES).into(),
-            "BITAT" => {
-                self.random.pick(&["0", "1", "7", "8", "13", "64", "100", "#0", "#1", "#3", "-1", "x", "#x"]).into()
-            }
-            "RADIUS" => self.random.pick(&["0", "1", "100", "500", "2000.5", "40000", "1e6", "-1", "x", "nan"]).into(),
-            "UNIT" => self.random.pick(&["m", "km", "km", "KM", "ft", "mi", "parsec"]).into(),
+            "BITTYPE" => self.mostly(BIT_TYPES),
+            "BITAT" => self.mostly(BIT_OFFSETS),
+            "RADIUS" => self.mostly(RADII),
+            "UNIT" => self.mostly(UNITS),
             "WKEY" => format!("w:{}", self.random.below(500)).into(),
             "WHASH" => format!("wh:{}", self.random.below(500)).into(),
             "TTL" => self.seconds(1),
             "PTTL" => self.seconds(1000),
             "AT" => decimal(4_000_000_000 + self.random.below(1000)),
             "PAT" => decimal(4_000_000_000_000 + self.random.below(1000)),
-            "SECONDS" => self
-                .random
-                .pick(&["0", "0", "0", "0", "0", "30", "30", "30.5", "30.5", "0.01", "-1", "x", "1e400", "nan"])
-                .into(),
-            "MILLIS" => self.random.pick(&["0", "0", "0", "0", "0", "30000", "30000", "13", "-1", "x", "1.5"]).into(),
-            "DBNO" => self.random.pick(&["0", "0", "0", "1", "1", "2", "15", "16", "-1"]).into(),
+            "SECONDS" => self.mostly(SECONDS),
+            "MILLIS" => self.mostly(MILLIS),
+            "DBNO" => self.mostly(DATABASES),
             "GLOB" => self.random.pick(GLOBS).into(),
             "PAYLOAD" => self.payload(),
             "CHANNEL" => self.random.pick(CHANNELS).into(),
             word => word.trim_matches('\'').into(),
         }
+    }
+
+    /// One of the first words, at times one of the others.
+    fn mostly(&mut self, [usual, odd]: [&[&str]; 2]) -> Vec<u8> {
+        let choices = if self.random.percent(8) { odd } else { usual };
+        self.random.pick(choices).into()
     }
 
     /// A key of a kind; at times one that holds something else.
@@ -295,6 +317,18 @@ impl<'a> Dictionary<'a> {
         }
     }
 
+    /// Two positions, mostly with something between them.
+    fn span(&mut self) -> [Vec<u8>; 2] {
+        match self.random.below(10) {
+            0..2 => [self.index(), self.index()],
+            2..5 => ["0".into(), "-1".into()],
+            _ => [
+                self.random.pick(&["0", "0", "1", "2", "-5", "-20"]).into(),
+                self.random.pick(&["3", "6", "10", "-1", "-2"]).into(),
+            ],
+        }
+    }
+
     fn score(&mut self) -> Vec<u8> {
         match self.random.below(30) {
             0 => self.random.pick(&["nan", "x", "", "1e400", " 1"]).into(),
@@ -310,8 +344,8 @@ impl<'a> Dictionary<'a> {
         match self.random.below(20) {
             0 => self.known_id(),
             1..4 => format!("{newest}-*").into(),
-            4 => newest.to_string().into(),
-            _ => format!("{newest}-{}", self.random.below(4)).into(),
+            4..8 => format!("{newest}-{}", self.random.below(4)).into(),
+            _ => decimal(newest),
         }
     }
 
@@ -326,11 +360,11 @@ impl<'a> Dictionary<'a> {
             "0-1",
             "1-2-3",
         ];
-        let id = self.newest_id.saturating_sub(self.random.below(30));
+        let id = self.newest_id.saturating_sub(self.random.below(16));
         match self.random.below(20) {
             0 => self.random.pick(ODD).into(),
-            1..8 => decimal(id),
-            8..10 => "0".into(),
+            1..14 => decimal(id),
+            14..17 => "0".into(),
             _ => format!("{id}-{}", self.random.below(4)).into(),
         }
     }
@@ -366,7 +400,7 @@ impl<'a> Dictionary<'a> {
 
     /// A relative time that no command comes near to by itself; at times none that can be.
     fn seconds(&mut self, unit: i64) -> Vec<u8> {
-        if self.random.percent(15) {
+        if self.random.percent(8) {
             return self
                 .random
                 .pick(&["0", "-1", "-100000", "9223372036854775807", "-9223372036854775808", "x", "1.5"])

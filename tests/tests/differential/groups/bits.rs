@@ -22,7 +22,7 @@ pub const GROUP: Group = Group {
             4,
             "BITFIELD BKEY (GET BITTYPE BITAT)? (OVERFLOW SAT|FAIL)? (SET BITTYPE BITAT INT)? (INCRBY BITTYPE BITAT INT)?",
         ),
-        (4, "BITFIELD_RO BKEY (GET|SET BITTYPE BITAT)+"),
+        (4, "BITFIELD_RO BKEY (GET|GET|GET|GET|SET BITTYPE BITAT)+"),
         (4, "GET BKEY"),
     ],
     ..Group::EMPTY

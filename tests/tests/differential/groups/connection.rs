@@ -7,7 +7,8 @@ pub const GROUP: Group = Group {
     lines: &[
         (3, "PING VALUE?"),
         (3, "ECHO VALUE"),
-        (6, "SELECT DBNO"),
+        (2, "SELECT DBNO"),
+        (3, "SELECT 0"),
         (2, "HELLO 2|3?"),
         (1, "!HELLO 2|3 SETNAME a|b|'a b'"),
         (1, "HELLO 2|3 AUTH default|nobody x"),

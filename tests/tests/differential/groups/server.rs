@@ -7,7 +7,7 @@ pub const GROUP: Group = Group {
     lines: &[
         (2, "DBSIZE"),
         (1, "FLUSHDB|FLUSHALL ASYNC|SYNC?"),
-        (2, "SWAPDB DBNO DBNO"),
+        (1, "SWAPDB DBNO DBNO"),
         (1, "TIME"),
         (1, "ROLE"),
         (1, "INFO keyspace"),

@@ -12,14 +12,14 @@ pub const GROUP: Group = Group {
         (2, "LTRIM nl1|nl2 -20 -1"),
         (4, "MSET (WKEY NUM)+"),
         (3, "HSET WHASH (f|g NUM)+"),
-        (8, "SORT|SORT_RO nl1|nl2|ns1|ns2|nz1|nz2 ALPHA? ASC|DESC? (LIMIT INDEX INDEX)?"),
+        (8, "SORT|SORT_RO nl1|nl2|ns1|ns2|nz1|nz2 ALPHA? ASC|DESC? (LIMIT FEW INDEX)?"),
         (8, "SORT|SORT_RO nl1|nl2|ns1|ns2|nz1|nz2 (BY 'w:*'|'wh:*->f')? (GET '#'|'w:*'|'wh:*->f'|'wh:*->')+ ASC|DESC?"),
-        (6, "SORT nl1|nl2|ns1|ns2|nz1|nz2 (BY 'w:*'|'wh:*->g')? (LIMIT INDEX INDEX)? ASC|DESC? STORE LKEY|nl1"),
+        (6, "SORT nl1|nl2|ns1|ns2|nz1|nz2 (BY 'w:*'|'wh:*->g')? (LIMIT FEW INDEX)? ASC|DESC? STORE LKEY|nl1"),
         (4, "SORT nl1|nl2|ns1|ns2|nz1|nz2 (GET '#'|'w:*')? ALPHA? STORE LKEY|nl1"),
-        (4, "SORT|SORT_RO nl1|nl2|nz1|nz2 BY nosort|'->f'|'w:*->' (LIMIT INDEX INDEX)? ASC|DESC? (GET 'w:*')?"),
+        (4, "SORT|SORT_RO nl1|nl2|nz1|nz2 BY nosort|'->f'|'w:*->' (LIMIT FEW INDEX)? ASC|DESC? (GET 'w:*')?"),
         (2, "SORT ns1|ns2 BY nosort (GET '#')?"),
         (3, "SORT|SORT_RO nl1|nl2|ns1|ns2|nz1|nz2 BY 'w:*'|'wh:*->f' ALPHA ASC|DESC? (GET '#'|'w:*')?"),
-        (4, "SORT|SORT_RO KEY ALPHA? ASC|DESC? (LIMIT INDEX INDEX)?"),
+        (4, "SORT|SORT_RO KEY ALPHA? ASC|DESC? (LIMIT FEW INDEX)?"),
     ],
     ..Group::EMPTY
 };
