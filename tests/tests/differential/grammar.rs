@@ -74,3 +74,51 @@ fn split_outside(text: &str, separator: char) -> Vec<&str> {
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::groups::GROUPS;
+
+    fn call(line: &str, seed: u64) -> Vec<String> {
+        let mut random = Random::new(seed);
+        let payloads = [b"payload".to_vec()];
+        let mut dictionary = Dictionary::new(&mut random, &payloads);
+        let words = fill(line, &mut dictionary, &mut |_| "PING");
+        words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+    }
+
+    #[test]
+    fn marks_say_how_often_an_item_stands() {
+        let lengths =
+            |line: &str| (0..200).map(|seed| call(line, seed).len()).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(lengths("X a b").into_iter().collect::<Vec<_>>(), [3]);
+        assert_eq!(lengths("X (a b)?").into_iter().collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(lengths("X a (b c)+").into_iter().collect::<Vec<_>>(), [4, 6, 8, 10]);
+        assert_eq!(lengths("X (a b?)?").into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(lengths("X a%").into_iter().all(|length| length > 50));
+    }
+
+    #[test]
+    fn words_stand_for_themselves_but_for_names_and_quotes() {
+        assert_eq!(call("TTL '+' 'a b' '' w:* CALL", 1), ["TTL", "+", "a b", "", "w:*", "PING"]);
+        assert!(["a", "b"].contains(&call("X a|b", 3)[1].as_str()));
+        assert!(call("X DBNO", 3)[1].len() <= 2);
+    }
+
+    #[test]
+    fn every_line_makes_calls() {
+        for group in GROUPS {
+            for (share, line) in [group.lines, group.waiting, group.feeding].concat() {
+                assert!(share > 0, "{line} is never drawn");
+                for part in line.trim_start_matches('!').split(" ; ") {
+                    let first = call(part, 5).remove(0);
+                    assert!(
+                        part.split(' ').next().unwrap_or_default().contains(first.as_str()),
+                        "{line} makes {first}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use crate::chance;
 use crate::compare::{alike, is_same};
 use crate::groups::Group;
+use crate::intended::is_of_other_length;
 use crate::keyspace;
 use crate::script::{CLIENTS, Step, is};
 use crate::side::{LISTENER, Side};
@@ -256,11 +257,11 @@ impl Servers {
         })
     }
 
-    /// Whether a transaction would hide what must be seen at once, or bring messages into the middle of a reply, as the
-    /// reference does where a subscriber hears itself.
+    /// Whether a transaction would hide what must be seen at once, be one on one server alone, or have messages in the middle
+    /// of its reply, as the reference does where a subscriber hears itself.
     fn is_never_queued(&self, client: usize, words: &Words) -> bool {
         let hears_itself = self.subscribed[client] && (is(words, "PUBLISH") || is(words, "SPUBLISH"));
-        is_subscription(words) || is(words, "SPOP") || hears_itself
+        is_subscription(words) || is(words, "SPOP") || is_of_other_length(words) || hears_itself
     }
 
     /// Keeps track of what transactions will run.
@@ -349,9 +350,10 @@ fn is_subscription(words: &Words) -> bool {
     NAMES.iter().any(|name| is(words, name))
 }
 
-/// Whether what follows must be known at once: there may be several replies, members are drawn, or it may wait.
+/// Whether nothing may be sent before the reply is seen: there may be several, members are drawn, it may wait, or must be
+/// left out of a transaction.
 fn is_on_its_own(words: &Words) -> bool {
-    is_subscription(words) || is(words, "SPOP") || may_wait(words)
+    is_subscription(words) || is(words, "SPOP") || is_of_other_length(words) || may_wait(words)
 }
 
 fn is_scan_reply(words: &Words, reply: &Reply) -> bool {
