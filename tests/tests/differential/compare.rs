@@ -1,23 +1,17 @@
-//! Whether two replies to one request are the same, as far as they can be.
-//!
-//! The reference is Redis 7.0 where Larder follows 7.2; what 7.2 answers otherwise stands in [`NEWER`].
+//! Whether two replies to one request are the same, as far as they can be: some have no order, some are drawn at random,
+//! some tell the time. What is meant to differ stands in `intended.rs`.
 
-use crate::script::Words;
+use crate::intended::{NEW_FIELDS, is_cut, is_intended};
+use crate::words::Words;
 use larder_client::resp::Reply;
 use larder_tests::render;
 
 /// How far clocks may be apart, in milliseconds: the time between the two requests, on a busy machine.
-const CLOCKS_APART_MS: i64 = 2_000;
-
-/// Calls that Redis 7.2 answers otherwise than the reference, with the beginning of its answer and of the reference's.
-const NEWER: &[(&str, &str, &str)] = &[
-    // One word was too few before 7.2, and is a command that may have no keys since.
-    ("command getkeys", "ERR ", "ERR wrong number of arguments for 'command|getkeys"),
-];
+pub const CLOCKS_APART_MS: i64 = 2_000;
 
 /// Whether the replies of Larder and the reference to a request mean the same.
 pub fn is_same(words: &Words, ours: &Reply, theirs: &Reply) -> bool {
-    if ours == theirs || is_newer(words, ours, theirs) || is_cut(ours, theirs) {
+    if ours == theirs || is_cut(ours, theirs) || is_intended(words, ours, theirs) {
         return true;
     }
     let name = |index: usize| words.get(index).map(|word| word.to_ascii_lowercase()).unwrap_or_default();
@@ -25,24 +19,30 @@ pub fn is_same(words: &Words, ours: &Reply, theirs: &Reply) -> bool {
         // Small integers are one object for all keys in the reference, and idle since anybody used them;
         // a copy is an object of its own there.
         (b"object", b"idletime" | b"refcount", Reply::Int(_), Reply::Int(_)) => true,
-        // What INCRBYFLOAT has left is digits to the reference; Larder sees the integer in them once the key is moved.
-        (b"object", b"encoding", ..) => render(ours) == "int" && render(theirs) == "embstr",
         (b"expiretime" | b"ttl", _, Reply::Int(ours), Reply::Int(theirs)) => {
             is_near(*ours, *theirs, CLOCKS_APART_MS / 1000)
         }
         (b"pexpiretime" | b"pttl", _, Reply::Int(ours), Reply::Int(theirs)) => is_near(*ours, *theirs, CLOCKS_APART_MS),
         (b"time", _, Reply::Array(_), Reply::Array(_)) => true,
-        (b"keys", _, Reply::Array(ours), Reply::Array(theirs)) => sorted(ours) == sorted(theirs),
-        (b"config", b"get", ..) => pairs(ours) == pairs(theirs),
-        (b"command", b"list", Reply::Array(ours), Reply::Array(theirs)) => sorted(ours) == sorted(theirs),
+        (b"keys" | b"hkeys" | b"hvals", ..) => is_reordered(ours, theirs),
+        (b"smembers" | b"sinter" | b"sunion" | b"sdiff", ..) => is_reordered(ours, theirs),
+        (b"pubsub", b"channels" | b"shardchannels", ..) => is_reordered(ours, theirs),
+        (b"hgetall", ..) | (b"config", b"get", ..) => pairs(ours) == pairs(theirs),
+        (b"sort" | b"sort_ro", ..) => is_without_order(words) && is_reordered(ours, theirs),
+        (b"spop" | b"srandmember" | b"hrandfield" | b"zrandmember" | b"randomkey", ..) => is_drawn_alike(ours, theirs),
+        (b"scan" | b"hscan" | b"sscan" | b"zscan", ..) => is_drawn_alike(ours, theirs),
+        (b"geosearch" | b"georadius" | b"georadius_ro" | b"georadiusbymember" | b"georadiusbymember_ro", ..) => {
+            are_places_alike(words, ours, theirs)
+        }
+        (b"xinfo" | b"xpending", ..) => near_times(ours, theirs),
+        (b"command", b"list", ..) => is_reordered(ours, theirs),
         (b"command", b"info", Reply::Array(ours), Reply::Array(theirs)) => {
             ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| facts(ours) == facts(theirs))
         }
-        (b"randomkey", ..) => matches!((ours, theirs), (Reply::Bulk(_), Reply::Bulk(_))),
         (b"dump", _, Reply::Bulk(_), Reply::Bulk(_)) => true,
         (b"hello", ..) => fields(&pairs(ours), HELLO) == fields(&pairs(theirs), HELLO),
         (b"client", b"id", Reply::Int(_), Reply::Int(_)) => true,
-        (b"client", b"info" | b"list", ..) => lines(ours).map(client_facts).eq(lines(theirs).map(client_facts)),
+        (b"client", b"info" | b"list", ..) => client_lines(ours) == client_lines(theirs),
         (b"info", b"keyspace", ..) if words.len() == 2 => {
             lines(ours).map(without_times).eq(lines(theirs).map(without_times))
         }
@@ -50,35 +50,141 @@ pub fn is_same(words: &Words, ours: &Reply, theirs: &Reply) -> bool {
         (b"lolwut" | b"info", ..) => is_text(ours) && is_text(theirs),
         // Larder's help is told from its rows.
         (_, b"help", Reply::Array(_), Reply::Array(_)) => true,
+        ([b'z', ..] | [b'b', b'z', ..] | [b'g', b'e', b'o', ..], ..) => alike_replies(ours, theirs),
         _ => false,
     }
 }
 
-fn is_newer(words: &Words, ours: &Reply, theirs: &Reply) -> bool {
-    let call =
-        words.iter().map(|word| word.to_ascii_lowercase().escape_ascii().to_string()).collect::<Vec<_>>().join(" ");
-    NEWER.iter().any(|(start, here, there)| {
-        call.starts_with(start) && render(ours).starts_with(here) && render(theirs).starts_with(there)
-    })
-}
-
-/// Whether the texts of two errors differ only because the reference ends a word that it quotes at a NUL byte. Larder shows
-/// all of it, by design.
-fn is_cut(ours: &Reply, theirs: &Reply) -> bool {
-    let (Reply::Error(ours), Reply::Error(theirs)) = (ours, theirs) else { return false };
-    let nul = ours.iter().position(|byte| *byte == 0);
-    nul.is_some_and(|nul| theirs.starts_with(&ours[..nul]))
-}
-
 /// Whether two times are about the same. Negative ones say that there is no key or no time, and have to be equal.
-fn is_near(ours: i64, theirs: i64, apart: i64) -> bool {
+pub fn is_near(ours: i64, theirs: i64, apart: i64) -> bool {
     ours >= 0 && theirs >= 0 && ours.abs_diff(theirs) <= apart as u64
+}
+
+/// Whether two texts are the same, or the same floating-point number: the reference writes all 17 digits, and since 7.2 they
+/// are as few as tell the number.
+pub fn alike(ours: &str, theirs: &str) -> bool {
+    if ours == theirs {
+        return true;
+    }
+    let number = |text: &str| text.trim_matches('"').parse::<f64>().ok();
+    let mut parts = ours.split(" => ").zip(theirs.split(" => "));
+    parts.all(|(ours, theirs)| ours == theirs || number(ours).is_some_and(|ours| number(theirs) == Some(ours)))
+}
+
+/// Whether two replies are the same but for how floating-point numbers are written.
+pub fn alike_replies(ours: &Reply, theirs: &Reply) -> bool {
+    match (ours, theirs) {
+        (Reply::Array(ours), Reply::Array(theirs)) => {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| alike_replies(ours, theirs))
+        }
+        (Reply::Bulk(_), Reply::Bulk(_)) => alike(&render(ours), &render(theirs)),
+        _ => ours == theirs,
+    }
+}
+
+/// Whether two replies are the same but for clocks: fields that tell how long ago something was, and times in milliseconds.
+pub fn near_times(ours: &Reply, theirs: &Reply) -> bool {
+    near(&without_new_fields(ours, theirs), theirs, false)
+}
+
+fn near(ours: &Reply, theirs: &Reply, is_time: bool) -> bool {
+    /// Milliseconds since 1970 are greater than this.
+    const EARLIEST: i64 = 1_000_000_000_000;
+    match (ours, theirs) {
+        (Reply::Int(ours), Reply::Int(theirs)) => {
+            let is_date = *ours > EARLIEST && *theirs > EARLIEST;
+            ours == theirs || (is_time || is_date) && is_near(*ours, *theirs, CLOCKS_APART_MS)
+        }
+        (Reply::Array(ours), Reply::Array(theirs)) => {
+            let is_time = |at: usize| {
+                // XPENDING's entries are id, consumer, idle time, count.
+                at > 0 && is_clock(&theirs[at - 1])
+                    || at == 2 && theirs.len() == 4 && matches!(theirs[0], Reply::Bulk(_))
+            };
+            ours.len() == theirs.len() && (0..ours.len()).all(|at| near(&ours[at], &theirs[at], is_time(at)))
+        }
+        (Reply::Map(ours), Reply::Map(theirs)) => {
+            ours.len() == theirs.len()
+                && ours
+                    .iter()
+                    .zip(theirs)
+                    .all(|(ours, theirs)| ours.0 == theirs.0 && near(&ours.1, &theirs.1, is_clock(&theirs.0)))
+        }
+        _ => ours == theirs,
+    }
+}
+
+/// Whether a field's name says that its value is a time.
+fn is_clock(name: &Reply) -> bool {
+    const NAMES: [&[u8]; 4] = [b"idle", b"inactive", b"seen-time", b"active-time"];
+    name.as_bytes().is_some_and(|name| NAMES.contains(&name))
+}
+
+/// Our reply without the fields that the reference does not have.
+fn without_new_fields(ours: &Reply, theirs: &Reply) -> Reply {
+    let is_new = |name: &Reply| name.as_bytes().is_some_and(|name| NEW_FIELDS.contains(&name));
+    if render(theirs).contains("\"active-time\"") || render(theirs).contains("\"inactive\"") {
+        return ours.clone();
+    }
+    match ours {
+        Reply::Array(elements) => {
+            let is_kept = |at: &usize| !is_new(&elements[*at]) && (*at == 0 || !is_new(&elements[at - 1]));
+            let kept = (0..elements.len()).filter(is_kept);
+            Reply::Array(kept.map(|at| without_new_fields(&elements[at], theirs)).collect())
+        }
+        Reply::Map(pairs) => {
+            let kept = pairs.iter().filter(|(name, _)| !is_new(name));
+            Reply::Map(kept.map(|(name, value)| (name.clone(), without_new_fields(value, theirs))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// Whether two collections have the same elements.
+fn is_reordered(ours: &Reply, theirs: &Reply) -> bool {
+    match (ours, theirs) {
+        (Reply::Array(ours), Reply::Array(theirs)) | (Reply::Set(ours), Reply::Set(theirs)) => {
+            sorted(ours) == sorted(theirs)
+        }
+        _ => false,
+    }
 }
 
 fn sorted(elements: &[Reply]) -> Vec<String> {
     let mut texts: Vec<String> = elements.iter().map(render).collect();
     texts.sort();
     texts
+}
+
+/// Whether SORT leaves the order open: of equal weights as words, and of a set that is not to be sorted.
+fn is_without_order(words: &Words) -> bool {
+    let place = |name: &str| words.iter().position(|word| word.eq_ignore_ascii_case(name.as_bytes()));
+    let by = place("BY").and_then(|by| words.get(by + 1));
+    by.is_some_and(|pattern| place("ALPHA").is_some() || !pattern.contains(&b'*'))
+}
+
+/// Whether two replies are drawn from the same, as far as their shapes tell.
+fn is_drawn_alike(ours: &Reply, theirs: &Reply) -> bool {
+    match (ours, theirs) {
+        (Reply::Bulk(_), Reply::Bulk(_)) => true,
+        (Reply::Array(ours), Reply::Array(theirs)) | (Reply::Set(ours), Reply::Set(theirs)) => {
+            // A step of SCAN is a cursor and any number of elements.
+            let is_scan = |parts: &[Reply]| matches!(parts, [Reply::Bulk(_), Reply::Array(_)]);
+            ours.len() == theirs.len() || is_scan(ours) && is_scan(theirs)
+        }
+        _ => false,
+    }
+}
+
+/// Whether two answers to a search of places are the same. Their order is open unless one is asked for, as is the choice of
+/// ANY.
+fn are_places_alike(words: &Words, ours: &Reply, theirs: &Reply) -> bool {
+    let has = |name: &str| words.iter().any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
+    if has("ANY") {
+        return is_drawn_alike(ours, theirs);
+    }
+    let is_ordered = has("ASC") || has("DESC") || has("COUNT");
+    alike_replies(ours, theirs) || !is_ordered && is_reordered(ours, theirs)
 }
 
 /// A map as sorted pairs of texts, in either protocol.
@@ -124,13 +230,16 @@ fn lines(reply: &Reply) -> impl Iterator<Item = String> {
     text.lines().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
-/// The fields of a line of `CLIENT LIST` that are the same for any server.
-fn client_facts(line: String) -> Vec<String> {
-    const NAMES: [&str; 7] = ["name", "flags", "db", "sub", "multi", "cmd", "resp"];
+/// The fields of `CLIENT LIST` that are the same for any server, of connections in any order.
+fn client_lines(reply: &Reply) -> Vec<Vec<String>> {
+    const NAMES: [&str; 8] = ["name", "flags", "db", "sub", "psub", "multi", "cmd", "resp"];
     let is_fact = |field: &&str| field.split_once('=').is_none_or(|(name, _)| NAMES.contains(&name));
     // RESET ends NO-EVICT since 7.2, so its letter may be gone.
     let lasting = |field: &str| field.replace("flags=e", "flags=N");
-    line.split(' ').filter(is_fact).map(lasting).collect()
+    let mut all: Vec<Vec<String>> =
+        lines(reply).map(|line| line.split(' ').filter(is_fact).map(lasting).collect()).collect();
+    all.sort();
+    all
 }
 
 /// A line of `INFO keyspace` without the mean time to live.

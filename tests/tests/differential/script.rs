@@ -1,85 +1,63 @@
 //! Random scripts: which connection says what.
 
-use crate::commands::LINES;
+use crate::grammar::fill;
+use crate::groups::{Group, Line};
 use crate::random::Random;
+use crate::words::{Dictionary, Words};
 use larder_tests::split;
 
-/// A request's words.
-pub type Words = Vec<Vec<u8>>;
-
-/// What one connection sends at once.
+/// What is done before both servers are looked at.
 #[derive(Clone, Debug)]
-pub struct Step {
-    pub client: usize,
-    pub requests: Vec<Words>,
-    /// How many of the requests are answered: all but those that `CLIENT REPLY` silences.
-    pub answers: usize,
+pub enum Step {
+    /// One connection sends requests at once, all of which are answered.
+    Batch { client: usize, requests: Vec<Words> },
+    /// One connection sends requests of which only the last is answered.
+    Silent { client: usize, requests: Vec<Words> },
+    /// Connections send requests that may wait for one another's. Those who wait say nothing more; in the end they are woken.
+    Waiting(Vec<(usize, Words)>),
+}
+
+impl Step {
+    /// How many requests there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Batch { requests, .. } | Self::Silent { requests, .. } => requests.len(),
+            Self::Waiting(events) => events.len(),
+        }
+    }
+
+    /// Whether requests can be left out one by one.
+    pub fn is_divisible(&self) -> bool {
+        !matches!(self, Self::Silent { .. }) && self.len() > 1
+    }
+
+    /// The step without one of its requests.
+    pub fn without(&self, index: usize) -> Self {
+        let mut step = self.clone();
+        match &mut step {
+            Self::Batch { requests, .. } | Self::Silent { requests, .. } => drop(requests.remove(index)),
+            Self::Waiting(events) => drop(events.remove(index)),
+        }
+        step
+    }
+
+    /// Its requests and who sends them.
+    pub fn requests(&self) -> Vec<(usize, &Words)> {
+        match self {
+            Self::Batch { client, requests } | Self::Silent { client, requests } => {
+                requests.iter().map(|words| (*client, words)).collect()
+            }
+            Self::Waiting(events) => events.iter().map(|(client, words)| (*client, words)).collect(),
+        }
+    }
 }
 
 /// Connections that take turns.
-pub const CLIENTS: usize = 4;
+pub const CLIENTS: usize = 6;
 
-/// Makes steps. `payloads` are what the reference's DUMP has returned.
-pub struct Author<'a> {
-    random: &'a mut Random,
-    payloads: &'a [Vec<u8>],
-    /// Relative times are never the same twice: GT and LT would depend on the milliseconds between two commands.
-    seconds: i64,
-}
-
-const KEYS: &[&str] =
-    &["a", "b", "c", "d", "{a}1", "{a}2", "{b}1", "n", "m", "long:key:with:parts:0000000001", "", "\0\r\n"];
-
-const VALUES: &[&str] = &[
-    "",
-    "x",
-    "hello",
-    "0",
-    "1",
-    "-1",
-    "10",
-    "007",
-    "9999",
-    "10000",
-    "1.5",
-    "3.0e3",
-    " 1",
-    "+1",
-    "-0",
-    "inf",
-    "nan",
-    "\0\u{1}\r\n",
-    "9223372036854775807",
-    "-9223372036854775808",
-    "9223372036854775808",
-    "ohmytext",
-    "mynewtext",
-    "a\tb c",
-];
-
-const INTS: &[&str] =
-    &["0", "1", "-1", "2", "7", "100", "-250", "65536", "2147483648", "9223372036854775807", "-9223372036854775808"];
-
-const FLOATS: &[&str] = &[
-    "0",
-    "1",
-    "-1",
-    "0.1",
-    "1.5",
-    "-2.25",
-    "3.0e3",
-    "1e-5",
-    "5e20",
-    "0.30000000000000004",
-    "12345678901234567",
-    "1e4932",
-    "1e-4932",
-    "inf",
-    "-0.0",
-    "0x1p3",
-];
-
-const GLOBS: &[&str] = &["*", "?", "a*", "{a}[12]", "{a}[^1]", "[a-c]", "*key*", "\\*", "", "[", "nosuch"];
+/// Of these, the first may be made to wait, and the last subscribes: in RESP2 it can do little else while it does.
+const WAITERS: usize = 3;
+const SUBSCRIBER: usize = CLIENTS - 1;
 
 /// Words that stand where others should.
 const ODD: &[&str] = &[
@@ -113,60 +91,156 @@ const ODD: &[&str] = &[
     "REPLACE",
     "HELP",
     "0x10",
+    "LIMIT",
+    "WITHSCORES",
+    "STORE",
+    "(1",
 ];
 
+/// Requests that end a silence themselves, or that a silent connection's state would hang on.
+const NEVER_SILENT: &[&str] = &["QUIT", "RESET", "CLIENT", "MULTI", "EXEC", "DISCARD"];
+
+/// Makes steps of the lines of some groups.
+pub struct Author<'a> {
+    dictionary: Dictionary<'a>,
+    lines: Vec<Line>,
+    subscribing: Vec<Line>,
+    waiting: Vec<Line>,
+    feeding: Vec<Line>,
+    /// Which connections have begun a transaction, as far as the author knows.
+    in_transaction: [bool; CLIENTS],
+}
+
 impl<'a> Author<'a> {
-    pub fn new(random: &'a mut Random, payloads: &'a [Vec<u8>]) -> Self {
-        Self { random, payloads, seconds: 1000 }
+    /// `payloads` are what the reference's DUMP has returned.
+    pub fn new(random: &'a mut Random, payloads: &'a [Vec<u8>], groups: &[&Group]) -> Self {
+        let all = |lines: fn(&Group) -> &'static [Line]| -> Vec<Line> {
+            groups.iter().flat_map(|group| lines(group)).copied().collect()
+        };
+        let is_subscribing = |(_, line): &Line| line.contains("SUBSCRIBE");
+        let (subscribing, lines) = all(|group| group.lines).into_iter().partition(is_subscribing);
+        Self {
+            dictionary: Dictionary::new(random, payloads),
+            lines,
+            subscribing,
+            waiting: all(|group| group.waiting),
+            feeding: all(|group| group.feeding),
+            in_transaction: [false; CLIENTS],
+        }
     }
 
     pub fn step(&mut self) -> Step {
-        let client = self.random.below(CLIENTS);
-        match self.random.below(40) {
-            0 => self.silent(client),
+        if !self.waiting.is_empty() && (self.lines.is_empty() || self.random().percent(4)) {
+            return self.meeting();
+        }
+        let client = if self.random().percent(4) { SUBSCRIBER } else { self.random().below(SUBSCRIBER) };
+        match self.random().below(40) {
+            0 if !self.in_transaction[client] => self.silent(client),
             1..4 => {
-                let requests: Vec<Words> = (0..2 + self.random.below(8)).map(|_| self.request()).collect();
+                let count = 2 + self.random().below(8);
+                let requests: Vec<Words> = (0..count).map(|_| self.request(client)).collect();
                 // What follows QUIT is not answered.
                 let end = requests.iter().position(|words| is(words, "QUIT")).map_or(requests.len(), |quit| quit + 1);
-                let requests = requests[..end].to_vec();
-                Step { client, answers: requests.len(), requests }
+                Step::Batch { client, requests: requests[..end].to_vec() }
             }
-            _ => Step { client, requests: vec![self.request()], answers: 1 },
+            _ => Step::Batch { client, requests: vec![self.request(client)] },
         }
+    }
+
+    fn random(&mut self) -> &mut Random {
+        self.dictionary.random
     }
 
     /// Requests without replies, and one with, which shows where they end.
     fn silent(&mut self, client: usize) -> Step {
         let hushed = loop {
-            let words = self.request();
-            // These end the silence themselves.
-            if !["QUIT", "RESET", "CLIENT"].iter().any(|name| is(&words, name)) {
+            let words = self.call();
+            if !NEVER_SILENT.iter().any(|name| is(&words, name)) {
                 break words;
             }
         };
-        let requests = if self.random.percent(50) {
+        let requests = if self.random().percent(50) {
             vec![split("CLIENT REPLY OFF"), hushed, split("CLIENT REPLY ON")]
         } else {
             vec![split("CLIENT REPLY SKIP"), hushed, split("PING")]
         };
-        Step { client, requests, answers: 1 }
+        Step::Silent { client, requests }
     }
 
-    fn request(&mut self) -> Words {
-        let line = self.line();
-        let Some(line) = line.strip_prefix('!') else {
-            let mut words = self.fill(line);
-            if self.random.percent(12) {
-                self.spoil(&mut words);
+    /// Some wait, others do what may end the waiting.
+    fn meeting(&mut self) -> Step {
+        let mut events = Vec::new();
+        let feeder = WAITERS + self.random().below(SUBSCRIBER - WAITERS);
+        if self.random().percent(70) {
+            events.push((feeder, split("DEL q1 q2 qz1 qz2")));
+        }
+        for _ in 0..1 + self.random().below(4) {
+            let client = self.random().below(WAITERS);
+            let line = draw(&self.waiting, self.dictionary.random);
+            let words = self.fill(line);
+            events.push((client, self.maybe_spoiled(words, 6)));
+        }
+        for _ in 0..self.random().below(5) {
+            let client = WAITERS + self.random().below(SUBSCRIBER - WAITERS);
+            let line = draw(&self.feeding, self.dictionary.random);
+            let calls: Vec<Words> = line.split(" ; ").map(|call| self.fill(call)).collect();
+            events.extend(calls.into_iter().map(|words| (client, words)));
+        }
+        Step::Waiting(events)
+    }
+
+    /// A call that suits what the connection has said before.
+    fn request(&mut self, client: usize) -> Words {
+        let words = match self.random().below(100) {
+            0..14 if self.in_transaction[client] => split("EXEC"),
+            14 if self.in_transaction[client] => split("DISCARD"),
+            0..50 if client == SUBSCRIBER && !self.subscribing.is_empty() => {
+                let line = draw(&self.subscribing, self.dictionary.random);
+                let words = self.fill(line);
+                self.maybe_spoiled(words, 4)
             }
-            self.put_off(&mut words);
-            // The reference lets the sum with the present time overflow, and deletes the key; in Larder it lives on.
-            if is(&words, "RESTORE") && words.get(2).is_some_and(|ttl| ttl == b"9223372036854775807") {
-                words[2] = b"0".into();
-            }
-            return words;
+            50..55 if client == SUBSCRIBER => split("RESET"),
+            55..60 if client == SUBSCRIBER => split("HELLO 3"),
+            _ => self.call(),
         };
-        self.fill(line)
+        let ends = ["EXEC", "DISCARD", "RESET", "QUIT"].iter().any(|name| is(&words, name));
+        self.in_transaction[client] = is(&words, "MULTI") || self.in_transaction[client] && !ends;
+        words
+    }
+
+    fn call(&mut self) -> Words {
+        let line = draw(&self.lines, self.dictionary.random);
+        match line.strip_prefix('!') {
+            Some(line) => self.fill(line),
+            None => {
+                let words = self.fill(line);
+                self.maybe_spoiled(words, 12)
+            }
+        }
+    }
+
+    fn fill(&mut self, line: &'static str) -> Words {
+        let lines = &self.lines;
+        // A call of another line, which is not run.
+        let mut another = |random: &mut Random| loop {
+            let line = draw(lines, random);
+            if !line.contains("CALL") {
+                return line.trim_start_matches('!');
+            }
+        };
+        fill(line, &mut self.dictionary, &mut another)
+    }
+
+    fn maybe_spoiled(&mut self, mut words: Words, chance: usize) -> Words {
+        if self.random().percent(chance) {
+            self.spoil(&mut words);
+        }
+        self.put_off(&mut words);
+        // The reference lets the sum with the present time overflow, and deletes the key; in Larder it lives on.
+        if is(&words, "RESTORE") && words.get(2).is_some_and(|ttl| ttl == b"9223372036854775807") {
+            words[2] = b"0".into();
+        }
+        words
     }
 
     /// Makes times that come while the script runs, or have come, into later ones: when a key goes would hang on chance, and
@@ -189,129 +263,16 @@ impl<'a> Author<'a> {
         for word in words.iter_mut().take(last).skip(2) {
             let number: Option<u64> = str::from_utf8(word).ok().and_then(|text| text.parse().ok());
             if number.is_some_and(|number| (1..enough).contains(&number)) {
-                *word = (later + self.random.next() % 1_000_000).to_string().into();
+                *word = (later + self.dictionary.random.next() % 1_000_000).to_string().into();
             }
         }
-    }
-
-    fn line(&mut self) -> &'static str {
-        let total: u32 = LINES.iter().map(|(share, _)| share).sum();
-        let mut left = self.random.below(total as usize) as u32;
-        for (share, line) in LINES {
-            if left < *share {
-                return line;
-            }
-            left -= share;
-        }
-        unreachable!("`left` is less than the sum of the shares")
-    }
-
-    /// Makes a call out of a line.
-    fn fill(&mut self, line: &str) -> Words {
-        let mut words = Vec::new();
-        let mut rest = line.trim();
-        while !rest.is_empty() {
-            let (item, after) = match rest.strip_prefix('(') {
-                Some(group) => group.split_once(')').expect("a bracket is closed"),
-                None => rest.split_at(rest.find([' ', '?', '+']).unwrap_or(rest.len())),
-            };
-            let is_text = item.contains('\'') && !item.ends_with('\'');
-            let (item, after) =
-                if is_text { rest.split_at(rest.rfind('\'').map_or(0, |end| end + 1)) } else { (item, after) };
-            let times = match after.chars().next() {
-                Some('?') => self.random.below(2),
-                Some('+') => 1 + self.random.below(4),
-                _ => 1,
-            };
-            (0..times).for_each(|_| self.push(item, &mut words));
-            rest = after.trim_start_matches(['?', '+']).trim_start();
-        }
-        words
-    }
-
-    /// Adds the words of an item: one of its choices, or all parts of a group.
-    fn push(&mut self, item: &str, words: &mut Words) {
-        if item.contains(' ') && !item.contains('\'') {
-            item.split(' ').for_each(|part| self.push(part, words));
-            return;
-        }
-        let choices: Vec<&str> = item.split('|').collect();
-        match self.random.pick(&choices) {
-            "CALL" => words.extend(self.another()),
-            choice => words.push(self.word(choice)),
-        }
-    }
-
-    /// A call of another line, which is not run.
-    fn another(&mut self) -> Words {
-        loop {
-            let line = self.line();
-            if !line.contains("CALL") {
-                return self.fill(line.trim_start_matches('!'));
-            }
-        }
-    }
-
-    fn word(&mut self, name: &str) -> Vec<u8> {
-        match name {
-            "KEY" => self.random.pick(KEYS).into(),
-            "VALUE" => self.value(),
-            "INT" => self.random.pick(INTS).into(),
-            "FLOAT" => self.random.pick(FLOATS).into(),
-            "INDEX" => (self.random.below(60) as i64 - 15).to_string().into(),
-            "TTL" => self.seconds(1),
-            "PTTL" => self.seconds(1000),
-            "AT" => (4_000_000_000 + self.random.below(1000) as u64).to_string().into(),
-            "PAT" => (4_000_000_000_000 + self.random.below(1000) as u64).to_string().into(),
-            "DB" => self.random.pick(&["0", "0", "1", "1", "2", "15", "16", "-1"]).into(),
-            "GLOB" => self.random.pick(GLOBS).into(),
-            "PAYLOAD" => self.payload(),
-            word => word.trim_matches('\'').into(),
-        }
-    }
-
-    fn value(&mut self) -> Vec<u8> {
-        match self.random.below(20) {
-            0 => (0..self.random.below(300)).map(|_| self.random.next() as u8).collect(),
-            1 => vec![b'a' + self.random.below(26) as u8; 20 + self.random.below(100)],
-            2 => vec![b'z'; self.random.below(1500)],
-            _ => self.random.pick(VALUES).into(),
-        }
-    }
-
-    /// A relative time that no command comes near to by itself; at times none that can be.
-    fn seconds(&mut self, unit: i64) -> Vec<u8> {
-        if self.random.percent(15) {
-            return self
-                .random
-                .pick(&["0", "-1", "-100000", "9223372036854775807", "-9223372036854775808", "x", "1.5"])
-                .into();
-        }
-        self.seconds += 10 + self.random.below(10) as i64;
-        // Both directions, so that GT and LT decide either way.
-        let seconds = if self.random.percent(50) { self.seconds } else { 3_000_000 - self.seconds };
-        (seconds * unit).to_string().into()
-    }
-
-    /// What DUMP has returned, at times not quite.
-    fn payload(&mut self) -> Vec<u8> {
-        let mut payload = self.payloads[self.random.below(self.payloads.len())].clone();
-        match self.random.below(6) {
-            0 => {
-                let at = self.random.below(payload.len());
-                payload[at] ^= 1 << self.random.below(8);
-            }
-            1 => payload.truncate(self.random.below(payload.len())),
-            _ => {}
-        }
-        payload
     }
 
     /// Makes one thing wrong with a call, or at least unusual.
     fn spoil(&mut self, words: &mut Words) {
-        let at = self.random.below(words.len());
-        let odd: Vec<u8> = self.random.pick(ODD).into();
-        match self.random.below(6) {
+        let at = self.random().below(words.len());
+        let odd: Vec<u8> = self.random().pick(ODD).into();
+        match self.random().below(6) {
             0 if words.len() > 1 && at > 0 => drop(words.remove(at)),
             1 => words.push(odd),
             2 => words.insert(at + 1, odd),
@@ -321,6 +282,19 @@ impl<'a> Author<'a> {
             _ => words[at].make_ascii_lowercase(),
         }
     }
+}
+
+/// Draws a line by its share.
+fn draw(lines: &[Line], random: &mut Random) -> &'static str {
+    let total: u32 = lines.iter().map(|(share, _)| share).sum();
+    let mut left = random.below(total as usize) as u32;
+    for (share, line) in lines {
+        if left < *share {
+            return line;
+        }
+        left -= share;
+    }
+    unreachable!("`left` is less than the sum of the shares")
 }
 
 /// Whether a request is of this command.

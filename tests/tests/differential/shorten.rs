@@ -1,11 +1,12 @@
 //! The shortest script that still shows a difference.
 
-use crate::script::{Step, Words};
+use crate::script::Step;
 use crate::servers::{Difference, Servers};
+use crate::words::Words;
 use std::time::{Duration, Instant};
 
 /// How long the search may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Leaves steps out, first many at once, as long as there is a difference. `None` if it does not show again.
 pub fn shorten(servers: &mut Servers, script: &[Step]) -> Option<(Vec<Step>, Difference)> {
@@ -30,10 +31,15 @@ pub fn shorten(servers: &mut Servers, script: &[Step]) -> Option<(Vec<Step>, Dif
     }
     for at in (0..kept.len()).rev() {
         let mut request = 0;
-        while at < kept.len() && kept[at].answers > 1 && request < kept[at].requests.len() && Instant::now() < deadline
+        while kept.get(at).is_some_and(|step| step.is_divisible() && request < step.len()) && Instant::now() < deadline
         {
-            match servers.run(&without(&kept, at, request)) {
-                Some(found) => (kept, difference) = (without(&kept, at, request)[..=found.step].to_vec(), found),
+            let mut fewer = kept.clone();
+            fewer[at] = fewer[at].without(request);
+            match servers.run(&fewer) {
+                Some(found) => {
+                    fewer.truncate(found.step + 1);
+                    (kept, difference) = (fewer, found);
+                }
                 None => request += 1,
             }
         }
@@ -41,27 +47,26 @@ pub fn shorten(servers: &mut Servers, script: &[Step]) -> Option<(Vec<Step>, Dif
     Some((kept, difference))
 }
 
-/// The script without one request of a step that sends several at once.
-fn without(script: &[Step], at: usize, request: usize) -> Vec<Step> {
-    let mut script = script.to_vec();
-    script[at].requests.remove(request);
-    script[at].answers -= 1;
-    script
-}
-
 /// A script for people: a line for each request, quoted as for `redis-cli`.
 pub fn show(script: &[Step]) -> String {
     let mut text = String::new();
     for step in script {
-        for (index, words) in step.requests.iter().enumerate() {
-            let follows = if index == 0 { "" } else { "  (at once)" };
-            text.push_str(&format!("client {}: {}{follows}\n", step.client, quoted(words)));
+        let follows = match step {
+            Step::Waiting(_) => "  (may wait, or is served by the next)",
+            _ => "  (at once)",
+        };
+        for (index, (client, words)) in step.requests().into_iter().enumerate() {
+            let follows = if index == 0 { "" } else { follows };
+            text.push_str(&format!("client {client}: {}{follows}\n", quoted(words)));
         }
     }
     text
 }
 
-/// A request as `redis-cli` takes it.
+/// A request as `redis-cli` takes it; of a long one, the beginning.
 pub fn quoted(words: &Words) -> String {
-    words.iter().map(|word| format!("\"{}\"", word.escape_ascii())).collect::<Vec<_>>().join(" ")
+    const SHOWN_MAX: usize = 60;
+    let shown = words.iter().take(SHOWN_MAX).map(|word| format!("\"{}\"", word.escape_ascii()));
+    let text = shown.collect::<Vec<_>>().join(" ");
+    if words.len() > SHOWN_MAX { format!("{text} .. ({} words)", words.len()) } else { text }
 }

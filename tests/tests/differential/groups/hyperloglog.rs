@@ -1,0 +1,19 @@
+//! HyperLogLog, whose values are also strings, byte for byte.
+
+use super::Group;
+
+pub const GROUP: Group = Group {
+    name: "hyperloglog",
+    lines: &[
+        (12, "PFADD PKEY MEMBER+"),
+        (2, "PFADD PKEY MEMBERS%"),
+        (2, "PFADD PKEY"),
+        (8, "PFCOUNT PKEY"),
+        (5, "PFCOUNT PKEY+"),
+        (6, "PFMERGE PKEY PKEY+"),
+        (3, "GET|STRLEN PKEY"),
+        (2, "SETRANGE PKEY INDEX VALUE"),
+        (1, "SET PKEY VALUE"),
+    ],
+    ..Group::EMPTY
+};

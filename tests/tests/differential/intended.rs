@@ -1,0 +1,125 @@
+//! Where Larder is meant to answer otherwise than the reference: it follows Redis 7.2, and the reference is 7.0.15.
+//!
+//! What replies may differ in by chance or by the clock stands in `compare.rs`.
+
+use crate::words::Words;
+use larder_client::resp::Reply;
+use larder_tests::{matches, render};
+
+/// A call that is answered otherwise, on purpose. All are patterns of [`matches`], the call's in lower case.
+struct Intended {
+    call: &'static str,
+    ours: &'static str,
+    theirs: &'static str,
+    /// Why. Only for who reads this.
+    _reason: &'static str,
+}
+
+const TOO_FEW_FOR_GETKEYS: &str = "ERR wrong number of arguments for 'command|getkeys*";
+const TOO_MANY_FOR_ZRANK: &str = "ERR wrong number of arguments for 'zrank' command";
+const TOO_MANY_FOR_ZREVRANK: &str = "ERR wrong number of arguments for 'zrevrank' command";
+
+const INTENDED: &[Intended] = &[
+    Intended {
+        call: "command getkeys*",
+        ours: "ERR *",
+        theirs: TOO_FEW_FOR_GETKEYS,
+        _reason: "one word was too few before 7.2, and is a command that may have no keys since",
+    },
+    Intended {
+        call: "zrank * * *",
+        ours: "ERR syntax error",
+        theirs: TOO_MANY_FOR_ZRANK,
+        _reason: "since 7.2 the fourth word may be WITHSCORE, so another is an error of syntax",
+    },
+    Intended {
+        call: "zrevrank * * *",
+        ours: "ERR syntax error",
+        theirs: TOO_MANY_FOR_ZREVRANK,
+        _reason: "as of ZRANK",
+    },
+    Intended {
+        call: "bitcount *",
+        ours: "ERR *",
+        theirs: "0",
+        _reason: "since 7.2 what is wrong with a range is told without a key, too",
+    },
+    Intended { call: "bitpos *", ours: "ERR *", theirs: "0", _reason: "as of BITCOUNT; looking for 0 without a key" },
+    Intended { call: "bitpos *", ours: "ERR *", theirs: "-1", _reason: "as of BITCOUNT; looking for 1 without a key" },
+    Intended {
+        call: "xreadgroup * block *",
+        ours: "NOGROUP *",
+        theirs: "UNBLOCKED *",
+        _reason: "since 7.2 who waits for a stream is told that the group is gone when the stream is",
+    },
+    Intended {
+        call: "xreadgroup * block *",
+        ours: "WRONGTYPE *",
+        theirs: "UNBLOCKED *",
+        _reason: "since 7.2 who waits for a stream is told so when another type takes its place",
+    },
+    Intended {
+        call: "xreadgroup * block *",
+        ours: "NOGROUP No such key *",
+        theirs: "NOGROUP the consumer group this client was blocked on no longer exists",
+        _reason: "since 7.2 the call is made again when the group is destroyed, and its own text tells",
+    },
+    Intended {
+        call: "object encoding *",
+        ours: "listpack",
+        theirs: "quicklist",
+        _reason: "since 7.2 a small list is one listpack",
+    },
+    Intended {
+        call: "object encoding *",
+        ours: "listpack",
+        theirs: "hashtable",
+        _reason: "since 7.2 a small set is one listpack; where all that is stored is compared, this holds for sets alone",
+    },
+    Intended {
+        call: "object encoding *",
+        ours: "int",
+        theirs: "embstr",
+        _reason: "what INCRBYFLOAT has left is digits to the reference; Larder sees the integer once the key is moved",
+    },
+];
+
+/// Encodings of values of a type that Larder names otherwise.
+const ENCODINGS: &[(&str, &str, &str)] =
+    &[("string", "int", "embstr"), ("list", "listpack", "quicklist"), ("set", "listpack", "hashtable")];
+
+/// Whether a call may have another number of words than in the reference. In a transaction it is queued by one of the
+/// servers and ends the other's.
+pub fn is_of_other_length(words: &Words) -> bool {
+    const REFUSALS: [&str; 3] = [TOO_FEW_FOR_GETKEYS, TOO_MANY_FOR_ZRANK, TOO_MANY_FOR_ZREVRANK];
+    let call = call(words);
+    INTENDED.iter().any(|row| REFUSALS.contains(&row.theirs) && matches(row.call, &call))
+}
+
+/// Whether the two replies to a call are in the list.
+pub fn is_intended(words: &Words, ours: &Reply, theirs: &Reply) -> bool {
+    let (call, ours, theirs) = (call(words), render(ours), render(theirs));
+    INTENDED.iter().any(|row| matches(row.call, &call) && matches(row.ours, &ours) && matches(row.theirs, &theirs))
+}
+
+/// A request as one line, in lower case.
+fn call(words: &Words) -> String {
+    let words: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase().escape_ascii().to_string()).collect();
+    words.join(" ")
+}
+
+/// Whether two encodings of values of one type are the same, or are meant to differ.
+pub fn is_same_encoding(kind: &str, ours: &str, theirs: &str) -> bool {
+    ours == theirs || ENCODINGS.contains(&(kind, ours, theirs))
+}
+
+/// Fields of XINFO's replies that are new in 7.2.
+pub const NEW_FIELDS: &[&[u8]] = &[b"inactive", b"active-time"];
+
+/// Whether the texts of two errors differ only because the reference ends a word that it quotes at a NUL byte. Larder shows
+/// all of it, by design.
+pub fn is_cut(ours: &Reply, theirs: &Reply) -> bool {
+    let (Reply::Error(ours), Reply::Error(theirs)) = (ours, theirs) else { return false };
+    let nul = ours.iter().position(|byte| *byte == 0);
+    nul.is_some_and(|nul| theirs.starts_with(&ours[..nul]))
+}
