@@ -441,6 +441,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_kept_is_the_next_one_again() {
+        let mut wheel = Wheel::default();
+        wheel.start(0);
+        for (slot, wide) in [(1, false), (2, true), (63, true)] {
+            wheel.add(slot, 0xABCD_EF00, wide, 100);
+        }
+        wheel.advance(1_000);
+        let mut work = wheel.work().unwrap();
+        for left in (0..3).rev() {
+            let name = work.take_name().unwrap();
+            work.keep(name);
+            assert_eq!(work.take_name(), Some(name), "{left} are left");
+        }
+        assert_eq!(work.take_name(), None);
+    }
+
+    #[test]
     fn what_lies_beyond_the_last_level_is_placed_again_until_its_time() {
         const LAST_MS: u64 = BUCKETS.pow(LEVELS as u32 - 1) * TICK_MS;
         let mut wheel = Wheel::default();

@@ -123,8 +123,10 @@ pub const BLMPOP: Command = Command {
 };
 
 fn blmpop(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let until_ms = until_seconds(args.word()?, cx.now_ms())?;
+    let timeout = args.word()?;
     let popping = Popping::parse(args)?;
+    // Redis refuses a wrong time after all other words.
+    let until_ms = until_seconds(timeout, cx.now_ms())?;
     if popping.run(cx)? {
         return REPLIED;
     }
@@ -304,12 +306,12 @@ mod tests {
             ("1 d LEFT COUNT 9223372036854775808", count),
         ] {
             desk.check(&format!("LMPOP {words}"), &format!("-ERR {fault}"));
-            desk.check(&format!("BLMPOP 0.01 {words}"), &format!("-ERR {fault}"));
+            desk.check(&format!("BLMPOP x {words}"), &format!("-ERR {fault}"));
         }
         desk.check("LMPOP 1 a", "-ERR wrong number of arguments for 'lmpop' command");
         desk.check("BLMPOP 1 1 a", "-ERR wrong number of arguments for 'blmpop' command");
-        desk.check("BLMPOP x 0 e LEFT", "-ERR timeout is not a float or out of range");
-        desk.check("BLMPOP -1 0 e LEFT", "-ERR timeout is negative");
+        desk.check("BLMPOP x 1 e LEFT COUNT 1", "-ERR timeout is not a float or out of range");
+        desk.check("BLMPOP -1 1 e LEFT", "-ERR timeout is negative");
     }
 
     #[test]

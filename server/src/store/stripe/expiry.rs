@@ -48,7 +48,7 @@ pub(super) fn is_spent(object: &Object, now_ms: u64) -> bool {
 
 /// Whether the time of all fields of a record's hash has come: the key is gone, though nobody has taken it away yet.
 #[inline]
-pub(super) fn are_fields_gone(at: NonNull<u8>, now_ms: u64) -> bool {
+fn are_fields_gone(at: NonNull<u8>, now_ms: u64) -> bool {
     fields_due(at).is_some_and(|due| due <= now_ms) && {
         // SAFETY: as in `fields_due`, which has seen that this is a collection.
         is_spent(unsafe { record::object(at).as_ref() }, now_ms)
