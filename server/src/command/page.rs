@@ -7,9 +7,11 @@ use crate::base::version::REDIS_VERSION;
 use std::fmt::Write as _;
 use std::path::Path;
 
-const GROUPS: [(Group, &str); 5] = [
+const GROUPS: &[(Group, &str)] = &[
     (Group::Generic, "Keys of any type"),
     (Group::String, "Strings"),
+    (Group::SortedSet, "Sorted sets"),
+    (Group::Geo, "Places"),
     (Group::Connection, "Connections"),
     (Group::Cluster, "Cluster"),
     (Group::Server, "The server"),
@@ -27,7 +29,7 @@ fn page() -> String {
         table::each().all(|found| GROUPS.iter().any(|(group, _)| *group == found.row.group)),
         "a group has no title"
     );
-    for (group, title) in GROUPS {
+    for &(group, title) in GROUPS {
         let rows: Vec<&Found> = table::each().filter(|found| found.row.group == group && is_callable(found)).collect();
         if rows.is_empty() {
             continue;
