@@ -37,7 +37,7 @@ fn page() -> String {
         table::each().all(|found| GROUPS.iter().any(|(group, _)| *group == found.row.group)),
         "a group has no title"
     );
-    for (group, title) in GROUPS {
+    for &(group, title) in GROUPS {
         let rows: Vec<&Found> = table::each().filter(|found| found.row.group == group && is_callable(found)).collect();
         if rows.is_empty() {
             continue;

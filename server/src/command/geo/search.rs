@@ -17,12 +17,18 @@ const LATITUDE: Arg = double("latitude");
 const WITHCOORD: Arg = token("withcoord", "WITHCOORD").optional();
 const WITHDIST: Arg = token("withdist", "WITHDIST").optional();
 const WITHHASH: Arg = token("withhash", "WITHHASH").optional();
-const COUNT: Arg = block("count", &[int("count").after("COUNT"), token("any", "ANY").optional()]).optional();
+const COUNT: Arg = block("count-block", &[int("count").after("COUNT"), token("any", "ANY").optional()]).optional();
 const COUNT_OLD: Arg =
-    block("count", &[int("count").after("COUNT"), token("any", "ANY").optional().since("6.2.0")]).optional();
+    block("count-block", &[int("count").after("COUNT"), token("any", "ANY").optional().since("6.2.0")]).optional();
 const ORDER: Arg = one_of("order", &[token("asc", "ASC"), token("desc", "DESC")]).optional();
-const STORE: Arg = key("key", Usage::Write).after("STORE").optional();
-const STOREDIST: Arg = key("key", Usage::Write).after("STOREDIST").optional();
+const STORE: Arg = one_of(
+    "store",
+    &[
+        key("storekey", Usage::Write).after("STORE").shown_as("key"),
+        key("storedistkey", Usage::Write).after("STOREDIST").shown_as("key"),
+    ],
+)
+.optional();
 const FROM: Arg = one_of(
     "from",
     &[text("member").after("FROMMEMBER"), block("fromlonlat", &[LONGITUDE, LATITUDE]).after("FROMLONLAT")],
@@ -37,7 +43,7 @@ const BY: Arg = one_of(
 
 pub const GEOSEARCH: Command = Command {
     name: "GEOSEARCH",
-    run: |cx, args| search(cx, args, Asked { center: Named::ByOption, stores: false }),
+    run: |cx, args| search(cx, args, Asked { center: Named::Options, stores: false }),
     summary: "Returns the members in a circle or a box.",
     complexity: "O(N+log(M)) for N members in the cells around the outline and M inside",
     since: "6.2.0",
@@ -48,7 +54,7 @@ pub const GEOSEARCH: Command = Command {
 
 pub const GEOSEARCHSTORE: Command = Command {
     name: "GEOSEARCHSTORE",
-    run: |cx, args| search(cx, args, Asked { center: Named::ByOption, stores: true }),
+    run: |cx, args| search(cx, args, Asked { center: Named::Options, stores: true }),
     summary: "Stores the members in a circle or a box in a key.",
     args: &[
         key("destination", Usage::Write),
@@ -65,7 +71,7 @@ pub const GEOSEARCHSTORE: Command = Command {
 
 pub const GEORADIUS: Command = Command {
     name: "GEORADIUS",
-    run: |cx, args| search(cx, args, Asked { center: Named::ByPlace, stores: true }),
+    run: |cx, args| search(cx, args, Asked { center: Named::Place, stores: true }),
     summary: "Returns the members in a circle around a place, or stores them in a key.",
     since: "3.2.0",
     args: &[
@@ -80,7 +86,6 @@ pub const GEORADIUS: Command = Command {
         COUNT_OLD,
         ORDER,
         STORE,
-        STOREDIST,
     ],
     flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::MOVABLEKEYS),
     specs: &[KeySpec::range_of(1, 0, READ), KeySpec::after("STORE", 6, STORED), KeySpec::after("STOREDIST", 6, STORED)],
@@ -93,7 +98,7 @@ pub const GEORADIUS: Command = Command {
 
 pub const GEORADIUS_RO: Command = Command {
     name: "GEORADIUS_RO",
-    run: |cx, args| search(cx, args, Asked { center: Named::ByPlace, stores: false }),
+    run: |cx, args| search(cx, args, Asked { center: Named::Place, stores: false }),
     summary: "Returns the members in a circle around a place.",
     since: "3.2.10",
     args: &[
@@ -114,7 +119,7 @@ pub const GEORADIUS_RO: Command = Command {
 
 pub const GEORADIUSBYMEMBER: Command = Command {
     name: "GEORADIUSBYMEMBER",
-    run: |cx, args| search(cx, args, Asked { center: Named::ByMember, stores: true }),
+    run: |cx, args| search(cx, args, Asked { center: Named::Member, stores: true }),
     summary: "Returns the members in a circle around one of them, or stores them in a key.",
     args: &[
         key("key", Usage::Read),
@@ -127,7 +132,6 @@ pub const GEORADIUSBYMEMBER: Command = Command {
         COUNT,
         ORDER,
         STORE,
-        STOREDIST,
     ],
     specs: &[KeySpec::range_of(1, 0, READ), KeySpec::after("STORE", 5, STORED), KeySpec::after("STOREDIST", 5, STORED)],
     deprecated: Some(Deprecated {
@@ -139,7 +143,7 @@ pub const GEORADIUSBYMEMBER: Command = Command {
 
 pub const GEORADIUSBYMEMBER_RO: Command = Command {
     name: "GEORADIUSBYMEMBER_RO",
-    run: |cx, args| search(cx, args, Asked { center: Named::ByMember, stores: false }),
+    run: |cx, args| search(cx, args, Asked { center: Named::Member, stores: false }),
     summary: "Returns the members in a circle around one of them.",
     args: &[
         key("key", Usage::Read),
@@ -162,7 +166,7 @@ pub const GEORADIUSBYMEMBER_RO: Command = Command {
 fn search(cx: &mut Ctx<'_>, args: &mut Args<'_>, asked: Asked) -> Outcome {
     let name = args.words().get(0);
     let mut query = Query { asked, ..Query::default() };
-    if asked.center == Named::ByOption && asked.stores {
+    if asked.center == Named::Options && asked.stores {
         query.destination = Some(args.key()?);
     }
     let source = args.key()?;
@@ -181,7 +185,7 @@ fn search(cx: &mut Ctx<'_>, args: &mut Args<'_>, asked: Asked) -> Outcome {
     let limits = cx.node.limits.of_zset();
     let scored = found.into_iter().map(|hit| (hit.member, query.stored_score(&hit)));
     let stored = collected(scored, &limits);
-    let event = if asked.center == Named::ByOption { "geosearchstore" } else { "georadiusstore" };
+    let event = if asked.center == Named::Options { "geosearchstore" } else { "georadiusstore" };
     store_found(cx, destination, stored, event)
 }
 
@@ -197,12 +201,12 @@ struct Asked {
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Named {
     /// By two coordinates at the front.
-    ByPlace,
+    Place,
     /// By a member at the front.
-    ByMember,
+    Member,
     /// By `FROMLONLAT` or `FROMMEMBER`.
     #[default]
-    ByOption,
+    Options,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -240,18 +244,19 @@ enum Center {
 impl<'a> Query<'a> {
     fn parse(&mut self, args: &mut Args<'a>, set: Option<&ZSet>) -> Result<(), Fault> {
         match self.asked.center {
-            Named::ByOption => {}
-            Named::ByPlace => {
+            Named::Options => {}
+            Named::Place => {
                 self.center = Some(Center::Place(point(args)?));
                 self.outline = Some(circle(args)?);
             }
-            Named::ByMember => {
+            Named::Member => {
                 self.center = Some(member(args, set)?);
                 if set.is_some() {
                     self.outline = Some(circle(args)?);
                 } else {
                     // Redis takes any radius and unit here.
-                    (args.word()?, args.word()?);
+                    args.word()?;
+                    args.word()?;
                 }
             }
         }
@@ -332,7 +337,7 @@ impl<'a> Query<'a> {
     }
 
     fn is_by_option(&self) -> bool {
-        self.asked.center == Named::ByOption
+        self.asked.center == Named::Options
     }
 
     /// Whether the words go together; `name` is the command as the client wrote it.

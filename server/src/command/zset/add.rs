@@ -18,7 +18,7 @@ pub const ZADD: Command = Command {
         one_of("comparison", &[token("gt", "GT"), token("lt", "LT")]).optional().since("6.2.0"),
         token("change", "CH").optional().since("3.0.2"),
         token("increment", "INCR").optional().since("3.0.2"),
-        block("score-member", &[double("score"), text("member")]).many(),
+        block("data", &[double("score"), text("member")]).many(),
     ],
     flags: Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST),
     key_use: KeyUse::Flags(&["RW", "update"]),

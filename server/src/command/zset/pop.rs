@@ -204,7 +204,7 @@ fn push_pair(reply: &mut Reply, member: &[u8], score: f64) {
     push_flat(reply, member, score);
 }
 
-/// Takes `count` members, or all, from an end of a set. Writes a head, which is told how many there are, and each member.
+/// Takes `count` members, or all, from an end of a set. Writes a head, which is told their number, and each of them.
 ///
 /// Returns whether there is such a set; nothing is written if not.
 fn take(

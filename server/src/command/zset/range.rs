@@ -8,7 +8,7 @@ use std::ops::Range;
 const NO_SCORES: Fault = Fault::text("ERR min or max is not a float");
 const NO_BOUNDS: Fault = Fault::text("ERR min or max not valid string range item");
 
-const LIMIT: Arg = block("offset-count", &[int("offset"), int("count")]).after("LIMIT").optional();
+const LIMIT: Arg = block("limit", &[int("offset"), int("count")]).after("LIMIT").optional();
 const WITHSCORES: Arg = token("withscores", "WITHSCORES").optional();
 const SORT_BY: Arg = one_of("sortby", &[token("byscore", "BYSCORE"), token("bylex", "BYLEX")]).optional();
 const REV: Arg = token("rev", "REV").optional();
