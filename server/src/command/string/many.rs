@@ -1,7 +1,9 @@
-//! Many keys at once: MGET, MSET, MSETNX. The places of the keys were worked out, and their memory asked for, with the
+//! Many keys at once: MGET, MSET, MSETNX, MSETEX. The places of the keys were worked out, and their memory asked for, with the
 //! batch.
 
+use super::set::{self, Lifetime, Presence};
 use super::*;
+use crate::base::number::parse_i64;
 
 /// What a client that spreads a command over shards must do.
 const TIPS_READ: &[&str] = &["request_policy:multi_shard"];
@@ -74,6 +76,90 @@ fn msetnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     cx.reply.int(i64::from(is_free));
     REPLIED
+}
+
+pub const MSETEX: Command = Command {
+    name: "MSETEX",
+    run: msetex,
+    summary: "Sets many keys, all of them or none, with one expiry for all if asked to.",
+    complexity: "O(N) for N keys",
+    since: "8.4.0",
+    args: &[
+        int("numkeys"),
+        block("data", &[key("key", Usage::Write), text("value")]).many(),
+        one_of("condition", &[token("nx", "NX"), token("xx", "XX")]).optional(),
+        one_of(
+            "expiration",
+            &[
+                int("seconds").after("EX"),
+                int("milliseconds").after("PX"),
+                unix_time("unix-time-seconds").after("EXAT"),
+                unix_time("unix-time-milliseconds").after("PXAT"),
+                token("keepttl", "KEEPTTL"),
+            ],
+        )
+        .optional(),
+    ],
+    flags: WRITES.and(Flags::MOVABLEKEYS),
+    tips: TIPS_WRITE,
+    specs: &[KeySpec::counted_pairs_at(1, &["OW", "update"])],
+    ..STRING
+};
+
+fn msetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let pairs = count_of_pairs(args)?;
+    let first = args.clone();
+    args.skip(2 * pairs);
+    let (mut presence, mut lifetime) = (None, Lifetime::Unsaid);
+    while !args.is_empty() {
+        match Presence::take(presence, args)? {
+            Some(said) => presence = Some(said),
+            None => lifetime = lifetime.take(args, "KEEPTTL", Lifetime::Keep)?.ok_or(Fault::Syntax)?,
+        }
+    }
+    let until = lifetime.deadline(cx.now_ms(), cx.command)?;
+    let is_allowed = presence.map_or(Ok(true), |presence| all_are(cx, presence, first.clone(), pairs))?;
+    if is_allowed {
+        set_with_expiry(cx, first, pairs, until, matches!(lifetime, Lifetime::Keep))?;
+    }
+    cx.reply.int(i64::from(is_allowed));
+    REPLIED
+}
+
+/// How many keys with their values stand in front.
+fn count_of_pairs(args: &mut Args<'_>) -> Result<usize, Fault> {
+    let count = parse_i64(args.word()?).filter(|count| (1..=i64::from(i32::MAX)).contains(count));
+    let count = count.ok_or(Fault::text("ERR invalid numkeys value"))? as usize;
+    if args.len() / 2 < count { Err(Fault::text("ERR wrong number of key-value pairs")) } else { Ok(count) }
+}
+
+/// Whether each key is there, or none is.
+fn all_are(cx: &mut Ctx<'_>, presence: Presence, mut args: Args<'_>, pairs: usize) -> Result<bool, Fault> {
+    for _ in 0..pairs {
+        let key = args.key()?;
+        args.word()?;
+        if !presence.holds(cx.store.peek(key).is_some()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Sets keys that expire then; those that `keep` their expiry are looked at once more.
+fn set_with_expiry(
+    cx: &mut Ctx<'_>,
+    mut args: Args<'_>,
+    pairs: usize,
+    until: Option<u64>,
+    keep: bool,
+) -> Result<(), Fault> {
+    for _ in 0..pairs {
+        let (key, value) = (args.key()?, args.word()?);
+        let kept = if keep { cx.store.peek(key).and_then(|old| old.expiry()) } else { None };
+        set::put(cx, key, value, until.or(kept));
+        set::tell_expiry(cx, key, until);
+    }
+    Ok(())
 }
 
 /// Refuses a key without its value.
