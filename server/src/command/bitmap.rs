@@ -10,8 +10,7 @@ use crate::base::number::{Digits, parse_i64};
 use crate::store::{Entry, New, Value};
 use crate::types::bits::{self, Combined, Operation, Span, Unit};
 
-pub const COMMANDS: &[Command] =
-    &[BITCOUNT, field::BITFIELD, field::BITFIELD_RO, BITOP, BITPOS, GETBIT, SETBIT];
+pub const COMMANDS: &[Command] = &[BITCOUNT, field::BITFIELD, field::BITFIELD_RO, BITOP, BITPOS, GETBIT, SETBIT];
 
 const BITMAP: Command = Command { group: Group::Bitmap, ..COMMAND };
 

@@ -296,9 +296,11 @@ mod tests {
             let rows = super::COMMANDS.iter();
             rows.filter(|row| row.flags.names().collect::<Vec<_>>().join(" ") == flags).map(|row| row.name).collect()
         };
-        assert_eq!(of("readonly fast"), ["GET", "MGET", "STRLEN"]);
+        assert_eq!(of("readonly fast"), ["DIGEST", "GET", "MGET", "STRLEN"]);
         assert_eq!(of("readonly"), ["GETRANGE", "LCS", "SUBSTR"]);
-        assert_eq!(of("write fast"), ["GETDEL", "GETEX"]);
+        assert_eq!(of("write fast"), ["DELEX", "GETDEL", "GETEX"]);
+        assert_eq!(of("write"), ["DELIFEQ"]);
+        assert_eq!(of("write denyoom movablekeys"), ["MSETEX"]);
         assert_eq!(of("write denyoom"), ["MSET", "MSETNX", "PSETEX", "SET", "SETEX", "SETRANGE"]);
         let fast = ["APPEND", "DECR", "DECRBY", "GETSET", "INCR", "INCRBY", "INCRBYFLOAT", "SETNX"];
         assert_eq!(of("write denyoom fast"), fast);

@@ -81,9 +81,7 @@ fn touched<'a>(
         })
         .skip_while(move |&(_, end, _)| end <= wanted.start)
         .take_while(move |&(start, ..)| start < wanted.end)
-        .map(move |(start, end, bytes)| {
-            (start, bytes, wanted.start.saturating_sub(start)..wanted.end.min(end) - start)
-        })
+        .map(move |(start, end, bytes)| (start, bytes, wanted.start.saturating_sub(start)..wanted.end.min(end) - start))
 }
 
 /// How many of the bits are 1; there is at least one.

@@ -21,12 +21,9 @@ pub const BITFIELD: Command = Command {
                 block(
                     "write",
                     &[
-                        one_of(
-                            "overflow-block",
-                            &[token("wrap", "WRAP"), token("sat", "SAT"), token("fail", "FAIL")],
-                        )
-                        .after("OVERFLOW")
-                        .optional(),
+                        one_of("overflow-block", &[token("wrap", "WRAP"), token("sat", "SAT"), token("fail", "FAIL")])
+                            .after("OVERFLOW")
+                            .optional(),
                         one_of(
                             "write-operation",
                             &[
@@ -152,9 +149,8 @@ impl Operations<'_> {
     }
 }
 
-const NOT_A_KIND: Fault = Fault::text(
-    "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.",
-);
+const NOT_A_KIND: Fault =
+    Fault::text("ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.");
 
 fn overflow(word: &[u8]) -> Result<Overflow, Fault> {
     match word {

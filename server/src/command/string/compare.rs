@@ -201,7 +201,10 @@ mod tests {
         let mut desk = Desk::new();
         desk.check("SET k \"Hello world\"", "+OK");
         desk.check("DIGEST k", "$16 b6acb9d84a38ff74");
-        desk.check("SET k v8lf0c11xh8ymlqztfd3eeq16kfn4sspw7fqmnuuq3k3t75em5wdizgcdw7uc26nnf961u2jkfzkjytls2kwlj7626sd", "+OK");
+        desk.check(
+            "SET k v8lf0c11xh8ymlqztfd3eeq16kfn4sspw7fqmnuuq3k3t75em5wdizgcdw7uc26nnf961u2jkfzkjytls2kwlj7626sd",
+            "+OK",
+        );
         desk.check("DIGEST k", "$16 00006c38adf31777");
         desk.check("DIGEST none", "$-1");
         desk.check("HSET h f v", ":1");
@@ -297,10 +300,7 @@ mod tests {
         for token in ["IFEQ", "IFNE", "IFDEQ", "IFDNE"] {
             desk.check(&format!("SET h v {token} x"), WRONG_TYPE);
             desk.check(&format!("SET h v {token} x GET"), WRONG_TYPE);
-            desk.check(
-                &format!("DELEX h {token} x"),
-                "-ERR Key should be of string type if conditions are specified",
-            );
+            desk.check(&format!("DELEX h {token} x"), "-ERR Key should be of string type if conditions are specified");
         }
         desk.check("DELIFEQ h x", WRONG_TYPE);
         desk.check("HLEN h", ":1");

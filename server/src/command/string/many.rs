@@ -209,6 +209,55 @@ mod tests {
     }
 
     #[test]
+    fn msetex_sets_all_or_none() {
+        let mut desk = Desk::new();
+        desk.check("MSETEX 2 a 1 b two", ":1");
+        desk.check("MGET a b", "*2 $1 1 $3 two");
+        desk.check("MSETEX 2 a 3 c 3 NX", ":0");
+        desk.check("MSETEX 2 a 3 c 3 XX", ":0");
+        desk.check("EXISTS c", ":0");
+        desk.check("MSETEX 2 c 3 d 4 nx ex 100", ":1");
+        desk.check("MSETEX 2 c 5 d 6 PX 200000 XX", ":1");
+        desk.check("TTL c", ":200");
+        desk.check("MSETEX 3 c 7 a 8 c 9 KEEPTTL", ":1");
+        desk.check("MGET a c", "*2 $1 8 $1 9");
+        desk.check("TTL c", ":200");
+        desk.check("TTL a", ":-1");
+        desk.check("HSET h f v", ":1");
+        desk.check("MSETEX 2 h v d v", ":1");
+        desk.check("TYPE h", "+string");
+        desk.check("TTL d", ":-1");
+        desk.check("MSETEX 2 a 1 b 2 EXAT 1", ":1");
+        desk.check("EXISTS a b", ":0");
+        desk.check("MSETEX 1 a 1 PXAT 9223372036854775807", ":1");
+        desk.check("MSETEX 1 EX 1 EX 100", ":1");
+        desk.check("TTL EX", ":100");
+    }
+
+    #[test]
+    fn msetex_refuses_what_it_cannot_count_or_understand() {
+        let mut desk = Desk::new();
+        for line in ["msetex", "msetex 1", "msetex 1 k"] {
+            desk.check(line, "-ERR wrong number of arguments for 'msetex' command");
+        }
+        for count in ["k", "0", "-1", "2147483648", "1.0", "\"\""] {
+            desk.check(&format!("MSETEX {count} k v EX 10"), "-ERR invalid numkeys value");
+        }
+        for words in ["2 k v", "2 k v l", "2147483647 k v EX 10"] {
+            desk.check(&format!("MSETEX {words}"), "-ERR wrong number of key-value pairs");
+        }
+        let tails = "FOO|NX XX|XX EX 10 NX|EX 10 PX 5000|EXAT 1 PXAT 1|KEEPTTL EX 10|PX 1 KEEPTTL|EX|GET|l w";
+        for tail in tails.split('|') {
+            desk.check(&format!("MSETEX 1 k v {tail}"), "-ERR syntax error");
+        }
+        for time in ["EX 0", "PX -1", "EXAT 0", "EX 9223372036854775"] {
+            desk.check(&format!("MSETEX 1 k v {time}"), "-ERR invalid expire time in 'msetex' command");
+        }
+        desk.check("MSETEX 1 k v EX x", "-ERR value is not an integer or out of range");
+        desk.check("EXISTS k", ":0");
+    }
+
+    #[test]
     fn a_key_without_a_value_is_refused() {
         let mut desk = Desk::new();
         desk.check("MSET a 1 b", "-ERR wrong number of arguments for 'mset' command");
