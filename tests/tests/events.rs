@@ -324,3 +324,79 @@ fn writers_on_all_workers_are_heard_each_in_its_order() {
         *next += 1;
     }
 }
+
+#[test]
+fn bitmaps_are_told_of_where_a_bit_or_the_length_changes() {
+    let (mut node, mut watcher) = start();
+    for (command, events) in [
+        ("GETBIT a 1", "keymiss=a"),
+        ("BITCOUNT a", "keymiss=a"),
+        ("BITPOS a 1", "keymiss=a"),
+        ("BITFIELD a GET u8 0", "keymiss=a"),
+        ("SETBIT a 7 1", "new=a setbit=a"),
+        ("SETBIT a 7 1", ""),
+        ("SETBIT a 100 0", "setbit=a"),
+        ("SETBIT a 7 0", "setbit=a"),
+        ("SETBIT a 9 0", ""),
+        ("BITFIELD a GET u8 0", ""),
+        ("BITFIELD a SET u8 0 0", ""),
+        ("BITFIELD a SET u8 0 1 INCRBY u8 8 1", "setbit=a"),
+        ("BITFIELD a SET u8 0 1", ""),
+        ("BITFIELD a OVERFLOW FAIL SET u8 0 999", ""),
+        ("BITFIELD a OVERFLOW FAIL SET u8 2000 999", ""),
+        ("BITFIELD a SET u8 3000 0", "setbit=a"),
+        ("BITFIELD b OVERFLOW FAIL INCRBY u2 0 9", "new=b"),
+        ("BITFIELD c SET u8 0 0", "new=c setbit=c"),
+        ("BITOP OR d a b x", "keymiss=x new=d set=d"),
+        ("BITOP NOT d x", "keymiss=x del=d"),
+        ("BITOP NOT d x", "keymiss=x"),
+    ] {
+        check(&mut node, &mut watcher, command, events);
+    }
+}
+
+#[test]
+fn counters_are_told_of_where_their_estimate_may_change() {
+    let (mut node, mut watcher) = start();
+    for (command, events) in [
+        ("PFADD h a", "new=h pfadd=h"),
+        ("PFADD h a", ""),
+        ("PFADD h b", "pfadd=h"),
+        ("PFCOUNT h", ""),
+        ("PFCOUNT x", "keymiss=x"),
+        ("PFCOUNT x h", "keymiss=x"),
+        ("PFMERGE h h", "pfadd=h"),
+        ("PFMERGE i h", "keymiss=i new=i pfadd=i"),
+        ("PFDEBUG TODENSE h", ""),
+    ] {
+        check(&mut node, &mut watcher, command, events);
+    }
+}
+
+#[test]
+fn comparisons_are_told_of_where_they_hold() {
+    let (mut node, mut watcher) = start();
+    for (command, events) in [
+        ("SET k b IFEQ a", ""),
+        ("SET k a IFNE a", "new=k set=k"),
+        ("SET k b IFEQ x", ""),
+        ("SET k b IFEQ a PX 50000", "set=k expire=k"),
+        ("SET k b IFEQ b GET", "set=k"),
+        ("DIGEST x", "keymiss=x"),
+        ("DIGEST k", ""),
+        ("DELEX k IFNE b", ""),
+        ("DELEX k IFEQ b", "del=k"),
+        ("DELEX k", ""),
+        ("SET k v", "new=k set=k"),
+        ("DELEX k", "del=k"),
+        ("SET k v", "new=k set=k"),
+        ("DELIFEQ k x", ""),
+        ("DELIFEQ k v", "del=k"),
+        ("MSETEX 2 a 1 b 2 NX", "new=a set=a new=b set=b"),
+        ("MSETEX 2 a 1 c 2 NX", ""),
+        ("MSETEX 2 a 1 b 2 XX EX 100", "set=a expire=a set=b expire=b"),
+        ("MSETEX 1 a 1 KEEPTTL", "set=a"),
+    ] {
+        check(&mut node, &mut watcher, command, events);
+    }
+}

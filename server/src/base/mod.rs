@@ -1,10 +1,11 @@
-//! What every other room may use, and what uses `std` alone (beside `itoa`, whose door is `number`, and
-//! `foldhash`, whose door is `hash`).
+//! What every other room may use, and what uses `std` alone (beside `itoa`, whose door is `number`,
+//! `foldhash`, whose door is `hash`, and `xxhash-rust`, whose door is `digest`).
 //!
 //! `number`, `long_double`, `glob`, `quote` and `lcs` follow Redis to the letter; `crc64` is the check sum of its
 //! dumps and `lzf` the compression inside them. `ticks` is the clock that commands are timed by.
 
 pub mod crc64;
+pub mod digest;
 pub mod glob;
 pub mod hash;
 pub mod lcs;

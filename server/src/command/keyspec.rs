@@ -35,8 +35,8 @@ pub enum Find {
     /// Every `step`-th word up to the last key, which is counted from the first, or from the end if negative. A `limit`
     /// of 2 says that they take the first half of what is left.
     Range { last: isize, step: usize, limit: usize },
-    /// A number of keys stands there, and as many keys follow.
-    Count,
+    /// A number of keys stands there, and as many keys follow, one every `step` words.
+    Count { step: usize },
     /// As [`Begin::Unknown`].
     Unknown,
 }
@@ -49,7 +49,12 @@ impl KeySpec {
 
     /// A number of keys at a position, and the keys behind it.
     pub const fn counted_at(position: usize, flags: &'static [&'static str]) -> KeySpec {
-        KeySpec { begin: Begin::Index(position), find: Find::Count, flags }
+        KeySpec { begin: Begin::Index(position), find: Find::Count { step: 1 }, flags }
+    }
+
+    /// A number of keys at a position, and the keys behind it, each with a value.
+    pub const fn counted_pairs_at(position: usize, flags: &'static [&'static str]) -> KeySpec {
+        KeySpec { begin: Begin::Index(position), find: Find::Count { step: 2 }, flags }
     }
 
     /// One key behind a token that stands at `from` at the earliest.
@@ -97,9 +102,9 @@ impl KeySpec {
         };
         match self.find {
             Find::Unknown => vec![begin],
-            Find::Count => {
+            Find::Count { step } => {
                 let count = parse_i64(words[begin]).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-                (begin + 1..words.len()).take(count).collect()
+                (begin + 1..words.len()).step_by(step).take(count).collect()
             }
             Find::Range { last, step, limit } => {
                 let left = words.len() - begin;
@@ -166,6 +171,8 @@ mod tests {
         assert_eq!(at(spec, "sintercard 9 a b"), [2, 3], "what is missing is told by the command");
         assert_eq!(at(spec, "sintercard x a b"), [0usize; 0]);
         assert_eq!(at(spec, "sintercard -1 a b"), [0usize; 0]);
+        let pairs = KeySpec::counted_pairs_at(1, &["OW", "update"]);
+        assert_eq!(at(pairs, "msetex 2 a 1 b 2 keepttl"), [2, 4]);
     }
 
     #[test]

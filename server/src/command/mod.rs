@@ -2,6 +2,7 @@
 
 pub mod ahead;
 pub mod audience;
+pub mod bitmap;
 pub mod blocking;
 pub mod client;
 pub mod clients;
@@ -19,6 +20,7 @@ pub mod generic;
 pub mod geo;
 pub mod hash;
 pub mod help;
+pub mod hyperloglog;
 pub mod introspect;
 pub mod keyspec;
 pub mod limits;

@@ -167,9 +167,9 @@ pub enum KeyUse {
     Flags(&'static [&'static str]),
     /// The flags for each key argument in turn.
     Each(&'static [&'static [&'static str]]),
-    /// The flags depend on whether a word stands among the arguments behind the keys, as `GET` does for `SET`.
+    /// The flags depend on whether one of these words stands among the arguments behind the keys, as `GET` does for `SET`.
     ByToken {
-        token: &'static str,
+        tokens: &'static [&'static str],
         with: &'static [&'static str],
         without: &'static [&'static str],
     },

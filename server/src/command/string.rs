@@ -2,6 +2,7 @@
 //!
 //! Values are reached through [`read`] and [`peek`] alone, which are the one place that refuses keys of another type.
 
+mod compare;
 mod counter;
 mod lcs;
 mod many;
@@ -17,6 +18,9 @@ pub const COMMANDS: &[Command] = &[
     part::APPEND,
     counter::DECR,
     counter::DECRBY,
+    compare::DELEX,
+    compare::DELIFEQ,
+    compare::DIGEST,
     GET,
     GETDEL,
     set::GETEX,
@@ -28,6 +32,7 @@ pub const COMMANDS: &[Command] = &[
     lcs::LCS,
     many::MGET,
     many::MSET,
+    many::MSETEX,
     many::MSETNX,
     set::PSETEX,
     set::SET,
@@ -124,12 +129,12 @@ fn strlen(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 ///
 /// [`Fault::WrongType`] if the key holds something else.
 #[inline]
-fn read<'a>(store: &'a mut Keys<'_>, key: Key<'_>) -> Result<Option<Entry<'a>>, Fault> {
+pub(super) fn read<'a>(store: &'a mut Keys<'_>, key: Key<'_>) -> Result<Option<Entry<'a>>, Fault> {
     store.get(key).map(string).transpose()
 }
 
 /// As [`read`], but neither counted nor taken for an access: for commands that write, where the write is the access.
-fn peek<'a>(store: &'a mut Keys<'_>, key: Key<'_>) -> Result<Option<Entry<'a>>, Fault> {
+pub(super) fn peek<'a>(store: &'a mut Keys<'_>, key: Key<'_>) -> Result<Option<Entry<'a>>, Fault> {
     store.peek(key).map(string).transpose()
 }
 
@@ -164,7 +169,7 @@ fn answer(cx: &mut Ctx<'_>, key: Key<'_>) -> Result<Option<Old>, Fault> {
 
 /// Sets a key, and tells that `event` happened to it.
 #[inline]
-fn write(cx: &mut Ctx<'_>, key: Key<'_>, value: New<'_>, expiry: Option<u64>, event: &'static str) {
+pub(super) fn write(cx: &mut Ctx<'_>, key: Key<'_>, value: New<'_>, expiry: Option<u64>, event: &'static str) {
     cx.event_if_new(key);
     cx.store.set(key, value, expiry);
     cx.event(Class::String, event, key.bytes);
@@ -172,13 +177,13 @@ fn write(cx: &mut Ctx<'_>, key: Key<'_>, value: New<'_>, expiry: Option<u64>, ev
 
 /// Room for the bytes of a value that do not lie in one place in the store.
 #[derive(Default)]
-struct Text {
+pub(super) struct Text {
     digits: Digits,
     joined: Vec<u8>,
 }
 
 /// The bytes of a value in one place, which is `text` if there is none in the store.
-fn bytes<'a>(value: Value<'a>, text: &'a mut Text) -> &'a [u8] {
+pub(super) fn bytes<'a>(value: Value<'a>, text: &'a mut Text) -> &'a [u8] {
     match value {
         Value::Bytes(bytes) => bytes,
         Value::Int(n) => text.digits.format(n).as_bytes(),
@@ -188,6 +193,17 @@ fn bytes<'a>(value: Value<'a>, text: &'a mut Text) -> &'a [u8] {
         }
         Value::Object(_) => unreachable!("a command on strings has refused what is none"),
     }
+}
+
+/// The bytes of a value in their order, slice by slice and nothing copied; `digits` is room for those of an integer.
+pub(super) fn parts<'a>(value: Value<'a>, digits: &'a mut Digits) -> impl Iterator<Item = &'a [u8]> {
+    let (whole, pieces) = match value {
+        Value::Bytes(bytes) => (Some(bytes), None),
+        Value::Int(n) => (Some(digits.format(n).as_bytes()), None),
+        Value::Pieces(pieces) => (None, Some(pieces.slices())),
+        Value::Object(_) => unreachable!("a command on strings has refused what is none"),
+    };
+    whole.into_iter().chain(pieces.into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -259,9 +275,9 @@ mod tests {
 
     #[test]
     fn arity_and_keys_are_those_of_redis() {
-        let rows = "append 3 1 1 1|decr 2 1 1 1|decrby 3 1 1 1|get 2 1 1 1|getdel 2 1 1 1|getex -2 1 1 1|\
+        let rows = "append 3 1 1 1|decr 2 1 1 1|decrby 3 1 1 1|delex -2 1 1 1|delifeq 3 1 1 1|digest 2 1 1 1|get 2 1 1 1|getdel 2 1 1 1|getex -2 1 1 1|\
                     getrange 4 1 1 1|getset 3 1 1 1|incr 2 1 1 1|incrby 3 1 1 1|incrbyfloat 3 1 1 1|lcs -3 1 2 1|\
-                    mget -2 1 -1 1|mset -3 1 -1 2|msetnx -3 1 -1 2|psetex 4 1 1 1|set -3 1 1 1|setex 4 1 1 1|\
+                    mget -2 1 -1 1|mset -3 1 -1 2|msetex -4 0 0 0|msetnx -3 1 -1 2|psetex 4 1 1 1|set -3 1 1 1|setex 4 1 1 1|\
                     setnx 3 1 1 1|setrange 4 1 1 1|strlen 2 1 1 1|substr 4 1 1 1";
         let seen: Vec<String> = super::COMMANDS
             .iter()
@@ -280,9 +296,11 @@ mod tests {
             let rows = super::COMMANDS.iter();
             rows.filter(|row| row.flags.names().collect::<Vec<_>>().join(" ") == flags).map(|row| row.name).collect()
         };
-        assert_eq!(of("readonly fast"), ["GET", "MGET", "STRLEN"]);
+        assert_eq!(of("readonly fast"), ["DIGEST", "GET", "MGET", "STRLEN"]);
         assert_eq!(of("readonly"), ["GETRANGE", "LCS", "SUBSTR"]);
-        assert_eq!(of("write fast"), ["GETDEL", "GETEX"]);
+        assert_eq!(of("write fast"), ["DELEX", "GETDEL", "GETEX"]);
+        assert_eq!(of("write"), ["DELIFEQ"]);
+        assert_eq!(of("write denyoom movablekeys"), ["MSETEX"]);
         assert_eq!(of("write denyoom"), ["MSET", "MSETNX", "PSETEX", "SET", "SETEX", "SETRANGE"]);
         let fast = ["APPEND", "DECR", "DECRBY", "GETSET", "INCR", "INCRBY", "INCRBYFLOAT", "SETNX"];
         assert_eq!(of("write denyoom fast"), fast);

@@ -6,12 +6,14 @@ use std::sync::LazyLock;
 
 /// The rows of all files, in no order that matters.
 const GROUPS: &[&[Command]] = &[
+    super::bitmap::COMMANDS,
     super::client::COMMANDS,
     super::cluster::COMMANDS,
     super::connection::COMMANDS,
     super::generic::COMMANDS,
     super::geo::COMMANDS,
     super::hash::COMMANDS,
+    super::hyperloglog::COMMANDS,
     super::introspect::COMMANDS,
     super::list::COMMANDS,
     super::pubsub::COMMANDS,

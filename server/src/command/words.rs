@@ -144,6 +144,11 @@ impl<'a> Args<'a> {
         is_it
     }
 
+    /// Takes so many words unseen, or all that are left.
+    pub fn skip(&mut self, words: usize) {
+        self.at += words.min(self.len());
+    }
+
     /// An error unless all have been taken.
     pub fn end(&self) -> Result<(), Fault> {
         if self.is_empty() { Ok(()) } else { Err(Fault::Syntax) }

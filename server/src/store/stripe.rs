@@ -537,10 +537,9 @@ impl Stripe {
     /// Changes the bytes of a string in place, after making it at least `len_min` bytes long with zeros behind.
     ///
     /// The key must be there; an integer becomes its text, and pieces a buffer, which can be lengthened. The caller has
-    /// made sure that there is room.
+    /// made sure that there is room, and notes the change.
     pub fn edit(&mut self, db: usize, key: Key<'_>, len_min: usize, moment: Moment, change: impl FnOnce(&mut [u8])) {
         let (_, found) = self.live(db, key, moment).expect("only keys that are there are edited");
-        self.changed(db, key.bytes, How::Written);
         let at = self.arena.at(found);
         let header = record::header(at);
         if header.shape() == Shape::Heap {

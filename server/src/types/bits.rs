@@ -28,11 +28,11 @@ impl Span {
     /// The whole string.
     pub const ALL: Span = Span { start: 0, end: -1, unit: Unit::Byte };
 
-    /// The bits of a string that belong to the span; empty if it ends before it starts.
-    fn bits(&self, bytes: &[u8]) -> Range<u64> {
+    /// The bits of a string of `bytes` bytes that belong to the span; empty if it ends before it starts.
+    fn bits(&self, bytes: usize) -> Range<u64> {
         let (length, width) = match self.unit {
-            Unit::Byte => (bytes.len() as i64, 8),
-            Unit::Bit => (bytes.len() as i64 * 8, 1),
+            Unit::Byte => (bytes as i64, 8),
+            Unit::Bit => (bytes as i64 * 8, 1),
         };
         // Ends that are both before the first byte are pushed onto it, so their order is looked at first.
         if self.start < 0 && self.end < 0 && self.start > self.end {
@@ -44,32 +44,59 @@ impl Span {
     }
 }
 
-/// How many bits of a part are 1.
-pub fn count(bytes: &[u8], span: &Span) -> u64 {
-    let bits = span.bits(bytes);
-    if bits.is_empty() {
-        return 0;
-    }
+/// How many bits of a span are 1 in a string of `length` bytes, whose bytes come in `parts`.
+pub fn count<'a>(parts: impl IntoIterator<Item = &'a [u8]>, length: usize, span: &Span) -> u64 {
+    touched(parts, span.bits(length)).map(|(_, bytes, bits)| count_in(bytes, &bits)).sum()
+}
+
+/// The first bit of a span that is as asked, counted from the start of the string; `None` if there is none.
+///
+/// The string has `length` bytes and comes in `parts`. BITPOS without an end takes it as if zeros followed: with
+/// `is_open`, a 0 that is nowhere else is found behind the last byte. Not so in a span that is empty.
+pub fn position<'a>(
+    parts: impl IntoIterator<Item = &'a [u8]>,
+    length: usize,
+    bit: bool,
+    span: &Span,
+    is_open: bool,
+) -> Option<u64> {
+    let wanted = span.bits(length);
+    let beyond = (!bit && is_open && !wanted.is_empty()).then_some(length as u64 * 8);
+    let found = touched(parts, wanted).find_map(|(start, bytes, bits)| Some(start + position_in(bytes, bit, &bits)?));
+    found.or(beyond)
+}
+
+/// The parts that have some of the wanted bits: the number of bits before each, and which of its own are wanted.
+fn touched<'a>(
+    parts: impl IntoIterator<Item = &'a [u8]>,
+    wanted: Range<u64>,
+) -> impl Iterator<Item = (u64, &'a [u8], Range<u64>)> {
+    let mut end = 0;
+    parts
+        .into_iter()
+        .map(move |bytes| {
+            let start = end;
+            end += bytes.len() as u64 * 8;
+            (start, end, bytes)
+        })
+        .skip_while(move |&(_, end, _)| end <= wanted.start)
+        .take_while(move |&(start, ..)| start < wanted.end)
+        .map(move |(start, end, bytes)| (start, bytes, wanted.start.saturating_sub(start)..wanted.end.min(end) - start))
+}
+
+/// How many of the bits are 1; there is at least one.
+fn count_in(bytes: &[u8], bits: &Range<u64>) -> u64 {
     let (first, last) = (bits.start as usize / 8, (bits.end - 1) as usize / 8);
     let before = bytes[first] & !after_start(bits.start);
     let after = bytes[last] & !before_end(bits.end);
     count_ones(&bytes[first..=last]) - u64::from(before.count_ones()) - u64::from(after.count_ones())
 }
 
-/// The first bit of a part that is as asked, counted from the start of the string; `None` if there is none.
-///
-/// BITPOS without an end takes a string as if zeros followed: with `is_open`, a 0 that is nowhere else is found behind
-/// the last byte. Not so in a part that is empty.
-pub fn position(bytes: &[u8], bit: bool, span: &Span, is_open: bool) -> Option<u64> {
-    let bits = span.bits(bytes);
-    if bits.is_empty() {
-        return None;
-    }
+/// The first of the bits that is as asked; there is at least one.
+fn position_in(bytes: &[u8], bit: bool, bits: &Range<u64>) -> Option<u64> {
     let (first, last) = (bits.start as usize / 8, (bits.end - 1) as usize / 8);
-    let found = first_byte(bytes, first..last + 1, bit, &bits);
-    let beyond = (!bit && is_open).then_some(bytes.len() as u64 * 8);
-    let Some(byte) = found else { return beyond };
-    let sought = candidates(bytes, byte, bit, &bits);
+    let byte = first_byte(bytes, first..last + 1, bit, bits)?;
+    let sought = candidates(bytes, byte, bit, bits);
     Some(byte as u64 * 8 + u64::from(sought.leading_zeros()))
 }
 
@@ -125,31 +152,52 @@ pub enum Operation {
     Xor,
 }
 
-/// The bits of all strings together, as long as the longest: zeros follow the shorter ones.
-pub fn combine(operation: Operation, strings: &[&[u8]]) -> Vec<u8> {
-    let length = strings.iter().map(|string| string.len()).max().unwrap_or(0);
-    let Some((first, others)) = strings.split_first() else { return Vec::new() };
-    let mut result = Vec::with_capacity(length);
-    result.extend_from_slice(first);
-    result.resize(length, 0);
-    for other in others {
-        let (common, rest) = result.split_at_mut(other.len());
-        let pairs = common.iter_mut().zip(*other);
-        match operation {
-            Operation::And => {
-                pairs.for_each(|(byte, other)| *byte &= other);
-                rest.fill(0);
-            }
-            Operation::Or => pairs.for_each(|(byte, other)| *byte |= other),
-            Operation::Xor => pairs.for_each(|(byte, other)| *byte ^= other),
-        }
-    }
-    result
+/// The bits of several strings together, as long as the longest: zeros follow the shorter ones. The strings are taken in
+/// one after the other, and each may come in parts.
+pub struct Combined {
+    operation: Operation,
+    result: Vec<u8>,
+    /// Whether no string has been taken in.
+    is_new: bool,
 }
 
-/// All bits of a string the other way.
-pub fn invert(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().map(|byte| !byte).collect()
+impl Combined {
+    /// Nothing yet; the longest of the strings to come has `length` bytes.
+    pub fn new(operation: Operation, length: usize) -> Combined {
+        Combined { operation, result: vec![0; length], is_new: true }
+    }
+
+    /// Takes in a string.
+    pub fn add<'a>(&mut self, parts: impl IntoIterator<Item = &'a [u8]>) {
+        let is_first = std::mem::replace(&mut self.is_new, false);
+        let operation = if is_first { Operation::Or } else { self.operation };
+        let mut at = 0;
+        for part in parts {
+            fold(operation, &mut self.result[at..at + part.len()], part);
+            at += part.len();
+        }
+        if operation == Operation::And {
+            self.result[at..].fill(0);
+        }
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.result
+    }
+}
+
+fn fold(operation: Operation, result: &mut [u8], other: &[u8]) {
+    let pairs = result.iter_mut().zip(other);
+    match operation {
+        Operation::And => pairs.for_each(|(byte, other)| *byte &= other),
+        Operation::Or => pairs.for_each(|(byte, other)| *byte |= other),
+        Operation::Xor => pairs.for_each(|(byte, other)| *byte ^= other),
+    }
+}
+
+/// Turns all bits of a string the other way.
+pub fn invert(bytes: &mut [u8]) {
+    bytes.iter_mut().for_each(|byte| *byte = !*byte);
 }
 
 /// One bit.
@@ -216,9 +264,9 @@ mod tests {
             (Span::ALL, 12),
         ];
         for (span, ones) in cases {
-            assert_eq!(count(b"\xff\xf0\x00", &span), ones, "{span:?}");
+            assert_eq!(count([&b"\xff\xf0\x00"[..]], 3, &span), ones, "{span:?}");
         }
-        assert_eq!(count(b"", &Span::ALL), 0);
+        assert_eq!(count([&b""[..]], 0, &Span::ALL), 0);
     }
 
     #[test]
@@ -235,27 +283,34 @@ mod tests {
             (false, span(100, -1, Unit::Byte), true, None),
         ];
         for (bit, span, is_open, found) in cases {
-            assert_eq!(position(b"\xff\xf0\x00", bit, &span, is_open), found, "{bit} {span:?}");
+            assert_eq!(position([&b"\xff\xf0\x00"[..]], 3, bit, &span, is_open), found, "{bit} {span:?}");
         }
     }
 
     #[test]
     fn a_zero_behind_the_string_is_found_if_the_end_is_open() {
-        let ones = b"\xff\xff";
-        assert_eq!(position(ones, false, &Span::ALL, true), Some(16));
-        assert_eq!(position(ones, false, &Span::ALL, false), None);
-        assert_eq!(position(ones, false, &span(2, -1, Unit::Byte), true), None);
-        assert_eq!(position(b"", false, &Span::ALL, true), None);
+        let zero_in = |bytes: &[u8], span, is_open| position([bytes], bytes.len(), false, &span, is_open);
+        assert_eq!(zero_in(b"\xff\xff", Span::ALL, true), Some(16));
+        assert_eq!(zero_in(b"\xff\xff", Span::ALL, false), None);
+        assert_eq!(zero_in(b"\xff\xff", span(2, -1, Unit::Byte), true), None);
+        assert_eq!(zero_in(b"", Span::ALL, true), None);
     }
 
     #[test]
     fn strings_of_any_length_are_combined() {
         let strings: [&[u8]; 3] = [b"\xf0\xff", b"\x3c", b"\xff\x0f\x01"];
-        assert_eq!(combine(Operation::And, &strings), b"\x30\x00\x00");
-        assert_eq!(combine(Operation::Or, &strings), b"\xff\xff\x01");
-        assert_eq!(combine(Operation::Xor, &strings), b"\x33\xf0\x01");
-        assert_eq!(combine(Operation::And, &[]), b"");
-        assert_eq!(invert(b"\xf0\x00"), b"\x0f\xff");
+        let combine = |operation| {
+            let mut combined = Combined::new(operation, 3);
+            strings.iter().for_each(|string| combined.add(string.chunks(2)));
+            combined.into_bytes()
+        };
+        assert_eq!(combine(Operation::And), b"\x30\x00\x00");
+        assert_eq!(combine(Operation::Or), b"\xff\xff\x01");
+        assert_eq!(combine(Operation::Xor), b"\x33\xf0\x01");
+        assert_eq!(Combined::new(Operation::And, 0).into_bytes(), b"");
+        let mut bytes = *b"\xf0\x00";
+        invert(&mut bytes);
+        assert_eq!(bytes, *b"\x0f\xff");
     }
 
     #[test]
@@ -296,16 +351,18 @@ mod tests {
             end in -400..1700i64,
             is_bits: bool,
             is_open: bool,
+            part_length in 1..50usize,
         ) {
             let span = span(start, end, if is_bits { Unit::Bit } else { Unit::Byte });
-            let part = span.bits(&bytes);
+            let part = span.bits(bytes.len());
             prop_assert!(part.end <= bytes.len() as u64 * 8);
             let ones = part.clone().filter(|&bit| get_bit(&bytes, bit)).count() as u64;
-            prop_assert_eq!(count(&bytes, &span), ones);
+            prop_assert_eq!(count(bytes.chunks(part_length), bytes.len(), &span), ones);
             for bit in [true, false] {
                 let beyond = (!bit && is_open && !part.is_empty()).then_some(bytes.len() as u64 * 8);
                 let first = part.clone().find(|&at| get_bit(&bytes, at) == bit).or(beyond);
-                prop_assert_eq!(position(&bytes, bit, &span, is_open), first);
+                let parts = bytes.chunks(part_length);
+                prop_assert_eq!(position(parts, bytes.len(), bit, &span, is_open), first);
             }
         }
     }

@@ -107,6 +107,37 @@ pub fn add(counter: &mut Vec<u8>, element: &[u8], sparse_bytes_max: usize) -> Re
     Ok(is_changed)
 }
 
+/// Whether counting an element would change a register.
+///
+/// # Errors
+///
+/// As in [`add`].
+pub fn is_news(counter: &[u8], element: &[u8]) -> Result<bool, Error> {
+    let (register, count) = hash::register(element);
+    let known = match encoding(counter)? {
+        Encoding::Dense => dense::get(&counter[HEADER..], register),
+        Encoding::Sparse => sparse::get(counter, register)?,
+    };
+    Ok(known < count)
+}
+
+/// As [`add`] for a counter that is dense, and so never changes its length.
+///
+/// # Errors
+///
+/// [`Error::NotACounter`] if it is no dense one.
+pub fn add_dense(counter: &mut [u8], element: &[u8]) -> Result<bool, Error> {
+    if encoding(counter)? != Encoding::Dense {
+        return Err(Error::NotACounter);
+    }
+    let (register, count) = hash::register(element);
+    let is_changed = dense::raise(&mut counter[HEADER..], register, count);
+    if is_changed {
+        invalidate(counter);
+    }
+    Ok(is_changed)
+}
+
 /// Says that the cached estimate is out of date, which PFADD does for a counter that it made.
 ///
 /// # Panics
@@ -146,33 +177,56 @@ pub fn count(counter: &mut [u8]) -> Result<(u64, bool), Error> {
     Ok((estimate, true))
 }
 
-/// The estimate of all elements that any of the counters has seen.
-///
-/// # Errors
-///
-/// Both, of the first counter that has one.
-pub fn count_union<'a>(counters: impl IntoIterator<Item = &'a [u8]>) -> Result<u64, Error> {
-    let registers = maxima(counters)?;
-    let mut histogram = Histogram::default();
-    for &count in &registers {
-        histogram.add(count, 1);
-    }
-    Ok(estimate::of(&histogram))
+/// What several counters have seen together.
+pub struct Union {
+    registers: Vec<u8>,
+    has_dense: bool,
 }
 
-/// Makes a counter see all that others have seen; dense if one of them is, or if it must be.
+impl Default for Union {
+    fn default() -> Union {
+        Union { registers: vec![0; REGISTERS], has_dense: false }
+    }
+}
+
+impl Union {
+    /// Takes in a counter.
+    ///
+    /// # Errors
+    ///
+    /// Both; then the union is of no use any more.
+    pub fn add(&mut self, counter: &[u8]) -> Result<(), Error> {
+        match encoding(counter)? {
+            Encoding::Dense => {
+                self.has_dense = true;
+                dense::max_into(&counter[HEADER..], &mut self.registers);
+                Ok(())
+            }
+            Encoding::Sparse => sparse::max_into(&counter[HEADER..], &mut self.registers),
+        }
+    }
+
+    /// The estimate of all elements that any of the counters has seen.
+    pub fn estimate(&self) -> u64 {
+        let mut histogram = Histogram::default();
+        for &count in &self.registers {
+            histogram.add(count, 1);
+        }
+        estimate::of(&histogram)
+    }
+}
+
+/// Makes a counter see all that a union has seen, of which it is a part; dense if one of the union is, or if it must be.
 ///
 /// # Errors
 ///
-/// Both, of the first counter that has one; then nothing is changed.
-pub fn merge(counter: &mut Vec<u8>, others: &[&[u8]], sparse_bytes_max: usize) -> Result<(), Error> {
-    let all = || std::iter::once(counter.as_slice()).chain(others.iter().copied());
-    let registers = maxima(all())?;
-    let is_dense = all().any(|counter| encoding(counter) == Ok(Encoding::Dense));
-    if is_dense {
+/// Both.
+pub fn merge(counter: &mut Vec<u8>, union: &Union, sparse_bytes_max: usize) -> Result<(), Error> {
+    encoding(counter)?;
+    if union.has_dense {
         make_dense(counter)?;
     }
-    for (register, &count) in registers.iter().enumerate().filter(|(_, count)| **count > 0) {
+    for (register, &count) in union.registers.iter().enumerate().filter(|(_, count)| **count > 0) {
         raise(counter, register, count, sparse_bytes_max)?;
     }
     invalidate(counter);
@@ -185,7 +239,9 @@ pub fn merge(counter: &mut Vec<u8>, others: &[&[u8]], sparse_bytes_max: usize) -
 ///
 /// Both.
 pub fn registers(counter: &[u8]) -> Result<Vec<u8>, Error> {
-    maxima([counter])
+    let mut union = Union::default();
+    union.add(counter)?;
+    Ok(union.registers)
 }
 
 /// Makes a counter dense; whether it was not. The cached estimate stays.
@@ -197,7 +253,7 @@ pub fn make_dense(counter: &mut Vec<u8>) -> Result<bool, Error> {
     if encoding(counter)? == Encoding::Dense {
         return Ok(false);
     }
-    let registers = maxima([counter.as_slice()])?;
+    let registers = registers(counter)?;
     let mut made = Vec::with_capacity(DENSE_BYTES);
     made.extend_from_slice(&counter[..HEADER]);
     made[ENCODING_AT] = DENSE;
@@ -277,18 +333,6 @@ fn raise(counter: &mut Vec<u8>, register: usize, count: u8, sparse_bytes_max: us
             Ok(dense::raise(&mut counter[HEADER..], register, count))
         }
     }
-}
-
-/// The greatest count of each register among the counters.
-fn maxima<'a>(counters: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, Error> {
-    let mut registers = vec![0; REGISTERS];
-    for counter in counters {
-        match encoding(counter)? {
-            Encoding::Dense => dense::max_into(&counter[HEADER..], &mut registers),
-            Encoding::Sparse => sparse::max_into(&counter[HEADER..], &mut registers)?,
-        }
-    }
-    Ok(registers)
 }
 
 fn cache(counter: &[u8]) -> u64 {
@@ -382,8 +426,10 @@ mod tests {
         ];
         for (elements, estimate, length, sum) in facts {
             let [mut a, b, c] = [0, 1, 2].map(|index| counter(21 + index as u64, elements[index], 3000));
-            assert_eq!(count_union([&a[..], &b, &c]), Ok(estimate));
-            merge(&mut a, &[&b, &c], 3000).expect("all are counters");
+            let mut union = Union::default();
+            [&a, &b, &c].into_iter().for_each(|counter| union.add(counter).expect("all are counters"));
+            assert_eq!(union.estimate(), estimate);
+            merge(&mut a, &union, 3000).expect("it is a counter");
             assert_eq!((a.len(), crc32(&a)), (length, sum), "{elements:?}");
             assert_eq!(count(&mut a), Ok((estimate, true)));
         }
@@ -410,7 +456,9 @@ mod tests {
             let before = text.clone();
             assert_eq!(add(&mut text, b"a", 3000), Err(Error::NotACounter));
             assert_eq!(count(&mut text), Err(Error::NotACounter));
-            assert_eq!(merge(&mut text, &[], 3000), Err(Error::NotACounter));
+            assert_eq!(merge(&mut text, &Union::default(), 3000), Err(Error::NotACounter));
+            assert_eq!(Union::default().add(&text), Err(Error::NotACounter));
+            assert_eq!(is_news(&text, b"a"), Err(Error::NotACounter));
             assert_eq!(text, before);
         }
     }
@@ -425,7 +473,7 @@ mod tests {
             assert_eq!(count(&mut counter), Err(Error::Corrupt), "{runs:x?}");
             assert_eq!(make_dense(&mut counter), Err(Error::Corrupt));
             assert_eq!(registers(&counter), Err(Error::Corrupt));
-            assert_eq!(merge(&mut counter, &[&new()], 3000), Err(Error::Corrupt));
+            assert_eq!(Union::default().add(&counter), Err(Error::Corrupt));
             assert_eq!(counter, before);
         }
         let mut empty = new()[..HEADER].to_vec();

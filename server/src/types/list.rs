@@ -66,6 +66,11 @@ impl List {
         }
     }
 
+    /// The quicklist that a long list is.
+    pub fn quicklist(&self) -> Option<&Quicklist> {
+        if let Form::Quick(quick) = &self.0 { Some(quick) } else { None }
+    }
+
     /// What `OBJECT ENCODING` says.
     pub fn encoding(&self) -> &'static str {
         match &self.0 {

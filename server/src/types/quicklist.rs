@@ -53,6 +53,16 @@ impl Quicklist {
         self.len
     }
 
+    /// How many chunks there are.
+    pub fn chunks(&self) -> usize {
+        self.chunks
+    }
+
+    /// Heap bytes of the chunks alone.
+    pub fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes
+    }
+
     /// Heap bytes, as asked of the allocator.
     pub fn bytes(&self) -> usize {
         self.blocks.len() * size_of::<Block>() + self.chunks * size_of::<Chunk>() + self.chunk_bytes

@@ -158,6 +158,9 @@ fn help(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
 }
 
 #[cfg(test)]
+mod collections;
+
+#[cfg(test)]
 mod tests {
     use crate::command::testing::Desk;
     use crate::store::{Eviction, Options};

@@ -63,8 +63,8 @@ fn write_spec(reply: &mut Reply, spec: &KeySpec, varies: bool) {
             let numbers = [("lastkey", last as i64), ("keystep", step as i64), ("limit", limit as i64)];
             write_half(reply, "range", &numbers.map(|(name, number)| (name, Part::Number(number))));
         }
-        Find::Count => {
-            let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)];
+        Find::Count { step } => {
+            let numbers = [("keynumidx", 0), ("firstkey", 1), ("keystep", step as i64)];
             write_half(reply, "keynum", &numbers.map(|(name, number)| (name, Part::Number(number))));
         }
         Find::Unknown => write_half(reply, "unknown", &[]),

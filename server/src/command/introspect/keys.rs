@@ -45,15 +45,16 @@ fn find(words: &[&[u8]]) -> Option<&'static Found> {
 /// The flags of this very call.
 fn flags(row: &Command, general: &'static [&'static str], words: &[&[u8]]) -> &'static [&'static str] {
     match row.key_use {
-        KeyUse::ByToken { token, without, .. } if !is_among_options(row, token, words) => without,
+        KeyUse::ByToken { tokens, without, .. } if !are_among_options(row, tokens, words) => without,
         _ => general,
     }
 }
 
-/// Whether a token stands behind the words that every call has.
-fn is_among_options(row: &Command, token: &str, words: &[&[u8]]) -> bool {
+/// Whether one of the tokens stands behind the words that every call has.
+fn are_among_options(row: &Command, tokens: &[&str], words: &[&[u8]]) -> bool {
     let required = row.arity(1).unsigned_abs() as usize;
-    words.iter().skip(required).any(|word| word.eq_ignore_ascii_case(token.as_bytes()))
+    let is_token = |word: &[u8]| tokens.iter().any(|token| word.eq_ignore_ascii_case(token.as_bytes()));
+    words.iter().skip(required).any(|word| is_token(word))
 }
 
 #[cfg(test)]
@@ -65,7 +66,11 @@ mod tests {
     fn flags_may_hang_on_a_token() {
         const SET: Command = Command {
             args: &[key("key", Usage::Update), text("value"), token("get", "GET").optional()],
-            key_use: KeyUse::ByToken { token: "GET", with: &["RW", "access", "update"], without: &["OW", "update"] },
+            key_use: KeyUse::ByToken {
+                tokens: &["GET"],
+                with: &["RW", "access", "update"],
+                without: &["OW", "update"],
+            },
             ..COMMAND
         };
         let general = SET.key_specs(1)[0].flags;

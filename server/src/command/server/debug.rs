@@ -7,6 +7,7 @@ use crate::base::number::parse_f64;
 use crate::command::words::lower;
 use crate::store::header::Shape;
 use crate::store::{Key, New, Value};
+use crate::types::object::Object;
 use std::time::Duration;
 
 pub const DEBUG: Command = Command {
@@ -116,6 +117,7 @@ fn look<R>(cx: &Ctx<'_>, args: &mut Args<'_>, look: impl FnOnce(crate::store::En
 
 fn object(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let moment = cx.store.moment();
+    let chunk_max = cx.node.live.list_max_listpack_size();
     let line = look(cx, args, |entry| {
         let idle_s = entry.idle_ms(moment) / 1000;
         let encoding = encoding(entry);
@@ -124,11 +126,23 @@ fn object(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         let length = dumped_len(entry.value());
         format!(
             "Value at:{address:p} refcount:1 encoding:{encoding} serializedlength:{length} lru:{lru} \
-             lru_seconds_idle:{idle_s}"
+             lru_seconds_idle:{idle_s}{}",
+            chunks(entry, chunk_max)
         )
     })?;
     cx.reply.simple(&line);
     REPLIED
+}
+
+/// What there is to tell of the chunks of a long list.
+fn chunks(entry: crate::store::Entry<'_>, chunk_max: i64) -> String {
+    let Some(Object::List(list)) = entry.object() else { return String::new() };
+    let Some(quick) = list.quicklist() else { return String::new() };
+    let (nodes, bytes) = (quick.chunks(), quick.chunk_bytes());
+    let mean = quick.len() as f64 / nodes as f64;
+    format!(
+        " ql_nodes:{nodes} ql_avg_node:{mean:.2} ql_listpack_max:{chunk_max} ql_compressed:0 ql_uncompressed_size:{bytes}"
+    )
 }
 
 /// Strings up to this length are `embstr` in Redis as long as nobody edits them.
@@ -164,13 +178,16 @@ fn dumped_len(value: Value<'_>) -> usize {
 
 fn sds_len(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let line = look(cx, args, |entry| {
+        if matches!(entry.shape(), Shape::Int | Shape::Object) {
+            return Err(Fault::text("ERR Not an sds encoded string."));
+        }
         let (key, value) = (entry.key().len(), entry.value().len());
         let memory = entry.memory();
-        format!(
+        Ok(format!(
             "key_sds_len:{key}, key_sds_avail:0, key_zmalloc: {memory}, val_sds_len:{value}, val_sds_avail:0, \
              val_zmalloc: 0"
-        )
-    })?;
+        ))
+    })??;
     cx.reply.simple(&line);
     REPLIED
 }
@@ -188,7 +205,7 @@ fn change_replication_id(cx: &mut Ctx<'_>) -> Outcome {
     REPLIED
 }
 
-/// Larder has no lists in nodes yet; the value is checked, and then it changes nothing.
+/// Long elements of lists stand alone by their own rule; the value is checked, and then it changes nothing.
 fn packed_threshold(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let word = args.word()?;
     let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -1,7 +1,9 @@
-//! Many keys at once: MGET, MSET, MSETNX. The places of the keys were worked out, and their memory asked for, with the
+//! Many keys at once: MGET, MSET, MSETNX, MSETEX. The places of the keys were worked out, and their memory asked for, with the
 //! batch.
 
+use super::set::{self, Lifetime, Presence};
 use super::*;
+use crate::base::number::parse_i64;
 
 /// What a client that spreads a command over shards must do.
 const TIPS_READ: &[&str] = &["request_policy:multi_shard"];
@@ -76,6 +78,90 @@ fn msetnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     REPLIED
 }
 
+pub const MSETEX: Command = Command {
+    name: "MSETEX",
+    run: msetex,
+    summary: "Sets many keys, all of them or none, with one expiry for all if asked to.",
+    complexity: "O(N) for N keys",
+    since: "8.4.0",
+    args: &[
+        int("numkeys"),
+        block("data", &[key("key", Usage::Write), text("value")]).many(),
+        one_of("condition", &[token("nx", "NX"), token("xx", "XX")]).optional(),
+        one_of(
+            "expiration",
+            &[
+                int("seconds").after("EX"),
+                int("milliseconds").after("PX"),
+                unix_time("unix-time-seconds").after("EXAT"),
+                unix_time("unix-time-milliseconds").after("PXAT"),
+                token("keepttl", "KEEPTTL"),
+            ],
+        )
+        .optional(),
+    ],
+    flags: WRITES.and(Flags::MOVABLEKEYS),
+    tips: TIPS_WRITE,
+    specs: &[KeySpec::counted_pairs_at(1, &["OW", "update"])],
+    ..STRING
+};
+
+fn msetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let pairs = count_of_pairs(args)?;
+    let first = args.clone();
+    args.skip(2 * pairs);
+    let (mut presence, mut lifetime) = (None, Lifetime::Unsaid);
+    while !args.is_empty() {
+        match Presence::take(presence, args)? {
+            Some(said) => presence = Some(said),
+            None => lifetime = lifetime.take(args, "KEEPTTL", Lifetime::Keep)?.ok_or(Fault::Syntax)?,
+        }
+    }
+    let until = lifetime.deadline(cx.now_ms(), cx.command)?;
+    let is_allowed = presence.map_or(Ok(true), |presence| all_are(cx, presence, first.clone(), pairs))?;
+    if is_allowed {
+        set_with_expiry(cx, first, pairs, until, matches!(lifetime, Lifetime::Keep))?;
+    }
+    cx.reply.int(i64::from(is_allowed));
+    REPLIED
+}
+
+/// How many keys with their values stand in front.
+fn count_of_pairs(args: &mut Args<'_>) -> Result<usize, Fault> {
+    let count = parse_i64(args.word()?).filter(|count| (1..=i64::from(i32::MAX)).contains(count));
+    let count = count.ok_or(Fault::text("ERR invalid numkeys value"))? as usize;
+    if args.len() / 2 < count { Err(Fault::text("ERR wrong number of key-value pairs")) } else { Ok(count) }
+}
+
+/// Whether each key is there, or none is.
+fn all_are(cx: &mut Ctx<'_>, presence: Presence, mut args: Args<'_>, pairs: usize) -> Result<bool, Fault> {
+    for _ in 0..pairs {
+        let key = args.key()?;
+        args.word()?;
+        if !presence.holds(cx.store.peek(key).is_some()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Sets keys that expire then; those that `keep` their expiry are looked at once more.
+fn set_with_expiry(
+    cx: &mut Ctx<'_>,
+    mut args: Args<'_>,
+    pairs: usize,
+    until: Option<u64>,
+    keep: bool,
+) -> Result<(), Fault> {
+    for _ in 0..pairs {
+        let (key, value) = (args.key()?, args.word()?);
+        let kept = if keep { cx.store.peek(key).and_then(|old| old.expiry()) } else { None };
+        set::put(cx, key, value, until.or(kept));
+        set::tell_expiry(cx, key, until);
+    }
+    Ok(())
+}
+
 /// Refuses a key without its value.
 fn pairs(cx: &Ctx<'_>, args: &Args<'_>) -> Result<(), Fault> {
     if args.len().is_multiple_of(2) { Ok(()) } else { Err(Fault::Arity(cx.name().into())) }
@@ -120,6 +206,55 @@ mod tests {
         desk.check("MSET a 1 b 2 a 3", "+OK");
         desk.check("MGET a b", "*2 $1 3 $1 2");
         assert_eq!(desk.node.store.totals().expiring[0], 0);
+    }
+
+    #[test]
+    fn msetex_sets_all_or_none() {
+        let mut desk = Desk::new();
+        desk.check("MSETEX 2 a 1 b two", ":1");
+        desk.check("MGET a b", "*2 $1 1 $3 two");
+        desk.check("MSETEX 2 a 3 c 3 NX", ":0");
+        desk.check("MSETEX 2 a 3 c 3 XX", ":0");
+        desk.check("EXISTS c", ":0");
+        desk.check("MSETEX 2 c 3 d 4 nx ex 100", ":1");
+        desk.check("MSETEX 2 c 5 d 6 PX 200000 XX", ":1");
+        desk.check("TTL c", ":200");
+        desk.check("MSETEX 3 c 7 a 8 c 9 KEEPTTL", ":1");
+        desk.check("MGET a c", "*2 $1 8 $1 9");
+        desk.check("TTL c", ":200");
+        desk.check("TTL a", ":-1");
+        desk.check("HSET h f v", ":1");
+        desk.check("MSETEX 2 h v d v", ":1");
+        desk.check("TYPE h", "+string");
+        desk.check("TTL d", ":-1");
+        desk.check("MSETEX 2 a 1 b 2 EXAT 1", ":1");
+        desk.check("EXISTS a b", ":0");
+        desk.check("MSETEX 1 a 1 PXAT 9223372036854775807", ":1");
+        desk.check("MSETEX 1 EX 1 EX 100", ":1");
+        desk.check("TTL EX", ":100");
+    }
+
+    #[test]
+    fn msetex_refuses_what_it_cannot_count_or_understand() {
+        let mut desk = Desk::new();
+        for line in ["msetex", "msetex 1", "msetex 1 k"] {
+            desk.check(line, "-ERR wrong number of arguments for 'msetex' command");
+        }
+        for count in ["k", "0", "-1", "2147483648", "1.0", "\"\""] {
+            desk.check(&format!("MSETEX {count} k v EX 10"), "-ERR invalid numkeys value");
+        }
+        for words in ["2 k v", "2 k v l", "2147483647 k v EX 10"] {
+            desk.check(&format!("MSETEX {words}"), "-ERR wrong number of key-value pairs");
+        }
+        let tails = "FOO|NX XX|XX EX 10 NX|EX 10 PX 5000|EXAT 1 PXAT 1|KEEPTTL EX 10|PX 1 KEEPTTL|EX|GET|l w";
+        for tail in tails.split('|') {
+            desk.check(&format!("MSETEX 1 k v {tail}"), "-ERR syntax error");
+        }
+        for time in ["EX 0", "PX -1", "EXAT 0", "EX 9223372036854775"] {
+            desk.check(&format!("MSETEX 1 k v {time}"), "-ERR invalid expire time in 'msetex' command");
+        }
+        desk.check("MSETEX 1 k v EX x", "-ERR value is not an integer or out of range");
+        desk.check("EXISTS k", ":0");
     }
 
     #[test]

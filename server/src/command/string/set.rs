@@ -1,5 +1,6 @@
 //! SET with all it can be told, its older relatives, and GETEX, which shares the words about expiry.
 
+use super::compare::Comparison;
 use super::*;
 use crate::command::expiry::{Unit, deadline, has_passed};
 
@@ -10,7 +11,19 @@ pub const SET: Command = Command {
     args: &[
         key("key", Usage::Update),
         text("value"),
-        one_of("condition", &[token("nx", "NX"), token("xx", "XX")]).optional().since("2.6.12"),
+        one_of(
+            "condition",
+            &[
+                token("nx", "NX"),
+                token("xx", "XX"),
+                text("ifeq-value").after("IFEQ").since("8.4.0"),
+                text("ifne-value").after("IFNE").since("8.4.0"),
+                text("ifdeq-digest").after("IFDEQ").since("8.4.0"),
+                text("ifdne-digest").after("IFDNE").since("8.4.0"),
+            ],
+        )
+        .optional()
+        .since("2.6.12"),
         token("get", "GET").optional().since("6.2.0"),
         one_of(
             "expiration",
@@ -25,7 +38,11 @@ pub const SET: Command = Command {
         .optional(),
     ],
     flags: WRITES,
-    key_use: KeyUse::ByToken { token: "GET", with: &["RW", "access", "update"], without: &["OW", "update"] },
+    key_use: KeyUse::ByToken {
+        tokens: &["GET", "IFEQ", "IFNE", "IFDEQ", "IFDNE"],
+        with: &["RW", "access", "update"],
+        without: &["OW", "update"],
+    },
     ..STRING
 };
 
@@ -39,8 +56,8 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let wish = Wish::take(args)?;
     let until = wish.lifetime.deadline(cx.now_ms(), cx.command)?;
-    let old = if wish.get { answer(cx, key)? } else { cx.store.peek(key).map(|old| Old { expiry: old.expiry() }) };
-    if !wish.condition.is_none_or(|condition| condition.holds(old)) {
+    let (old, is_allowed) = look(cx, key, &wish)?;
+    if !is_allowed {
         if !wish.get {
             cx.reply.null();
         }
@@ -55,8 +72,24 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     REPLIED
 }
 
+/// Looks at what a key holds, and whether the condition lets SET go on. With `GET`, it is the reply.
+fn look(cx: &mut Ctx<'_>, key: Key<'_>, wish: &Wish<'_>) -> Result<(Option<Old>, bool), Fault> {
+    let entry = if wish.get { read(&mut cx.store, key)? } else { cx.store.peek(key) };
+    let old = entry.map(|entry| Old { expiry: entry.expiry() });
+    let is_allowed = wish.condition.map_or(Ok(true), |condition| condition.holds(entry))?;
+    match entry {
+        Some(entry) if wish.get => cx.reply.value(entry.value()),
+        None if wish.get => {
+            cx.missed(key);
+            cx.reply.null();
+        }
+        _ => {}
+    }
+    Ok((old, is_allowed))
+}
+
 /// Sets a key. With an expiry that has passed the key is gone at once, and needs no room.
-fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u64>) {
+pub(super) fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u64>) {
     if expiry.is_some_and(|expiry| has_passed(expiry, cx.now_ms())) {
         cx.event_if_new(key);
         cx.store.remove(key);
@@ -67,7 +100,7 @@ fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u64>) {
 }
 
 /// Tells of the expiry that a key was set with, if any; one that has passed is over at once.
-fn tell_expiry(cx: &Ctx<'_>, key: Key<'_>, until: Option<u64>) {
+pub(super) fn tell_expiry(cx: &Ctx<'_>, key: Key<'_>, until: Option<u64>) {
     let Some(until) = until else { return };
     cx.event(Class::Generic, "expire", key.bytes);
     if has_passed(until, cx.now_ms()) {
@@ -182,21 +215,56 @@ fn getex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 
 /// What SET was told behind the value, in any order.
 struct Wish<'a> {
-    condition: Option<Condition>,
+    condition: Option<Condition<'a>>,
     /// Whether the old value is the reply.
     get: bool,
     lifetime: Lifetime<'a>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Condition {
-    IfAbsent,
-    IfPresent,
+#[derive(Clone, Copy)]
+enum Condition<'a> {
+    Presence(Presence),
+    Comparison(Comparison<'a>),
 }
 
-impl Condition {
-    fn holds(self, old: Option<Old>) -> bool {
-        (self == Condition::IfPresent) == old.is_some()
+/// What must be true of a key before it is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// NX
+    Absent,
+    /// XX
+    Present,
+}
+
+impl Presence {
+    pub(super) fn holds(self, is_there: bool) -> bool {
+        (self == Presence::Present) == is_there
+    }
+
+    /// Takes the next word if it is one of these two; a second one must be the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Syntax`] if it contradicts the one before.
+    pub(super) fn take(said: Option<Presence>, args: &mut Args<'_>) -> Result<Option<Presence>, Fault> {
+        let new = if args.take("NX") {
+            Presence::Absent
+        } else if args.take("XX") {
+            Presence::Present
+        } else {
+            return Ok(None);
+        };
+        if said.is_some_and(|said| said != new) { Err(Fault::Syntax) } else { Ok(Some(new)) }
+    }
+}
+
+impl Condition<'_> {
+    fn holds(self, entry: Option<Entry<'_>>) -> Result<bool, Fault> {
+        match (self, entry) {
+            (Condition::Presence(presence), _) => Ok(presence.holds(entry.is_some())),
+            (Condition::Comparison(comparison), Some(entry)) => comparison.holds(string(entry)?.value()),
+            (Condition::Comparison(comparison), None) => Ok(!comparison.asks_for_equality()),
+        }
     }
 }
 
@@ -204,11 +272,10 @@ impl<'a> Wish<'a> {
     fn take(args: &mut Args<'a>) -> Result<Wish<'a>, Fault> {
         let mut wish = Wish { condition: None, get: false, lifetime: Lifetime::Unsaid };
         while !args.is_empty() {
-            if args.take("NX") {
-                wish.add(Condition::IfAbsent)?;
-            } else if args.take("XX") {
-                wish.add(Condition::IfPresent)?;
-            } else if args.take("GET") {
+            if wish.take_condition(args)? {
+                continue;
+            }
+            if args.take("GET") {
                 wish.get = true;
             } else {
                 wish.lifetime = wish.lifetime.take(args, "KEEPTTL", Lifetime::Keep)?.ok_or(Fault::Syntax)?;
@@ -217,19 +284,31 @@ impl<'a> Wish<'a> {
         Ok(wish)
     }
 
-    /// The same condition may be said twice, both of them may not.
-    fn add(&mut self, condition: Condition) -> Result<(), Fault> {
-        if self.condition.is_some_and(|said| said != condition) {
+    /// Takes the next words if they are a condition. NX or XX may be said twice; no other two go together.
+    fn take_condition(&mut self, args: &mut Args<'a>) -> Result<bool, Fault> {
+        let said = match self.condition {
+            Some(Condition::Presence(presence)) => Some(presence),
+            _ => None,
+        };
+        let new = match Presence::take(said, args)? {
+            Some(presence) => Condition::Presence(presence),
+            None => match Comparison::take(args)? {
+                Some(comparison) if said.is_none() => Condition::Comparison(comparison),
+                Some(_) => return Err(Fault::Syntax),
+                None => return Ok(false),
+            },
+        };
+        if matches!(self.condition, Some(Condition::Comparison(_))) {
             return Err(Fault::Syntax);
         }
-        self.condition = Some(condition);
-        Ok(())
+        self.condition = Some(new);
+        Ok(true)
     }
 }
 
 /// What is to become of the expiry.
 #[derive(Clone, Copy)]
-enum Lifetime<'a> {
+pub(super) enum Lifetime<'a> {
     Unsaid,
     /// KEEPTTL
     Keep,
@@ -244,7 +323,7 @@ enum Lifetime<'a> {
 
 /// How a time is given.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Form {
+pub(super) struct Form {
     token: &'static str,
     unit: Unit,
     absolute: bool,
@@ -264,7 +343,12 @@ impl<'a> Lifetime<'a> {
     /// # Errors
     ///
     /// [`Fault::Syntax`] if they contradict what was said before, or the time is missing.
-    fn take(self, args: &mut Args<'a>, other: &str, meaning: Lifetime<'a>) -> Result<Option<Lifetime<'a>>, Fault> {
+    pub(super) fn take(
+        self,
+        args: &mut Args<'a>,
+        other: &str,
+        meaning: Lifetime<'a>,
+    ) -> Result<Option<Lifetime<'a>>, Fault> {
         let new = if args.take(other) {
             meaning
         } else if let Some(form) = FORMS.into_iter().find(|form| args.take(form.token)) {
@@ -281,7 +365,7 @@ impl<'a> Lifetime<'a> {
     }
 
     /// When the key is to expire, in milliseconds since 1970, if a time was given.
-    fn deadline(self, now_ms: u64, command: &Command) -> Result<Option<u64>, Fault> {
+    pub(super) fn deadline(self, now_ms: u64, command: &Command) -> Result<Option<u64>, Fault> {
         let Lifetime::Until { form, time } = self else {
             return Ok(None);
         };

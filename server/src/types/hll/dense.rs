@@ -22,6 +22,14 @@ pub(super) fn raise(bytes: &mut [u8], register: usize, count: u8) -> bool {
     true
 }
 
+/// The count of a register.
+pub(super) fn get(bytes: &[u8], register: usize) -> u8 {
+    let start = register / 4 * 3;
+    let four = &bytes[start..start + 3];
+    let word = u32::from_le_bytes([four[0], four[1], four[2], 0]);
+    (word >> (register % 4 * 6) & MASK) as u8
+}
+
 pub(super) fn histogram(bytes: &[u8]) -> Histogram {
     // Four at a time, so that one count after another that is the same does not wait for the one before.
     let mut four: [Histogram; 4] = Default::default();

@@ -140,6 +140,15 @@ pub(super) fn raise(
     Ok(Raised::Yes)
 }
 
+/// The count of a register of a sparse counter.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] if the runs end before it.
+pub(super) fn get(counter: &[u8], register: usize) -> Result<u8, Error> {
+    Ok(find(counter, register)?.run.count())
+}
+
 struct Place {
     /// Where the run before starts; if there is none, where this one does.
     before: usize,
