@@ -7,7 +7,7 @@ use crate::base::version::REDIS_VERSION;
 use std::fmt::Write as _;
 use std::path::Path;
 
-const GROUPS: [(Group, &str); 15] = [
+const GROUPS: &[(Group, &str)] = &[
     (Group::Generic, "Keys of any type"),
     (Group::String, "Strings"),
     (Group::Hash, "Hashes"),
