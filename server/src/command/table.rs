@@ -167,7 +167,7 @@ mod tests {
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
         for found in each() {
-            assert!(found.row.name.chars().all(|c| c.is_ascii_uppercase() || "-.".contains(c)), "{}", found.name);
+            assert!(found.row.name.chars().all(|c| c.is_ascii_uppercase() || "-_.".contains(c)), "{}", found.name);
             assert!(found.row.summary.ends_with('.'), "{} has a summary that is no sentence", found.name);
         }
     }
