@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn parts_have_the_digest_of_the_whole() {
-        let bytes: Vec<u8> = (0..5_000u32).map(|at| (at * at >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..5_000u32).map(|at| ((at * at) >> 3) as u8).collect();
         for (length, part) in [(0, 1), (1, 1), (240, 7), (241, 100), (1_024, 256), (5_000, 1_012)] {
             assert_eq!(of_parts(bytes[..length].chunks(part)), of(&bytes[..length]), "{length} in parts of {part}");
         }

@@ -126,7 +126,11 @@ fn bitcount(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 fn span_to_count(args: &mut Args<'_>) -> Result<Span, Fault> {
     match args.len() {
         0 => Ok(Span::ALL),
-        2 | 3 => Ok(Span { start: args.int()?, end: args.int()?, unit: unit(args.peek())? }),
+        2 | 3 => {
+            let span = Span { start: args.int()?, end: args.int()?, unit: Unit::Byte };
+            // Redis has its answer to a range that is backwards before it reads the unit.
+            if span.is_backwards() { Ok(span) } else { Ok(Span { unit: unit(args.peek())?, ..span }) }
+        }
         _ => Err(Fault::Syntax),
     }
 }

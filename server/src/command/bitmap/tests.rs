@@ -93,6 +93,8 @@ fn ones_are_counted() {
     for range in ["x 1", "0 y BIT", "x 1 FOO", "0 9223372036854775808"] {
         desk.check(&format!("BITCOUNT k {range}"), NOT_INTEGER);
     }
+    desk.check("BITCOUNT k -1 -5 FOO", ":0");
+    desk.check("BITCOUNT k -5 -1 FOO", SYNTAX);
     // The key is looked at before the range.
     for range in ["", "x y", "0", "0 1 FOO"] {
         desk.check(&format!("BITCOUNT none {range}"), ":0");
@@ -103,7 +105,16 @@ fn ones_are_counted() {
 #[test]
 fn the_first_bit_is_found() {
     let mut desk = desk();
-    for (words, position) in [("1", 1), ("0", 0), ("1 2", 17), ("1 2 3 BIT", 2), ("0 5 5", 40), ("1 100", -1)] {
+    for (words, position) in [
+        ("1", 1),
+        ("0", 0),
+        ("1 2", 17),
+        ("1 2 3 BIT", 2),
+        ("0 5 5", 40),
+        ("1 100", -1),
+        ("1 -2 -3", -1),
+        ("1 -8 -9", 1),
+    ] {
         desk.check(&format!("BITPOS k {words}"), &format!(":{position}"));
     }
     assert_eq!(desk.call(&[b"SET", b"ones", b"\xff\xff"]), b"+OK\r\n");
@@ -255,7 +266,7 @@ fn bitfield_ro_reads_alone() {
 #[test]
 fn long_values_are_read_piece_by_piece() {
     let mut desk = Desk::new();
-    let bytes: Vec<u8> = (0..20_000u32).map(|at| (at * at >> 4) as u8).collect();
+    let bytes: Vec<u8> = (0..20_000u32).map(|at| ((at * at) >> 4) as u8).collect();
     desk.call(&[b"SET", b"k", &bytes]);
     desk.check("OBJECT ENCODING k", "$3 raw");
     let bit = |at: usize| bytes[at / 8] >> (7 - at % 8) & 1;
