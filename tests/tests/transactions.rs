@@ -103,7 +103,7 @@ fn no_reader_ever_sees_a_part_of_a_transaction() {
                 scope.spawn(move || {
                     let mut random = Random((seed << 8 | number) + 1);
                     for _ in 0..TRANSFERS {
-                        if !transfer(&mut client, &mut random, number % 2 == 0) {
+                        if !transfer(&mut client, &mut random, number.is_multiple_of(2)) {
                             broken.fetch_add(1, Relaxed);
                         }
                     }

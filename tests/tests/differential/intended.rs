@@ -78,6 +78,12 @@ const INTENDED: &[Intended] = &[
     },
     Intended {
         call: "object encoding *",
+        ours: "listpack",
+        theirs: "skiplist",
+        _reason: "SORT makes the reference turn a small sorted set into a large one; Larder only reads it",
+    },
+    Intended {
+        call: "object encoding *",
         ours: "int",
         theirs: "embstr",
         _reason: "what INCRBYFLOAT has left is digits to the reference; Larder sees the integer once the key is moved",
@@ -85,8 +91,12 @@ const INTENDED: &[Intended] = &[
 ];
 
 /// Encodings of values of a type that Larder names otherwise.
-const ENCODINGS: &[(&str, &str, &str)] =
-    &[("string", "int", "embstr"), ("list", "listpack", "quicklist"), ("set", "listpack", "hashtable")];
+const ENCODINGS: &[(&str, &str, &str)] = &[
+    ("string", "int", "embstr"),
+    ("list", "listpack", "quicklist"),
+    ("set", "listpack", "hashtable"),
+    ("zset", "listpack", "skiplist"),
+];
 
 /// Whether a call may have another number of words than in the reference. In a transaction it is queued by one of the
 /// servers and ends the other's.
