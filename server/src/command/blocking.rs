@@ -17,8 +17,10 @@ use super::session::Session;
 use super::shared::Shared;
 use super::table::Found;
 use super::words::{REPLIED, Span, Words};
+use crate::base::long_double::LongDouble;
 use crate::base::number::{parse_f64, parse_i64};
 use crate::store::{Key, Moment};
+use crate::types::object::Object;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -72,6 +74,17 @@ enum State {
     Over,
 }
 
+/// What came of serving a parked command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    /// It has got what it waited for.
+    Served,
+    /// There is nothing for it, and so nothing for those who came later and want the like.
+    Nothing,
+    /// Its wait was over already, which says nothing about those who came later.
+    Gone,
+}
+
 /// How a parked command stands when its connection looks at it again.
 enum Resumed {
     /// It goes on waiting.
@@ -88,8 +101,15 @@ enum Resumed {
 ///
 /// Redis's, for what is no such time.
 pub fn until_seconds(seconds: &[u8], now_ms: u64) -> Result<Option<u64>, Fault> {
-    let seconds = parse_f64(seconds).ok_or(Fault::text("ERR timeout is not a float or out of range"))?;
-    let ms = (seconds * 1000.0).ceil();
+    let number = match parse_f64(seconds) {
+        Some(number) => number,
+        // Redis reads times as numbers of 80 bits, of which some are too long for 64.
+        None if LongDouble::parse(seconds).is_some() => {
+            f64::INFINITY.copysign(if seconds[0] == b'-' { -1.0 } else { 1.0 })
+        }
+        None => return Err(Fault::text("ERR timeout is not a float or out of range")),
+    };
+    let ms = (number * 1000.0).ceil();
     if ms > i64::MAX as f64 {
         return Err(Fault::text("ERR timeout is out of range"));
     }
@@ -214,12 +234,25 @@ impl Parked {
         Resumed::Replied
     }
 
-    /// Runs it for its client, whose worker is another. Returns whether it has got what it waited for.
-    fn serve(self: &Arc<Parked>, node: &Shared, worker: usize, moment: Moment) -> bool {
+    /// Runs it for its client, whose worker is another.
+    fn serve(self: &Arc<Parked>, node: &Shared, worker: usize, moment: Moment) -> Tried {
         let mut state = self.state.lock();
         if *state != State::Waiting || self.client.is_unblocked() || self.client.is_killed() {
-            return false;
+            return Tried::Gone;
         }
+        let tried = self.run(node, worker, moment, &mut state);
+        drop(state);
+        if tried == Tried::Served {
+            // From here on it does not wait, whenever its connection sends the reply. A `CLIENT UNBLOCK` that came while the
+            // command ran has answered that it did.
+            self.client.take_unblocked();
+            self.leave(node);
+            self.client.wake();
+        }
+        tried
+    }
+
+    fn run(&self, node: &Shared, worker: usize, moment: Moment, state: &mut State) -> Tried {
         let mut session = Session::proxy(self.client.clone(), self.db, worker);
         let mut reply = Reply::default();
         reply.set_protocol(self.protocol);
@@ -227,9 +260,9 @@ impl Parked {
         let places = Call::places(self.found, words, node);
         let moment = Moment { by: self.client.id, ..moment };
         match (Call { node, words, places: &places, moment }).act(self.found, &mut session, &mut reply) {
-            Ok(Done::Wait(_)) => return false,
+            Ok(Done::Wait(_)) => return Tried::Nothing,
             // A key that holds something else now is not what it waits for, but a group's reader is told.
-            Err(Fault::WrongType) if self.what != Awaited::Group => return false,
+            Err(Fault::WrongType) if self.what != Awaited::Group => return Tried::Nothing,
             Ok(_) => {}
             Err(fault) => {
                 reply.out.clear();
@@ -238,10 +271,7 @@ impl Parked {
             }
         }
         *state = State::Served(reply.out);
-        drop(state);
-        self.leave(node);
-        self.client.wake();
-        true
+        Tried::Served
     }
 }
 
@@ -268,21 +298,27 @@ pub fn serve_ready(node: &Shared, worker: usize, moment: Moment) {
 fn serve(node: &Shared, worker: usize, moment: Moment, ready: &Ready) {
     let mut last = None;
     // Of those that take things away, who comes later finds nothing where an earlier one did.
-    let (mut lists, mut zsets) = (true, true);
+    let mut exhausted = None;
     loop {
-        let wants = |what| match what {
-            Awaited::List => lists,
-            Awaited::ZSet => zsets,
-            Awaited::Stream | Awaited::Group => true,
-        };
+        let held = held(node, moment, ready).filter(|held| exhausted != Some(*held));
+        let wants = |what| what == Awaited::Group || held == Some(what);
         let Some((arrival, parked)) = node.audience.next(ready, last, wants) else { return };
         last = Some(arrival);
-        if !parked.serve(node, worker, moment) {
-            match parked.what {
-                Awaited::List => lists = false,
-                Awaited::ZSet => zsets = false,
-                Awaited::Stream | Awaited::Group => {}
-            }
+        let takes = matches!(parked.what, Awaited::List | Awaited::ZSet);
+        if parked.serve(node, worker, moment) == Tried::Nothing && takes {
+            exhausted = Some(parked.what);
         }
+    }
+}
+
+/// What there is to wait for in a key that was made ready. It may be gone by now, and who waits for several keys does not
+/// go ahead of those who came earlier to another.
+fn held(node: &Shared, moment: Moment, ready: &Ready) -> Option<Awaited> {
+    let store = node.store.lock_one(ready.stripe, node.store.logical(ready.db), moment);
+    match store.entry(node.store.key(&ready.key))?.object()? {
+        Object::List(_) => Some(Awaited::List),
+        Object::ZSet(_) => Some(Awaited::ZSet),
+        Object::Stream(_) => Some(Awaited::Stream),
+        Object::Hash(_) | Object::Set(_) => None,
     }
 }

@@ -248,18 +248,14 @@ impl Call<'_> {
             (Some(found), None) => self.pass_gates(found, session, reply, pass),
             (_, Some(fault)) => Err(fault.clone()),
             (None, None) => unreachable!("`Batch::place` finds the command or says why not"),
-        };
+        }
+        .map_err(|fault| transaction::refused(request.found, self.node, session, fault));
         if audience::is_ready() {
             blocking::serve_ready(self.node, session.worker, self.moment);
         }
         if let Ok(Ok(Done::Wait(wait))) = passed {
             reply.take_back();
             return Done::Wait(wait);
-        }
-        if passed.is_err()
-            && let Some(queue) = &mut session.queue
-        {
-            queue.spoil();
         }
         if let Ok(Err(fault)) | Err(fault) = &passed {
             reply.take_back();
@@ -306,8 +302,7 @@ impl Call<'_> {
         };
         gate::memory(store.is_over(), all_flags, || {
             store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()
-        })
-        .map_err(|fault| transaction::refused(found, session, fault))?;
+        })?;
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags) {
             return Ok(Ok(Done::Wait(Wait::Until(until))));

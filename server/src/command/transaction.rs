@@ -228,14 +228,19 @@ const EXEC: Command = Command {
     ..TRANSACTION
 };
 
-/// What is answered to a command that a gate has refused: `EXEC` says why its transaction was discarded.
-pub fn refused(found: &Found, session: &mut Session, fault: Fault) -> Fault {
-    if found.row.scope != Scope::Transaction || session.queue.is_none() {
-        return fault;
+/// What is answered to a command that is not even tried. It spoils the transaction of its connection; an `EXEC` that is
+/// refused ends it, and says why, even where there is none.
+pub fn refused(found: Option<&Found>, node: &Shared, session: &mut Session, fault: Fault) -> Fault {
+    if found.is_some_and(|found| found.row.scope == Scope::Transaction) {
+        end(node, session);
+        let why = fault.to_string();
+        let why = why.strip_prefix("ERR ").unwrap_or(&why);
+        return Fault::owned(format!("EXECABORT Transaction discarded because of: {why}"));
     }
-    // What is left of it goes with the next `EXEC` or `DISCARD`, or now: nothing may be run.
-    session.queue = None;
-    Fault::owned(format!("EXECABORT Transaction discarded because of: {fault}"))
+    if let Some(queue) = &mut session.queue {
+        queue.spoil();
+    }
+    fault
 }
 
 /// Runs what was queued.

@@ -92,12 +92,14 @@ fn push_member(reply: &mut Reply, member: &[u8], score: f64, shown: Shown) {
     reply.double(score);
 }
 
-/// A set of members that were found elsewhere.
-pub(super) fn collected<M>(members: impl ExactSizeIterator<Item = (M, f64)>, limits: &Limits) -> ZSet
+/// A set of members that were found elsewhere, none of them longer than `longest` as far as is known.
+///
+/// That a long one is still to come must be known before: a small set takes -0 for 0, and a large one does not.
+pub(super) fn collected<M>(members: impl ExactSizeIterator<Item = (M, f64)>, longest: usize, limits: &Limits) -> ZSet
 where
     M: Deref<Target = [u8]>,
 {
-    let mut set = ZSet::expecting(members.len(), 0, limits);
+    let mut set = ZSet::expecting(members.len(), longest, limits);
     for (member, score) in members {
         set.insert(&member, score, limits);
     }

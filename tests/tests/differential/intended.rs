@@ -44,6 +44,36 @@ const INTENDED: &[Intended] = &[
         theirs: "0",
         _reason: "since 7.2 what is wrong with a range is told without a key, too",
     },
+    Intended {
+        call: "lpos *",
+        ours: "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        theirs: "*",
+        _reason: "since 7.2 the least number, which has no opposite, is refused",
+    },
+    Intended {
+        call: "b* *",
+        ours: "ERR timeout is out of range",
+        theirs: "ERR timeout is negative",
+        _reason: "since 7.2 a time that is too long is told so",
+    },
+    Intended {
+        call: "xreadgroup *",
+        ours: "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
+        theirs: "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+        _reason: "since 7.2 the text names the command that was asked",
+    },
+    Intended {
+        call: "xread *",
+        ours: "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
+        theirs: "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+        _reason: "as of XREADGROUP",
+    },
+    Intended {
+        call: "command list filterby *",
+        ours: "*",
+        theirs: "[*]",
+        _reason: "Larder has some commands of later versions",
+    },
     Intended { call: "bitpos *", ours: "ERR *", theirs: "0", _reason: "as of BITCOUNT; looking for 0 without a key" },
     Intended { call: "bitpos *", ours: "ERR *", theirs: "-1", _reason: "as of BITCOUNT; looking for 1 without a key" },
     Intended {

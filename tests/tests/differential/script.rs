@@ -31,11 +31,15 @@ impl Step {
         !matches!(self, Self::Silent { .. }) && self.len() > 1
     }
 
-    /// The step without one of its requests.
+    /// The step without one of its requests. A consumer that is created goes together with what needs it.
     pub fn without(&self, index: usize) -> Self {
         let mut step = self.clone();
         match &mut step {
-            Self::Batch { requests, .. } | Self::Silent { requests, .. } => drop(requests.remove(index)),
+            Self::Batch { requests, .. } | Self::Silent { requests, .. } => {
+                let is_created = |at: usize| requests.get(at).is_some_and(|words| is_consumer_created(words));
+                let last = (index..).find(|at| !is_created(*at)).unwrap_or(index);
+                drop(requests.drain(index..(last + 1).min(requests.len())));
+            }
             Self::Waiting(events) => drop(events.remove(index)),
         }
         step
@@ -77,7 +81,7 @@ const ODD: &[&str] = &[
     "01",
     "nan",
     "-inf",
-    "\0",
+    "\u{4}\0",
     "\u{e9}",
     "NX",
     "xx",
@@ -97,8 +101,10 @@ const ODD: &[&str] = &[
     "(1",
 ];
 
-/// Requests that end a silence themselves, or that a silent connection's state would hang on.
-const NEVER_SILENT: &[&str] = &["QUIT", "RESET", "CLIENT", "MULTI", "EXEC", "DISCARD"];
+/// Requests that end a silence themselves, or that a silent connection's state would hang on, or that need another before
+/// them.
+const NEVER_SILENT: &[&str] =
+    &["QUIT", "RESET", "CLIENT", "MULTI", "EXEC", "DISCARD", "XCLAIM", "XAUTOCLAIM", "XREADGROUP"];
 
 /// Makes steps of the lines of some groups.
 pub struct Author<'a> {
@@ -138,12 +144,19 @@ impl<'a> Author<'a> {
             0 if !self.in_transaction[client] => self.silent(client),
             1..4 => {
                 let count = 2 + self.random().below(8);
-                let requests: Vec<Words> = (0..count).map(|_| self.request(client)).collect();
+                let requests = (0..count).map(|_| self.request(client));
+                let requests: Vec<Words> =
+                    requests.flat_map(|words| [consumers_of(&words), vec![words]].concat()).collect();
                 // What follows QUIT is not answered.
                 let end = requests.iter().position(|words| is(words, "QUIT")).map_or(requests.len(), |quit| quit + 1);
                 Step::Batch { client, requests: requests[..end].to_vec() }
             }
-            _ => Step::Batch { client, requests: vec![self.request(client)] },
+            _ => {
+                let request = self.request(client);
+                let mut requests = consumers_of(&request);
+                requests.push(request);
+                Step::Batch { client, requests }
+            }
         }
     }
 
@@ -178,7 +191,9 @@ impl<'a> Author<'a> {
             let client = self.random().below(WAITERS);
             let line = draw(&self.waiting, self.dictionary.random);
             let words = self.fill(line);
-            events.push((client, self.maybe_spoiled(words, 6)));
+            let words = self.maybe_spoiled(words, 6);
+            events.extend(consumers_of(&words).into_iter().map(|words| (client, words)));
+            events.push((client, words));
         }
         for _ in 0..self.random().below(5) {
             let client = WAITERS + self.random().below(SUBSCRIBER - WAITERS);
@@ -240,6 +255,10 @@ impl<'a> Author<'a> {
         if is(&words, "RESTORE") && words.get(2).is_some_and(|ttl| ttl == b"9223372036854775807") {
             words[2] = b"0".into();
         }
+        // Since 7.2 the least number is refused, as it has no opposite.
+        if is(&words, "LREM") && words.get(2).is_some_and(|count| count == b"-9223372036854775808") {
+            words[2] = b"0".into();
+        }
         words
     }
 
@@ -295,6 +314,28 @@ fn draw(lines: &[Line], random: &mut Random) -> &'static str {
         left -= share;
     }
     unreachable!("`left` is less than the sum of the shares")
+}
+
+/// What creates the consumers that a request is about: since 7.2 it does so itself, even where there is nothing to read or claim.
+fn consumers_of(words: &Words) -> Vec<Words> {
+    let create = |key: &Vec<u8>, team: &Vec<u8>, consumer: &Vec<u8>| -> Words {
+        vec![b"XGROUP".into(), b"CREATECONSUMER".into(), key.clone(), team.clone(), consumer.clone()]
+    };
+    match words.as_slice() {
+        [_, key, team, consumer, ..] if is(words, "XCLAIM") || is(words, "XAUTOCLAIM") => {
+            vec![create(key, team, consumer)]
+        }
+        [_, _, team, consumer, rest @ ..] if is(words, "XREADGROUP") => {
+            let streams = rest.iter().position(|word| word.eq_ignore_ascii_case(b"STREAMS"));
+            let keys = streams.map_or(&[][..], |at| &rest[at + 1..]);
+            keys[..keys.len() / 2].iter().map(|key| create(key, team, consumer)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_consumer_created(words: &Words) -> bool {
+    is(words, "XGROUP") && words.get(1).is_some_and(|word| word == b"CREATECONSUMER")
 }
 
 /// Whether a request is of this command.

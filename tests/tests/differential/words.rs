@@ -53,6 +53,7 @@ const STREAM_QUEUES: &[&str] = &["qx1", "qx2"];
 
 const KINDS: &[&[&str]] = &[STRINGS, HASHES, LISTS, SETS, ZSETS, STREAMS, BITS, COUNTERS, PLACES];
 
+/// A NUL never comes first: where the reference compares words in SORT, they end there.
 const VALUES: &[&str] = &[
     "",
     "x",
@@ -71,7 +72,7 @@ const VALUES: &[&str] = &[
     "-0",
     "inf",
     "nan",
-    "\0\u{1}\r\n",
+    "\u{2}\0\u{1}\r\n",
     "9223372036854775807",
     "-9223372036854775808",
     "9223372036854775808",
@@ -103,7 +104,7 @@ const MEMBERS: &[&str] = &[
     "5000000000",
     "1.5",
     "inf",
-    "\0\r\n",
+    "\u{3}\0\r\n",
     "z\u{ff}",
 ];
 

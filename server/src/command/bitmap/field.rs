@@ -130,7 +130,8 @@ impl Operations<'_> {
         while self.args.take("OVERFLOW") {
             self.overflow = overflow(self.args.word()?)?;
         }
-        let (is_get, is_set) = (self.args.take("GET"), self.args.take("SET"));
+        let is_get = self.args.take("GET");
+        let is_set = !is_get && self.args.take("SET");
         let words = if is_get { 2 } else { 3 };
         if !is_get && !is_set && !self.args.take("INCRBY") {
             return if self.args.is_empty() { Ok(None) } else { Err(Fault::Syntax) };

@@ -194,6 +194,7 @@ fn integers_are_read_and_written() {
     desk.check("BITFIELD b", "*0");
     desk.check("BITFIELD b GET u8 0 GET i64 100", "*2 :0 :0");
     desk.check("BITFIELD b OVERFLOW SAT", "*0");
+    desk.check("BITFIELD b GET SET i16 64 100", NOT_A_KIND);
     desk.check("EXISTS b", ":0");
     desk.check("BITFIELD b SET u8 0 255 GET u8 0", "*2 :0 :255");
     let line = "BITFIELD b INCRBY u8 0 10 OVERFLOW SAT INCRBY u8 0 1000 OVERFLOW FAIL INCRBY u8 0 10";

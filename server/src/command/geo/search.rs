@@ -184,7 +184,7 @@ fn search(cx: &mut Ctx<'_>, args: &mut Args<'_>, asked: Asked) -> Outcome {
     };
     let limits = cx.node.limits.of_zset();
     let scored = found.into_iter().map(|hit| (hit.member, query.stored_score(&hit)));
-    let stored = collected(scored, &limits);
+    let stored = collected(scored, 0, &limits);
     let event = if asked.center == Named::Options { "geosearchstore" } else { "georadiusstore" };
     store_found(cx, destination, stored, event)
 }

@@ -336,4 +336,45 @@ mod tests {
         desk.check("BRPOP s nan", "-ERR timeout is not a float or out of range");
         desk.check("BLPOP s", "-ERR wrong number of arguments for 'blpop' command");
     }
+
+    #[test]
+    fn an_element_goes_past_those_who_wait_no_longer() {
+        let mut feeder = Desk::new();
+        let [mut gone, mut unblocked, mut waiting] = [feeder.again(), feeder.again(), feeder.again()];
+        for desk in [&mut gone, &mut unblocked, &mut waiting] {
+            desk.check("BLPOP q 0", "");
+        }
+        gone.session.client.kill();
+        let id = unblocked.session.client.id;
+        feeder.check(&format!("CLIENT UNBLOCK {id}"), ":1");
+        feeder.check("RPUSH q a", ":1");
+        feeder.check("EXISTS q", ":0");
+        unblocked.check("BLPOP q 0", "*-1");
+        waiting.check("BLPOP q 0", "*2 $1 q $1 a");
+    }
+
+    #[test]
+    fn who_was_served_waits_no_longer() {
+        let mut feeder = Desk::new();
+        let mut waiting = feeder.again();
+        let id = waiting.session.client.id;
+        waiting.check("BLPOP q 0", "");
+        feeder.check("RPUSH q a", ":1");
+        feeder.check(&format!("CLIENT UNBLOCK {id}"), ":0");
+        assert!(!feeder.run("CLIENT LIST").contains("flags=b"));
+        waiting.check("BLPOP q 0", "*2 $1 q $1 a");
+    }
+
+    #[test]
+    fn a_key_that_is_gone_again_serves_nobody() {
+        let mut feeder = Desk::new();
+        let [mut first, mut second] = [feeder.again(), feeder.again()];
+        first.check("BRPOPLPUSH a b 0", "");
+        second.check("BRPOP b a 0", "");
+        for line in ["MULTI", "RPUSH b x", "LPOP b", "RPUSH a y", "EXEC"] {
+            feeder.run(line);
+        }
+        first.check("BRPOPLPUSH a b 0", "$1 y");
+        second.check("BRPOP b a 0", "*2 $1 b $1 y");
+    }
 }

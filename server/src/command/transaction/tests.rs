@@ -49,6 +49,22 @@ fn a_refused_command_spoils_the_transaction() {
 }
 
 #[test]
+fn an_exec_that_is_refused_ends_the_transaction() {
+    let mut desk = Desk::new();
+    let refused = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
+    desk.check("EXEC x", refused);
+    desk.check("WATCH a", "+OK");
+    desk.check("MULTI", "+OK");
+    desk.check("SET a 1", "+QUEUED");
+    desk.check("EXEC x", refused);
+    desk.check("EXEC", "-ERR EXEC without MULTI");
+    desk.check("SET a 2", "+OK");
+    desk.check("MULTI", "+OK");
+    desk.check("GET a", "+QUEUED");
+    desk.check("EXEC", "*1 $1 2");
+}
+
+#[test]
 fn discard_forgets_what_was_queued() {
     let mut desk = Desk::new();
     desk.check("DISCARD", "-ERR DISCARD without MULTI");

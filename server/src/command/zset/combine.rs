@@ -98,7 +98,8 @@ fn combine_and_store(cx: &mut Ctx<'_>, args: &mut Args<'_>, operation: Operation
     let limits = cx.node.limits.of_zset();
     let empty = ZSet::new();
     let found = options.apply(operation, sources(&cx.store, &keys, &empty));
-    let set = collected(found.into_iter(), &limits);
+    let longest = found.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
+    let set = collected(found.into_iter(), longest, &limits);
     store_found(cx, destination, set, event)
 }
 

@@ -111,7 +111,7 @@ fn zrangestore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let query = Query::parse(args, Form::default(), Goal::Store)?;
     let limits = cx.node.limits.of_zset();
     let found = match cx.store.read::<ZSet>(source)? {
-        Some(set) => collected(set.range(query.ranks(set)), &limits),
+        Some(set) => collected(set.range(query.ranks(set)), 0, &limits),
         None => ZSet::new(),
     };
     store_found(cx, destination, found, "zrangestore")

@@ -12,7 +12,8 @@ pub const GROUP: Group = Group {
         (5, "PFCOUNT PKEY+"),
         (6, "PFMERGE PKEY PKEY+"),
         (3, "GET|STRLEN PKEY"),
-        (2, "SETRANGE PKEY INDEX VALUE"),
+        // What a counter that is broken further on makes of each element depends on where its reader stops.
+        (2, "SETRANGE PKEY 0 VALUE"),
         (1, "SET PKEY VALUE"),
     ],
     ..Group::EMPTY

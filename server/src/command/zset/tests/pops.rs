@@ -67,6 +67,9 @@ fn bad_words_of_pops_are_refused() {
         desk.check(line, WRONG_TYPE);
     }
     for (line, fault) in [
+        ("BZPOPMIN z 1e400", "timeout is out of range"),
+        ("BZPOPMIN z -1e400", "timeout is negative"),
+        ("BZPOPMIN z 1e5000", "timeout is not a float or out of range"),
         ("BZPOPMIN z x", "timeout is not a float or out of range"),
         ("BZPOPMIN z nan", "timeout is not a float or out of range"),
         ("BZPOPMIN z -1", "timeout is negative"),
