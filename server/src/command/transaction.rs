@@ -99,7 +99,7 @@ pub fn enqueue(
     reply: &mut Reply,
 ) -> Result<bool, Fault> {
     let Some(queue) = &mut session.queue else { return Ok(false) };
-    if ["EXEC", "DISCARD", "MULTI", "WATCH", "QUIT", "RESET"].contains(&found.row.name) {
+    if ["exec", "discard", "multi", "watch", "quit", "reset"].contains(&&*found.name) {
         return Ok(false);
     }
     if found.row.flags.has(Flags::NO_MULTI) {

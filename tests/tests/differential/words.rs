@@ -11,7 +11,7 @@
 //! | `INT` `FLOAT` `INDEX` `TIMES` `FEW` `SCORE` | a number that fits the command's use of it |
 //! | `SPAN` | two positions |
 //! | `SMIN` `SMAX` `LMIN` `LMAX` | an end of a range of scores or of members |
-//! | `XID` `RID` `RSTART` `REND` `TEAM` `CONSUMER` `AGE` | the id of a new entry, of one that may be there, ends of a range of ids, names, an idle time |
+//! | `XID` `XNEXT` `RID` `RSTART` `REND` `TEAM` `CONSUMER` `AGE` | the id of a new entry, of none yet, of one that may be there, ends of a range of ids, names, an idle time |
 //! | `BITPLACE` `BITTYPE` `BITAT` | a position of a bit; what BITFIELD takes |
 //! | `PLACE` `RADIUS` `UNIT` | longitude and latitude; a distance; its unit |
 //! | `WKEY` `WHASH` | a weight that SORT looks up |
@@ -253,6 +253,7 @@ impl<'a> Dictionary<'a> {
             "LMIN" => self.mostly(MEMBERS_FROM),
             "LMAX" => self.mostly(MEMBERS_TO),
             "XID" => self.new_id(),
+            "XNEXT" => decimal(self.newest_id + 1),
             "RID" => self.known_id(),
             "RSTART" => self.id_end("-"),
             "REND" => self.id_end("+"),
@@ -351,16 +352,7 @@ impl<'a> Dictionary<'a> {
     }
 
     fn known_id(&mut self) -> Vec<u8> {
-        const ODD: &[&str] = &[
-            "0-0",
-            "1-",
-            "-1",
-            "x",
-            "18446744073709551615-18446744073709551615",
-            "18446744073709551616",
-            "0-1",
-            "1-2-3",
-        ];
+        const ODD: &[&str] = &["0-0", "1-", "-1", "x", "18446744073709551616", "0-1", "1-2-3"];
         let id = self.newest_id.saturating_sub(self.random.below(16));
         match self.random.below(20) {
             0 => self.random.pick(ODD).into(),
@@ -373,7 +365,7 @@ impl<'a> Dictionary<'a> {
     fn id_end(&mut self, open: &str) -> Vec<u8> {
         match self.random.below(10) {
             0 => [b"(", &self.known_id()[..]].concat(),
-            1 => self.random.pick(&["-", "+", "(-", "(+"]).into(),
+            1 => self.random.pick(&["-", "+", "(-", "(+", "18446744073709551615-18446744073709551615"]).into(),
             2..6 => open.into(),
             _ => self.known_id(),
         }

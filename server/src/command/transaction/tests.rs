@@ -49,6 +49,15 @@ fn a_refused_command_spoils_the_transaction() {
 }
 
 #[test]
+fn what_shares_a_name_with_a_command_that_steers_is_queued() {
+    let mut desk = Desk::new();
+    desk.check("MULTI", "+OK");
+    desk.check("LATENCY RESET", "+QUEUED");
+    desk.check("SLOWLOG RESET", "+QUEUED");
+    desk.check("EXEC", "*2 :0 +OK");
+}
+
+#[test]
 fn an_exec_that_is_refused_ends_the_transaction() {
     let mut desk = Desk::new();
     let refused = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";

@@ -12,7 +12,7 @@ pub const GROUP: Group = Group {
         (10, "BZPOPMIN|BZPOPMAX QZSET+ SECONDS"),
         (6, "BZMPOP SECONDS QZSETS MIN|MAX (COUNT FEW)?"),
         (8, "XREAD (COUNT FEW)? BLOCK MILLIS STREAMS QSTREAM $"),
-        (4, "XREAD (COUNT FEW)? BLOCK MILLIS STREAMS QSTREAM QSTREAM $ RID|$"),
+        (4, "XREAD (COUNT FEW)? BLOCK MILLIS STREAMS qx1 qx2 $ RID|$"),
         (8, "XREADGROUP GROUP TEAM CONSUMER (COUNT FEW)? BLOCK MILLIS NOACK? STREAMS QSTREAM '>'"),
         (1, "BLPOP|BRPOP|BZPOPMIN|BZPOPMAX KEY+ SECONDS"),
     ],
@@ -34,14 +34,20 @@ pub const GROUP: Group = Group {
         (2, "SET QLIST|QZSET|QSTREAM VALUE"),
         (2, "SORT nl1 STORE QLIST"),
         (2, "RESTORE QLIST|QZSET 0 PAYLOAD REPLACE"),
-        (6, "MULTI ; RPUSH QLIST MEMBER+ ; LPUSH QLIST MEMBER ; EXEC"),
+        // Of several keys that come at once, who waits for them is served from the first since 7.2, and from the one that was
+        // written first before: so these are about one key each.
+        (3, "MULTI ; RPUSH q1 MEMBER+ ; LPUSH q1 MEMBER ; EXEC"),
+        (3, "MULTI ; RPUSH q2 MEMBER+ ; LPUSH q2 MEMBER ; EXEC"),
         (4, "MULTI ; RPUSH QLIST MEMBER ; DEL QLIST ; EXEC"),
-        (4, "MULTI ; DEL QLIST ; RPUSH QLIST MEMBER ; LPOP QLIST ; RPUSH QLIST MEMBER ; EXEC"),
+        (4, "MULTI ; DEL q2 ; RPUSH q2 MEMBER ; LPOP q2 ; RPUSH q2 MEMBER ; EXEC"),
         (4, "MULTI ; ZADD QZSET 1 a 2 b ; ZREM QZSET a ; EXEC"),
-        (3, "MULTI ; XADD QSTREAM XID a b ; XADD QSTREAM XID c d ; EXEC"),
+        (3, "MULTI ; XADD qx2 XID a b ; XADD qx2 XID c d ; EXEC"),
         (3, "MULTI ; BLPOP q1 q2 0 ; XREAD BLOCK 0 STREAMS qx1 $ ; BZPOPMIN qz1 0 ; EXEC"),
         // Of several keys that come with another database, the reference serves any first.
-        (2, "SELECT 0 ; DEL q1 q2 qz1 qz2 ; SELECT 1 ; DEL q1 q2 qz1 qz2 ; RPUSH QLIST MEMBER ; SELECT 0 ; SWAPDB 0 1"),
+        (
+            2,
+            "SELECT 0 ; DEL q1 q2 qz1 qz2 qx1 qx2 ; SELECT 1 ; DEL q1 q2 qz1 qz2 qx1 qx2 ; RPUSH QLIST MEMBER ; SELECT 0 ; SWAPDB 0 1",
+        ),
         (1, "FLUSHALL"),
         (2, "SELECT 1 ; RPUSH QLIST MEMBER ; MOVE QLIST 0 ; SELECT 0"),
     ],
