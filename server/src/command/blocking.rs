@@ -261,8 +261,6 @@ impl Parked {
         let moment = Moment { by: self.client.id, ..moment };
         match (Call { node, words, places: &places, moment }).act(self.found, &mut session, &mut reply) {
             Ok(Done::Wait(_)) => return Tried::Nothing,
-            // A key that holds something else now is not what it waits for, but a group's reader is told.
-            Err(Fault::WrongType) if self.what != Awaited::Group => return Tried::Nothing,
             Ok(_) => {}
             Err(fault) => {
                 reply.out.clear();

@@ -204,8 +204,9 @@ impl Client {
         unsafe { found.as_ref() }
     }
 
-    pub fn set_last(&self, found: &'static Found) {
-        self.last.store(std::ptr::from_ref(found).cast_mut(), Relaxed);
+    pub fn set_last(&self, found: Option<&'static Found>) {
+        let found = found.map_or(std::ptr::null(), std::ptr::from_ref);
+        self.last.store(found.cast_mut(), Relaxed);
     }
 
     pub fn names(&self) -> Names {

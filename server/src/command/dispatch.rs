@@ -244,6 +244,8 @@ impl Call<'_> {
             tracing::warn!(%address, "closed: a web browser's request, which may be an attack on a user of this machine");
             return Done::Close;
         }
+        // As in Redis, a command that is refused counts as well.
+        session.client.set_last(request.found);
         let passed = match (request.found, &request.fault) {
             (Some(found), None) => self.pass_gates(found, session, reply, pass),
             (_, Some(fault)) => Err(fault.clone()),
@@ -307,7 +309,6 @@ impl Call<'_> {
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags) {
             return Ok(Ok(Done::Wait(Wait::Until(until))));
         }
-        session.client.set_last(found);
         if transaction::enqueue(found, self.words, session, reply)? {
             return Ok(REPLIED);
         }

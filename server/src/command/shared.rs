@@ -159,8 +159,11 @@ impl Shared {
         }
     }
 
-    /// Exchanges two databases. The caller holds the barrier.
+    /// Exchanges two databases; one with itself is left alone. The caller holds the barrier.
     pub fn swap_databases(&self, one: usize, other: usize) {
+        if one == other {
+            return;
+        }
         self.store.swap_databases(one, other);
         let (one, other) = (self.store.database(one), self.store.database(other));
         self.audience.swap(one, other);

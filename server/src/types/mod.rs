@@ -1,4 +1,4 @@
-//! Data structures that know no clients. The commands that use them are still to come; strings lie in the store's records.
+//! Data structures that know no clients. Strings lie in the store's records.
 //!
 //! `packed` is the compact run that small hashes, sets and lists are, `dict` the table of large hashes and sets, `intset` a
 //! set of integers, and `list` grows into chunks (`quicklist`). `zset` is a tree with counts beside a table, `stream` a map of

@@ -82,7 +82,8 @@ pub fn alike_replies(ours: &Reply, theirs: &Reply) -> bool {
     }
 }
 
-/// Whether two replies are the same but for clocks: fields that tell how long ago something was, and times in milliseconds.
+/// Whether two replies are the same but for clocks: fields that tell how long ago something was, which since 7.2 may be the
+/// last attempt, and times in milliseconds.
 pub fn near_times(ours: &Reply, theirs: &Reply) -> bool {
     near(&without_new_fields(ours, theirs), theirs, false)
 }
@@ -93,7 +94,9 @@ fn near(ours: &Reply, theirs: &Reply, is_time: bool) -> bool {
     match (ours, theirs) {
         (Reply::Int(ours), Reply::Int(theirs)) => {
             let is_date = *ours > EARLIEST && *theirs > EARLIEST;
-            ours == theirs || (is_time || is_date) && is_near(*ours, *theirs, CLOCKS_APART_MS)
+            ours == theirs
+                || is_date && is_near(*ours, *theirs, CLOCKS_APART_MS)
+                || is_time && *ours >= 0 && *theirs >= 0
         }
         (Reply::Array(ours), Reply::Array(theirs)) => {
             let is_time = |at: usize| {

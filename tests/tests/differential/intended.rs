@@ -45,6 +45,18 @@ const INTENDED: &[Intended] = &[
         _reason: "since 7.2 what is wrong with a range is told without a key, too",
     },
     Intended {
+        call: "command getkeys*sync *",
+        ours: "ERR Invalid command specified",
+        theirs: "ERR The command has no key arguments",
+        _reason: "SYNC and PSYNC come with replication",
+    },
+    Intended {
+        call: "xsetid *",
+        ours: "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+        theirs: "ERR The * specified in XSETID is smaller than the target stream *",
+        _reason: "since 7.2 what was deleted is looked at first",
+    },
+    Intended {
         call: "lpos *",
         ours: "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
         theirs: "*",
@@ -120,6 +132,48 @@ const INTENDED: &[Intended] = &[
     },
 ];
 
+/// Differences after which the servers hold different things, so that a script ends there.
+const PARTINGS: &[Intended] = &[
+    Intended {
+        call: "lrem *",
+        ours: "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        theirs: "*",
+        _reason: "since 7.2 the least number, which has no opposite, is refused",
+    },
+    Intended {
+        call: "xsetid *",
+        ours: "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+        theirs: "OK",
+        _reason: "since 7.2 the id may not be below that of an entry that was deleted",
+    },
+    Intended {
+        call: "b* *",
+        ours: "WRONGTYPE *",
+        theirs: "*",
+        _reason: "since 7.2 who waits for several keys has its call made again when one of them is ready, and another may \
+                  hold something else by then",
+    },
+    Intended { call: "xread * block *", ours: "WRONGTYPE *", theirs: "*", _reason: "as of BLPOP and its like" },
+    Intended {
+        call: "xread * qx1 qx2 *",
+        ours: "(it was served)",
+        theirs: "(it waits still)",
+        _reason: "as of BLPOP and its like: the stream that became ready has nothing new",
+    },
+    Intended {
+        call: "xread * block *",
+        ours: "[[*], [*]]",
+        theirs: "[[*]]",
+        _reason: "since 7.2 who waits for several streams gets what there is in all of them, once there is something in one",
+    },
+    Intended {
+        call: "sort* *",
+        ours: "*",
+        theirs: "ERR One or more scores can't be converted into double",
+        _reason: "the reference takes a failure that an earlier call has left in `errno` for one of its own",
+    },
+];
+
 /// Encodings of values of a type that Larder names otherwise.
 const ENCODINGS: &[(&str, &str, &str)] = &[
     ("string", "int", "embstr"),
@@ -140,6 +194,12 @@ pub fn is_of_other_length(words: &Words) -> bool {
 pub fn is_intended(words: &Words, ours: &Reply, theirs: &Reply) -> bool {
     let (call, ours, theirs) = (call(words), render(ours), render(theirs));
     INTENDED.iter().any(|row| matches(row.call, &call) && matches(row.ours, &ours) && matches(row.theirs, &theirs))
+}
+
+/// Whether the servers go different ways from here on, on purpose, given the replies to a call as texts.
+pub fn is_parting(words: &Words, ours: &str, theirs: &str) -> bool {
+    let call = call(words);
+    PARTINGS.iter().any(|row| matches(row.call, &call) && matches(row.ours, ours) && matches(row.theirs, theirs))
 }
 
 /// A request as one line, in lower case.

@@ -255,10 +255,6 @@ impl<'a> Author<'a> {
         if is(&words, "RESTORE") && words.get(2).is_some_and(|ttl| ttl == b"9223372036854775807") {
             words[2] = b"0".into();
         }
-        // Since 7.2 the least number is refused, as it has no opposite.
-        if is(&words, "LREM") && words.get(2).is_some_and(|count| count == b"-9223372036854775808") {
-            words[2] = b"0".into();
-        }
         words
     }
 

@@ -3,7 +3,7 @@
 use crate::chance;
 use crate::compare::{alike, is_same};
 use crate::groups::Group;
-use crate::intended::is_of_other_length;
+use crate::intended::{is_of_other_length, is_parting};
 use crate::keyspace;
 use crate::script::{CLIENTS, Step, is};
 use crate::side::{LISTENER, Side};
@@ -112,17 +112,18 @@ impl Servers {
         keyspace::payloads(self.theirs.node(), groups)
     }
 
-    /// Runs a script on servers without data, to its end or to the first difference.
+    /// Runs a script on servers without data, to its end, to the first difference, or to where they part on purpose.
     pub fn run(&mut self, script: &[Step]) -> Option<Difference> {
         self.ours.clear(self.listens);
         self.theirs.clear(self.listens);
         self.queues = vec![None; CLIENTS];
         self.subscribed = vec![false; CLIENTS];
-        script.iter().enumerate().find_map(|(index, step)| {
+        let (index, gap) = script.iter().enumerate().find_map(|(index, step)| {
             let is_time = (index + 1) % LOOK_EVERY == 0 || index + 1 == script.len();
             let gap = self.step(step).or_else(|| is_time.then(|| self.look()).flatten());
-            gap.map(|gap| Difference { step: index, gap })
-        })
+            gap.map(|gap| (index, gap))
+        })?;
+        (!is_parting(&gap.words, &gap.ours, &gap.theirs)).then_some(Difference { step: index, gap })
     }
 
     fn step(&mut self, step: &Step) -> Option<Gap> {

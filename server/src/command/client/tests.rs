@@ -232,3 +232,15 @@ fn a_quiet_connection_leaves_no_trace() {
     desk.check("GET k", "$1 v");
     assert!(!is_idle());
 }
+
+#[test]
+fn the_last_command_is_told_though_it_was_refused() {
+    let mut desk = Desk::new();
+    let mut other = desk.again();
+    let id = other.session.client.id;
+    for (line, shown) in [("PING", "ping"), ("GET", "get"), ("NOPE", "NULL"), ("CLIENT GETNAME", "client|getname")] {
+        other.run(line);
+        let listed = desk.run(&format!("CLIENT LIST ID {id}"));
+        assert!(listed.contains(&format!(" cmd={shown} ")), "{line}: {listed}");
+    }
+}

@@ -366,6 +366,18 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_several_keys_is_told_of_a_wrong_one_once_another_is_ready() {
+        let mut feeder = Desk::new();
+        let mut waiting = feeder.again();
+        waiting.check("BLPOP a b 0", "");
+        feeder.check("SET a text", "+OK");
+        assert!(feeder.run("CLIENT LIST").contains("flags=b"));
+        feeder.check("RPUSH b x", ":1");
+        waiting.check("BLPOP a b 0", WRONG_TYPE);
+        feeder.check("LLEN b", ":1");
+    }
+
+    #[test]
     fn a_key_that_is_gone_again_serves_nobody() {
         let mut feeder = Desk::new();
         let [mut first, mut second] = [feeder.again(), feeder.again()];

@@ -107,6 +107,7 @@ const CHANGES: &[(&str, &str, bool)] = &[
     ("SET a 1", "FLUSHDB", true),
     ("SET a 1", "SWAPDB 0 1", true),
     ("", "SWAPDB 0 1", false),
+    ("SET a 1", "SWAPDB 0 0", false),
     ("HSET a f 1", "HSET a f 1", true),
     ("HSET a f 1", "HDEL a g", false),
     ("HSET a f 1", "HDEL a f", true),

@@ -60,7 +60,12 @@ pub const ZINCRBY: Command = Command {
 };
 
 fn zincrby(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let (key, by, member) = (args.key()?, args.float()?, args.word()?);
+    let key = args.key()?;
+    // Redis reads ZADD's options here as well, after which a score or its member is missing.
+    if ["NX", "XX", "GT", "LT", "CH", "INCR"].iter().any(|option| args.take(option)) {
+        return Err(Fault::Syntax);
+    }
+    let (by, member) = (args.float()?, args.word()?);
     increase(cx, key, member, by, Rules { adds: true, ..Rules::default() })
 }
 

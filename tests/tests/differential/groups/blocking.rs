@@ -6,8 +6,9 @@ pub const GROUP: Group = Group {
     name: "blocking",
     waiting: &[
         (10, "BLPOP|BRPOP QLIST+ SECONDS"),
-        (6, "BLMOVE QLIST QLIST LEFT|RIGHT LEFT|RIGHT SECONDS"),
-        (4, "BRPOPLPUSH QLIST QLIST SECONDS"),
+        // What is moved to a list that somebody waits for who also waits for this one goes another way since 7.2.
+        (6, "BLMOVE QLIST LKEY LEFT|RIGHT LEFT|RIGHT SECONDS"),
+        (4, "BRPOPLPUSH QLIST LKEY SECONDS"),
         (6, "BLMPOP SECONDS QLISTS LEFT|RIGHT (COUNT FEW)?"),
         (10, "BZPOPMIN|BZPOPMAX QZSET+ SECONDS"),
         (6, "BZMPOP SECONDS QZSETS MIN|MAX (COUNT FEW)?"),

@@ -19,8 +19,7 @@ pub const GROUP: Group = Group {
         (4, "XTRIM XKEY MAXLEN =|~? INDEX"),
         (3, "XTRIM XKEY MAXLEN|MINID '~' INDEX (LIMIT INDEX)?"),
         (3, "XTRIM XKEY MINID =|~? RID"),
-        // Since 7.2 the id may not be below that of an entry that was deleted.
-        (3, "XSETID XKEY XNEXT (ENTRIESADDED INDEX)? (MAXDELETEDID RID)?"),
+        (3, "XSETID XKEY RID|XNEXT (ENTRIESADDED INDEX)? (MAXDELETEDID RID)?"),
         (16, "XGROUP CREATE XKEY TEAM 0 MKSTREAM"),
         (10, "XGROUP CREATE XKEY TEAM RID|$ MKSTREAM? (ENTRIESREAD INDEX)?"),
         (4, "XGROUP SETID XKEY TEAM RID|$ (ENTRIESREAD INDEX)?"),

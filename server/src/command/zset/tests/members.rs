@@ -69,6 +69,7 @@ fn infinities_are_scores_and_nan_is_none() {
     desk.check("ZADD z NX INCR -inf a", "$-1");
     for (line, fault) in [
         ("ZADD z XX LT INCR -inf a", "resulting score is not a number (NaN)"),
+        ("ZINCRBY z nx a", "syntax error"),
         ("ZINCRBY z -inf a", "resulting score is not a number (NaN)"),
         ("ZINCRBY z inf b", "resulting score is not a number (NaN)"),
     ] {
