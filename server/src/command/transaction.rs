@@ -174,12 +174,10 @@ fn watch(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 
 fn watch_one(cx: &mut Ctx<'_>, key: Key<'_>) {
     let (db, stripe) = (cx.session.db, key.place.stripe());
-    let is_known = |watched: &Watched| watched.db == db && *watched.key == *key.bytes;
-    if cx.session.watched.iter().any(is_known) {
+    cx.store.heed(key);
+    if !cx.node.audience.watch(stripe, cx.store.db(), key.bytes, &cx.session.client) {
         return;
     }
-    cx.store.heed(key);
-    cx.node.audience.watch(stripe, cx.store.db(), key.bytes, &cx.session.client);
     let existed = cx.store.entry(key).is_some();
     cx.session.watched.push(Watched { db, stripe, key: key.bytes.into(), existed });
 }
