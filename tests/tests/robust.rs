@@ -1,7 +1,9 @@
 //! That a node bears what clients do to it: very many of them, greedy ones, slow ones, broken ones.
 
 use larder_client::resp::{Reply, encode_request};
-use larder_tests::load::{Waits, beside_pings, peak_bytes, raise_open_files, requests, resident_bytes};
+use larder_tests::load::{
+    Waits, beside_pings, cpu_time, peak_bytes, raise_open_files, requests, resident_bytes, thread_cpu_time,
+};
 use larder_tests::{Client, Node, wait_until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -59,6 +61,125 @@ fn ten_thousand_idle_connections_are_held_at_little_cost() {
     assert!(start.elapsed() < WAIT_MAX, "two commands took {:?} beside idle connections", start.elapsed());
     drop(streams);
     wait_until("all are gone", || node.info("connected_clients").as_deref() == Some("1"));
+}
+
+/// CPU time that a node uses while nothing is asked of it.
+fn idle_cpu_time(node: &Node) -> Option<Duration> {
+    const SPAN: Duration = Duration::from_secs(2);
+    let before = cpu_time(node.process_id())?;
+    thread::sleep(SPAN);
+    Some(cpu_time(node.process_id())?.saturating_sub(before))
+}
+
+#[test]
+fn ten_thousand_blocked_connections_cost_nothing_while_idle() {
+    let possible = raise_open_files(10_200).saturating_sub(200).min(10_000) as usize;
+    let mut node = Node::start_with(&[("--workers", "2"), ("--maxclients", "10100")]);
+    let idle = idle_cpu_time(&node);
+    let block = |number: usize| {
+        let mut stream = TcpStream::connect(node.address()).expect("a connection stands");
+        let timeout = if number.is_multiple_of(2) { 0 } else { 1_000 + number };
+        stream.write_all(format!("BLPOP q {timeout}\r\n").as_bytes()).expect("a request is taken");
+        stream
+    };
+    let mut streams = Vec::with_capacity(possible);
+    for number in 0..possible {
+        streams.push(block(number));
+        // Two at a time may come to two workers in either order.
+        wait_until("it waits", || node.info_number("blocked_clients") == number as i64 + 1);
+    }
+    if let (Some(idle), Some(blocked)) = (idle, idle_cpu_time(&node)) {
+        eprintln!("CPU in two seconds: {idle:?} with nobody, {blocked:?} with {possible} blocked connections");
+        assert!(blocked < idle + Duration::from_millis(40), "{blocked:?} of CPU beside {idle:?}");
+    }
+    let element = |number: usize| format!("{number:05}");
+    let expect = |stream: &mut TcpStream, number: usize| {
+        let expected = format!("*2\r\n$1\r\nq\r\n$5\r\n{}\r\n", element(number));
+        let mut seen = vec![0; expected.len()];
+        stream.read_exact(&mut seen).expect("a reply comes");
+        assert_eq!(String::from_utf8_lossy(&seen), expected);
+    };
+    let start = Instant::now();
+    node.check("RPUSH q 00000", "1");
+    eprintln!("one is served in {:?}", start.elapsed());
+    expect(&mut streams[0], 0);
+    assert_eq!(node.info_number("blocked_clients"), possible as i64 - 1);
+    let words: Vec<String> = ["RPUSH".into(), "q".into()].into_iter().chain((1..possible).map(element)).collect();
+    let start = Instant::now();
+    node.call_words(&words);
+    eprintln!("{} are served in {:?}", possible - 1, start.elapsed());
+    streams.iter_mut().enumerate().skip(1).for_each(|(number, stream)| expect(stream, number));
+    node.check("EXISTS q", "0");
+    assert_eq!(node.info_number("blocked_clients"), 0);
+}
+
+/// A million elements, more or less, of each type, as commands that add a thousand each.
+fn fill(node: &mut Node, kind: &str) {
+    const COMMANDS: usize = 1_000;
+    let words = |command: usize| {
+        let numbers = (0..COMMANDS).map(move |number| format!("element:{}", command * COMMANDS + number));
+        let head = |name: &str| vec![name.to_owned(), kind.to_owned()];
+        match kind {
+            "hash" => [head("HSET"), numbers.flat_map(|text| [text, "value".into()]).collect()].concat(),
+            "set" => [head("SADD"), numbers.collect()].concat(),
+            "zset" => {
+                [head("ZADD"), numbers.enumerate().flat_map(|(at, text)| [at.to_string(), text]).collect()].concat()
+            }
+            "list" => [head("RPUSH"), numbers.collect()].concat(),
+            _ => [head("XADD"), vec!["*".into()], numbers.flat_map(|text| [text, "value".into()]).collect()].concat(),
+        }
+    };
+    for command in 0..COMMANDS {
+        node.call_words(&words(command));
+    }
+}
+
+#[test]
+fn a_huge_collection_is_freed_without_a_stall() {
+    // Of the worker's CPU time. To free such a collection takes it several times as much.
+    const WORK_MAX: Duration = Duration::from_millis(25);
+    let mut node = start("1");
+    let worker_time = |node: &Node| thread_cpu_time(node.process_id(), "larder-0").unwrap_or_default();
+    let mut other = node.connect();
+    for kind in ["hash", "set", "zset", "list", "stream"] {
+        fill(&mut node, kind);
+        for free in
+            ["DEL k", "UNLINK k", "SET k v", "RENAME small k", "RESTORE k", "PEXPIRE k 1", "FLUSHDB", "FLUSHALL"]
+        {
+            node.check("SET small v", "OK");
+            node.check(&format!("COPY {kind} k REPLACE"), "1");
+            let free = match free {
+                "RESTORE k" => "COPY small k REPLACE".to_owned(),
+                "FLUSHDB" | "FLUSHALL" => {
+                    node.check("COPY k k DB 1", "1");
+                    node.check("SELECT 1", "OK");
+                    free.to_owned()
+                }
+                _ => free.to_owned(),
+            };
+            let mut client = node.connect();
+            client.check("SELECT 1", "OK");
+            if !free.starts_with("FLUSH") {
+                client.check("SELECT 0", "OK");
+            }
+            let before = worker_time(&node);
+            let ((), waits) = beside_pings(&mut other, || {
+                client.call(&free);
+                if free.starts_with("PEXPIRE") {
+                    wait_until("it has expired", || client.int("DBSIZE") <= 2);
+                }
+            });
+            let work = worker_time(&node).saturating_sub(before);
+            bearable(&format!("beside {free} of a {kind} of a million elements, {work:?} of work"), waits);
+            if !free.starts_with("PEXPIRE") {
+                assert!(work <= WORK_MAX, "{free} of a {kind} took the worker {work:?}");
+            }
+            node.check("SELECT 0", "OK");
+            if free == "FLUSHALL" {
+                node.check("DBSIZE", "0");
+            }
+        }
+    }
 }
 
 #[test]

@@ -150,9 +150,9 @@ impl Shared {
         self.store.heed_all(on_going || !self.broadcasts.is_empty());
     }
 
-    /// Deletes every key of a database, or of all, for a client. The caller holds the barrier.
-    pub fn flush(&self, db: Option<usize>, by: u64) {
-        self.tell_flushed(by);
+    /// Deletes every key of a database, or of all. The caller holds the barrier.
+    pub fn flush(&self, db: Option<usize>) {
+        self.tell_flushed();
         let physical = db.map(|db| self.store.database(db));
         self.audience.all_changed(|of, key| physical.is_none_or(|db| db == of) && self.has_key(of, key));
         match db {

@@ -173,7 +173,7 @@ impl Shared {
                 message.extend_from_slice(b"*1\r\n");
                 push_bulk(&mut message, key);
             }
-            None => message.extend_from_slice(if is_3 { b"_\r\n" } else { b"*-1\r\n" }),
+            None => message.extend_from_slice(if is_3 { &b"_\r\n"[..] } else { b"$-1\r\n" }),
         }
         self.cut_above(self.tuning.pubsub_output().hard, to, to.push(&message));
     }
@@ -189,15 +189,12 @@ impl Shared {
         }
     }
 
-    /// Tells every connection with tracking that any key may have changed, and forgets what they have read.
-    pub fn tell_flushed(&self, by: u64) {
-        if self.audience.tracked_keys() > 0 || !self.broadcasts.is_empty() {
-            let all = self.clients.all();
-            for client in all.iter().filter(|client| client.tracked.is_on()) {
-                self.tell_changed(client.id, None, by);
-            }
-            self.audience.forget_tracked();
-        }
+    /// Tells every connection with tracking that any key may have changed, and forgets what they have read. Who has flushed
+    /// is told as well, as in Redis.
+    pub fn tell_flushed(&self) {
+        let all = self.clients.all();
+        all.iter().filter(|client| client.tracked.is_on()).for_each(|client| self.tell_changed(client.id, None, 0));
+        self.audience.forget_tracked();
     }
 
     /// Ends a connection's tracking. The caller holds no stripe.
