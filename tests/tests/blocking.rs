@@ -538,6 +538,26 @@ fn who_waits_is_not_idle_and_speaks_its_protocol() {
     client.expect(r#"["z", "a", 1.5]"#);
 }
 
+#[test]
+fn info_counts_who_waits_and_for_what() {
+    let Some(mut node) = Node::since("7.2") else { return };
+    node.check("XGROUP CREATE x g $ MKSTREAM", "OK");
+    let waits = ["BLPOP a b 0", "BLPOP b 100", "BZPOPMIN c 100", "XREADGROUP GROUP g c BLOCK 0 STREAMS x >"];
+    let clients: Vec<_> = waits.iter().map(|command| waiter(&mut node, command)).collect();
+    for (field, count) in [
+        ("blocked_clients", 4),
+        ("clients_in_timeout_table", 2),
+        ("total_blocking_keys", 4),
+        ("total_blocking_keys_on_nokey", 1),
+    ] {
+        assert_eq!(node.info_number(field), count, "{field}");
+    }
+    drop(clients);
+    wait_for_waiters(&mut node, 0);
+    assert_eq!(node.info_number("total_blocking_keys"), 0);
+    assert_eq!(node.info_number("total_blocking_keys_on_nokey"), 0);
+}
+
 // --- many at once
 
 #[test]

@@ -206,6 +206,15 @@ impl Audience {
         !part.waiting.is_empty() && part.waiting.get(&(db, key.into())).is_some_and(|line| !line.of(what).is_empty())
     }
 
+    /// Keys that somebody waits for, and those of them whose waiters are told when they are gone.
+    pub fn waited_for(&self) -> (usize, usize) {
+        self.parts.iter().fold((0, 0), |(all, groups), part| {
+            let part = part.lock();
+            let with_group = part.waiting.values().filter(|line| line.groups > 0).count();
+            (all + part.waiting.len(), groups + with_group)
+        })
+    }
+
     /// Takes a command out of the line for a key. The caller holds no stripe.
     pub fn leave(&self, store: &Store, stripe: usize, db: usize, key: &[u8], parked: &Parked) {
         let is_empty = {

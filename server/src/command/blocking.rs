@@ -160,7 +160,7 @@ impl Ctx<'_> {
                 audience::make_ready(stripe, db, key.bytes);
             }
         }
-        self.session.client.block();
+        self.session.client.block(wait.for_ms.is_some());
         let until = parked.wait();
         self.session.parked = Some(parked);
         Ok(Done::Wait(until))

@@ -75,11 +75,9 @@ impl Queue {
         self.is_spoilt = true;
     }
 
-    /// Bytes it takes.
+    /// Bytes of its words.
     pub fn bytes(&self) -> usize {
-        self.buffer.capacity()
-            + size_of::<Span>() * self.spans.capacity()
-            + size_of::<Queued>() * self.requests.capacity()
+        self.buffer.len()
     }
 
     fn words<'a>(&'a self, request: &Queued) -> Words<'a> {
