@@ -333,6 +333,25 @@ fn a_wait_ends_when_its_time_is_over_and_never_before() {
 }
 
 #[test]
+fn times_that_are_none_are_refused() {
+    let Some(mut node) = Node::since("7.2") else { return };
+    for (time, fault) in [
+        ("-1", "negative"),
+        ("-inf", "negative"),
+        ("-1e400", "negative"),
+        ("inf", "out of range"),
+        ("1e400", "out of range"),
+        ("1e17", "out of range"),
+        ("1e5000", "not a float or out of range"),
+        ("x", "not a float or out of range"),
+        ("nan", "not a float or out of range"),
+    ] {
+        node.check(&format!("BLPOP q {time}"), &format!("ERR timeout is {fault}"));
+        node.check(&format!("BZMPOP {time} 1 q MIN"), &format!("ERR timeout is {fault}"));
+    }
+}
+
+#[test]
 fn a_wait_begins_when_its_command_does() {
     let mut node = start();
     let asked = Instant::now();

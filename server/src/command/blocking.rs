@@ -18,6 +18,7 @@ use super::session::Session;
 use super::shared::{Shared, now_ms};
 use super::table::Found;
 use super::words::{REPLIED, Span, Words};
+use crate::base::long_double::LongDouble;
 use crate::base::number::{parse_f64, parse_i64};
 use crate::store::{Key, Keys, Moment};
 use crate::types::object::{Kind, Object};
@@ -111,8 +112,15 @@ enum Attempt {
 ///
 /// Redis's, for what is no such time.
 pub fn wait_seconds(seconds: &[u8], now_ms: u64) -> Result<Option<u64>, Fault> {
-    let seconds = parse_f64(seconds).ok_or(Fault::text("ERR timeout is not a float or out of range"))?;
-    let ms = (seconds * 1000.0).ceil();
+    let Some(number) = parse_f64(seconds) else {
+        // Redis reads more than fits here, and finds only then that it is too much.
+        return Err(Fault::text(match LongDouble::parse(seconds) {
+            Some(_) if seconds.starts_with(b"-") => "ERR timeout is negative",
+            Some(_) => "ERR timeout is out of range",
+            None => "ERR timeout is not a float or out of range",
+        }));
+    };
+    let ms = (number * 1000.0).ceil();
     if ms > i64::MAX as f64 {
         return Err(Fault::text("ERR timeout is out of range"));
     }

@@ -249,6 +249,10 @@ impl Call<'_> {
             (_, Some(fault)) => Err(fault.clone()),
             (None, None) => unreachable!("`Batch::place` finds the command or says why not"),
         };
+        let passed = match request.found {
+            Some(found) => passed.map_err(|fault| transaction::refused(found, self.node, session, fault)),
+            None => passed,
+        };
         if audience::is_ready() {
             blocking::serve_ready(self.node, session.worker, self.moment);
         }
@@ -306,8 +310,7 @@ impl Call<'_> {
         };
         gate::memory(store.is_over(), all_flags, || {
             store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()
-        })
-        .map_err(|fault| transaction::refused(found, session, fault))?;
+        })?;
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags) {
             return Ok(Ok(Done::Wait(Wait::Until(until))));

@@ -224,14 +224,15 @@ const EXEC: Command = Command {
     ..TRANSACTION
 };
 
-/// What is answered to a command that a gate has refused: `EXEC` says why its transaction was discarded.
-pub fn refused(found: &Found, session: &mut Session, fault: Fault) -> Fault {
-    if found.row.scope != Scope::Transaction || session.queue.is_none() {
+/// What is answered to a command that is refused before it is run: an `EXEC` ends its transaction even so, and says why. The
+/// caller holds no stripe.
+pub fn refused(found: &Found, node: &Shared, session: &mut Session, fault: Fault) -> Fault {
+    if found.row.scope != Scope::Transaction {
         return fault;
     }
-    // What is left of it goes with the next `EXEC` or `DISCARD`, or now: nothing may be run.
-    session.queue = None;
-    Fault::owned(format!("EXECABORT Transaction discarded because of: {fault}"))
+    end(node, session);
+    let text = fault.to_string();
+    Fault::owned(format!("EXECABORT Transaction discarded because of: {}", text.strip_prefix("ERR ").unwrap_or(&text)))
 }
 
 /// Runs what was queued.
