@@ -76,6 +76,29 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     limit.rlim_cur
 }
 
+/// CPU time that a process has used, from `/proc`; `None` where there is no such thing.
+pub fn cpu_time(process: u32) -> Option<Duration> {
+    cpu_time_of_threads(process, |_| true)
+}
+
+/// CPU time that the threads of a process with this name have used.
+pub fn thread_cpu_time(process: u32, name: &str) -> Option<Duration> {
+    cpu_time_of_threads(process, |other| other == name)
+}
+
+fn cpu_time_of_threads(process: u32, counts: impl Fn(&str) -> bool) -> Option<Duration> {
+    let mut nanos = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task")).ok()? {
+        let folder = thread.ok()?.path();
+        let name = std::fs::read_to_string(folder.join("comm")).ok()?;
+        if counts(name.trim_end()) {
+            let times = std::fs::read_to_string(folder.join("schedstat")).ok()?;
+            nanos += times.split_whitespace().next()?.parse::<u64>().ok()?;
+        }
+    }
+    Some(Duration::from_nanos(nanos))
+}
+
 /// Bytes of memory a process has resident, from `/proc`; `None` where there is no such thing.
 pub fn resident_bytes(process: u32) -> Option<u64> {
     status_bytes(process, "VmRSS:")

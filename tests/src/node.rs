@@ -1,7 +1,7 @@
 //! A server process for one test, and the first connection to it.
 
 use crate::client::Client;
-use crate::process::{Process, reference};
+use crate::process::{Process, is_other_server, reference};
 use crate::wait::wait_until;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
@@ -27,6 +27,13 @@ impl Node {
     /// Starts a server with more flags, or with other values for the usual ones: `&[("--requirepass", "secret")]`.
     pub fn start_with(flags: &[(&str, &str)]) -> Self {
         Self::over(Process::start(flags))
+    }
+
+    /// Starts a server with so many workers, so that connections that talk to each other do so across threads. A server that
+    /// knows no such thing is started as it is.
+    pub fn with_workers(count: usize) -> Self {
+        let count = count.to_string();
+        if is_other_server() { Self::start() } else { Self::start_with(&[("--workers", &count)]) }
     }
 
     /// A process that answers already.

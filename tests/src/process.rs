@@ -138,8 +138,16 @@ fn log_file(folder: &Path) -> PathBuf {
 
 /// The program under test.
 fn binary() -> PathBuf {
-    let other = env::var_os(OTHER_SERVER).filter(|path| !path.is_empty());
-    other.map_or_else(own_binary, PathBuf::from)
+    other_server().map_or_else(own_binary, PathBuf::from)
+}
+
+/// Whether the tests run against another server than this workspace's.
+pub(crate) fn is_other_server() -> bool {
+    other_server().is_some()
+}
+
+fn other_server() -> Option<OsString> {
+    env::var_os(OTHER_SERVER).filter(|path| !path.is_empty())
 }
 
 /// This workspace's program. Cargo tells where it is; started by hand, a test finds it beside its own folder.

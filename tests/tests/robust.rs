@@ -1,7 +1,9 @@
 //! That a node bears what clients do to it: very many of them, greedy ones, slow ones, broken ones.
 
 use larder_client::resp::{Reply, encode_request};
-use larder_tests::load::{Waits, beside_pings, peak_bytes, raise_open_files, requests, resident_bytes};
+use larder_tests::load::{
+    Waits, beside_pings, cpu_time, peak_bytes, raise_open_files, requests, resident_bytes, thread_cpu_time,
+};
 use larder_tests::{Client, Node, wait_until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -59,6 +61,125 @@ fn ten_thousand_idle_connections_are_held_at_little_cost() {
     assert!(start.elapsed() < WAIT_MAX, "two commands took {:?} beside idle connections", start.elapsed());
     drop(streams);
     wait_until("all are gone", || node.info("connected_clients").as_deref() == Some("1"));
+}
+
+/// CPU time that a node uses while nothing is asked of it.
+fn idle_cpu_time(node: &Node) -> Option<Duration> {
+    const SPAN: Duration = Duration::from_secs(2);
+    let before = cpu_time(node.process_id())?;
+    thread::sleep(SPAN);
+    Some(cpu_time(node.process_id())?.saturating_sub(before))
+}
+
+#[test]
+fn ten_thousand_blocked_connections_cost_nothing_while_idle() {
+    let possible = raise_open_files(10_200).saturating_sub(200).min(10_000) as usize;
+    let mut node = Node::start_with(&[("--workers", "2"), ("--maxclients", "10100")]);
+    let idle = idle_cpu_time(&node);
+    let address = node.address();
+    let block = |number: usize| {
+        let mut stream = TcpStream::connect(address).expect("a connection stands");
+        let timeout = if number.is_multiple_of(2) { 0 } else { 1_000 + number };
+        stream.write_all(format!("BLPOP q {timeout}\r\n").as_bytes()).expect("a request is taken");
+        stream
+    };
+    let mut streams: Vec<_> = (0..possible).map(block).collect();
+    wait_until("all wait", || node.info_number("blocked_clients") == possible as i64);
+    if let (Some(idle), Some(blocked)) = (idle, idle_cpu_time(&node)) {
+        eprintln!("CPU in two seconds: {idle:?} with nobody, {blocked:?} with {possible} blocked connections");
+        assert!(blocked < idle + Duration::from_millis(40), "{blocked:?} of CPU beside {idle:?}");
+    }
+    let start = Instant::now();
+    node.check("RPUSH q 00000", "1");
+    eprintln!("one is served in {:?}", start.elapsed());
+    assert_eq!(node.info_number("blocked_clients"), possible as i64 - 1);
+    let elements = (1..possible).map(|number| format!("{number:05}"));
+    let words: Vec<String> = ["RPUSH".to_owned(), "q".to_owned()].into_iter().chain(elements).collect();
+    let start = Instant::now();
+    node.call_words(&words);
+    eprintln!("{} are served in {:?}", possible - 1, start.elapsed());
+    node.check("EXISTS q", "0");
+    assert_eq!(node.info_number("blocked_clients"), 0);
+    let mut seen: Vec<usize> = streams.iter_mut().map(popped).collect();
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..possible), "each element is given once");
+}
+
+/// Reads the reply to a BLPOP whose element is a number of five digits.
+fn popped(stream: &mut TcpStream) -> usize {
+    let mut reply = [0; "*2\r\n$1\r\nq\r\n$5\r\n00000\r\n".len()];
+    stream.read_exact(&mut reply).expect("a reply comes");
+    let digits = &reply[reply.len() - 7..reply.len() - 2];
+    String::from_utf8_lossy(digits).parse().expect("an element is a number")
+}
+
+/// A million elements, more or less, of each type, as commands that add a thousand each.
+fn fill(node: &mut Node, kind: &str) {
+    const COMMANDS: usize = 1_000;
+    let words = |command: usize| {
+        let numbers = (0..COMMANDS).map(move |number| format!("element:{}", command * COMMANDS + number));
+        let head = |name: &str| vec![name.to_owned(), kind.to_owned()];
+        match kind {
+            "hash" => [head("HSET"), numbers.flat_map(|text| [text, "value".into()]).collect()].concat(),
+            "set" => [head("SADD"), numbers.collect()].concat(),
+            "zset" => {
+                [head("ZADD"), numbers.enumerate().flat_map(|(at, text)| [at.to_string(), text]).collect()].concat()
+            }
+            "list" => [head("RPUSH"), numbers.collect()].concat(),
+            _ => [head("XADD"), vec!["*".into()], numbers.flat_map(|text| [text, "value".into()]).collect()].concat(),
+        }
+    };
+    for command in 0..COMMANDS {
+        node.call_words(&words(command));
+    }
+}
+
+#[test]
+fn a_huge_collection_is_freed_without_a_stall() {
+    // Of the worker's CPU time. To free such a collection takes several times as much.
+    const WORK_MAX: Duration = Duration::from_millis(20);
+    const PING_MAX: Duration = Duration::from_micros(50);
+    let mut node = start("1");
+    let worker_time = |node: &Node| thread_cpu_time(node.process_id(), "larder-0").unwrap_or_default();
+    let mut other = node.connect();
+    for kind in ["hash", "set", "zset", "list", "stream"] {
+        fill(&mut node, kind);
+        for free in
+            ["DEL k", "UNLINK k", "SET k v", "RENAME small k", "RESTORE k", "PEXPIRE k 1", "FLUSHDB", "FLUSHALL"]
+        {
+            node.check("SET small v", "OK");
+            node.check(&format!("COPY {kind} k REPLACE"), "1");
+            let free = match free {
+                "RESTORE k" => "COPY small k REPLACE".to_owned(),
+                "FLUSHDB" | "FLUSHALL" => {
+                    node.check("COPY k k DB 1", "1");
+                    node.check("SELECT 1", "OK");
+                    free.to_owned()
+                }
+                _ => free.to_owned(),
+            };
+            let mut client = node.connect();
+            client.check("SELECT 1", "OK");
+            if !free.starts_with("FLUSH") {
+                client.check("SELECT 0", "OK");
+            }
+            let before = worker_time(&node);
+            let ((), waits) = beside_pings(&mut other, || {
+                client.call(&free);
+                if free.starts_with("PEXPIRE") {
+                    wait_until("it has expired", || client.int("DBSIZE") <= 2);
+                }
+            });
+            let work = worker_time(&node).saturating_sub(before);
+            bearable(&format!("beside {free} of a {kind} of a million elements, {work:?} of work"), waits);
+            let pings = PING_MAX * waits.count as u32;
+            assert!(work <= WORK_MAX + pings, "{free} of a {kind} took the worker {work:?}");
+            node.check("SELECT 0", "OK");
+            if free == "FLUSHALL" {
+                node.check("DBSIZE", "0");
+            }
+        }
+    }
 }
 
 #[test]
@@ -146,6 +267,25 @@ fn an_endless_request_is_cut() {
     bearable("beside an endless request", waits);
     assert_eq!(node.info_number("larder_clients_cut_for_input"), 1);
     node.check("PING", "PONG");
+}
+
+#[test]
+fn an_endless_transaction_is_cut() {
+    let mut node = start("1");
+    node.check("CONFIG SET client-query-buffer-limit 2mb", "OK");
+    let mut endless = node.connect();
+    endless.check("MULTI", "OK");
+    let value = "x".repeat(10_000);
+    let request = format!("SET k {value}\r\n").repeat(10);
+    let mut queued = 0;
+    while endless.connection().send_raw(request.as_bytes()).is_ok() && endless.connection().receive().is_ok() {
+        (1..10).for_each(|_| drop(endless.connection().receive()));
+        queued += 10;
+        assert!(queued < 1_000, "{queued} commands of 10 kB are queued");
+    }
+    assert!(queued > 150, "it was cut after {queued} commands of 10 kB");
+    assert_eq!(node.info_number("larder_clients_cut_for_input"), 1);
+    node.check("EXISTS k", "0");
 }
 
 #[test]

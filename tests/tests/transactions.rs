@@ -161,3 +161,22 @@ fn a_connection_that_goes_leaves_no_watch() {
     node.check("SET a 2", "OK");
     node.check("GET a", "\"2\"");
 }
+
+#[test]
+fn an_exec_that_is_refused_ends_its_transaction_and_says_why() {
+    let mut node = Node::start_with(&[("--requirepass", "secret")]);
+    let abort = "EXECABORT Transaction discarded because of:";
+    node.check("EXEC", &format!("{abort} NOAUTH Authentication required."));
+    node.check("AUTH secret", "OK");
+    let arity = format!("{abort} wrong number of arguments for 'exec' command");
+    node.check("EXEC x", &arity);
+    node.check("WATCH k", "OK");
+    node.check("MULTI", "OK");
+    node.check("SET k v", "QUEUED");
+    node.check("EXEC x", &arity);
+    node.check("EXEC", "ERR EXEC without MULTI");
+    node.check("EXISTS k", "0");
+    node.send("SUBSCRIBE a");
+    node.expect_matches("*");
+    node.check_matches("EXEC", &format!("{abort} Can't execute 'exec': only *"));
+}

@@ -14,13 +14,16 @@ use super::shared::Shared;
 use crate::store::{How, Listener, News, Store};
 use parking_lot::Mutex;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 /// A key of a database, given by its physical number, which `SWAPDB` does not change.
 type Name = (usize, Box<[u8]>);
+
+/// A key that is not remembered any more, and who had read it.
+pub type Forgotten = (Box<[u8]>, Readers);
 
 /// The audience of all stripes.
 pub struct Audience {
@@ -35,10 +38,21 @@ pub struct Audience {
 /// The audience of a stripe.
 #[derive(Default)]
 struct Part {
-    watchers: HashMap<Name, Vec<Arc<Client>>>,
-    waiting: HashMap<Name, VecDeque<Waiter>>,
+    /// By the ids of the connections.
+    watchers: HashMap<Name, BTreeMap<u64, Arc<Client>>>,
+    waiting: HashMap<Name, Line>,
     /// Who has read a key, in whatever database.
-    readers: HashMap<Box<[u8]>, Vec<u64>>,
+    readers: HashMap<Box<[u8]>, Readers>,
+}
+
+/// Who waits for a key, by what it is to hold and in the order of arrival.
+#[derive(Default)]
+struct Line {
+    lists: VecDeque<Waiter>,
+    zsets: VecDeque<Waiter>,
+    streams: VecDeque<Waiter>,
+    /// Those of `streams` that are told when the key goes.
+    groups: usize,
 }
 
 #[derive(Clone)]
@@ -47,35 +61,92 @@ struct Waiter {
     parked: Arc<Parked>,
 }
 
+impl Line {
+    fn of(&self, what: Awaited) -> &VecDeque<Waiter> {
+        match what {
+            Awaited::List => &self.lists,
+            Awaited::ZSet => &self.zsets,
+            Awaited::Stream | Awaited::Group => &self.streams,
+        }
+    }
+
+    fn of_mut(&mut self, what: Awaited) -> &mut VecDeque<Waiter> {
+        match what {
+            Awaited::List => &mut self.lists,
+            Awaited::ZSet => &mut self.zsets,
+            Awaited::Stream | Awaited::Group => &mut self.streams,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lists.is_empty() && self.zsets.is_empty() && self.streams.is_empty()
+    }
+
+    fn join(&mut self, parked: &Arc<Parked>) {
+        let line = self.of_mut(parked.what);
+        // A key may be named twice.
+        if line.back().is_none_or(|last| last.arrival != parked.arrival) {
+            line.push_back(Waiter { arrival: parked.arrival, parked: parked.clone() });
+            self.groups += usize::from(parked.what == Awaited::Group);
+        }
+    }
+
+    fn leave(&mut self, parked: &Parked) {
+        let line = self.of_mut(parked.what);
+        if let Ok(at) = line.binary_search_by_key(&parked.arrival, |waiter| waiter.arrival) {
+            line.remove(at);
+            self.groups -= usize::from(parked.what == Awaited::Group);
+        }
+    }
+}
+
+/// The ids of connections that have read a key, in ascending order.
+type Readers = Vec<u64>;
+
+/// As many readers of a key may have left before those who have are looked for.
+const READERS_UNCHECKED: usize = 16;
+
 /// A key that somebody waits for, and that has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ready {
     pub stripe: usize,
     pub db: usize,
     pub key: Box<[u8]>,
 }
 
+/// Keys in the order in which they became ready, each once.
+#[derive(Default)]
+struct ReadyKeys {
+    line: VecDeque<Ready>,
+    known: HashSet<Ready>,
+}
+
 thread_local! {
     /// What the commands of this thread have made ready.
-    static READY: RefCell<VecDeque<Ready>> = const { RefCell::new(VecDeque::new()) };
+    static READY: RefCell<ReadyKeys> = RefCell::default();
 }
 
 /// Takes the next key that a command of this thread has made ready.
 pub fn take_ready() -> Option<Ready> {
-    READY.with_borrow_mut(VecDeque::pop_front)
+    READY.with_borrow_mut(|ready| {
+        let next = ready.line.pop_front()?;
+        ready.known.remove(&next);
+        Some(next)
+    })
 }
 
 /// Whether a command of this thread has made a key ready.
 #[inline]
 pub fn is_ready() -> bool {
-    READY.with_borrow(|ready| !ready.is_empty())
+    READY.with_borrow(|ready| !ready.line.is_empty())
 }
 
-fn make_ready(stripe: usize, db: usize, key: &[u8]) {
+/// Lets this thread serve who waits for a key once its command is done.
+pub fn make_ready(stripe: usize, db: usize, key: &[u8]) {
+    let key = Ready { stripe, db, key: key.into() };
     READY.with_borrow_mut(|ready| {
-        let known = ready.iter().any(|ready| ready.stripe == stripe && ready.db == db && *ready.key == *key);
-        if !known {
-            ready.push_back(Ready { stripe, db, key: key.into() });
+        if ready.known.insert(key.clone()) {
+            ready.line.push_back(key);
         }
     });
 }
@@ -101,9 +172,12 @@ impl Audience {
         self.arrivals.fetch_add(1, Relaxed)
     }
 
-    /// Lets a client hear of the next change to a key. The caller holds the stripe and lets it take notes.
-    pub fn watch(&self, stripe: usize, db: usize, key: &[u8], client: &Arc<Client>) {
-        self.parts[stripe].lock().watchers.entry((db, key.into())).or_default().push(client.clone());
+    /// Lets a client hear of the next change to a key. Returns whether it did not before. The caller holds the stripe and
+    /// lets it take notes.
+    pub fn watch(&self, stripe: usize, db: usize, key: &[u8], client: &Arc<Client>) -> bool {
+        let mut part = self.parts[stripe].lock();
+        let watchers = part.watchers.entry((db, key.into())).or_default();
+        watchers.insert(client.id, client.clone()).is_none()
     }
 
     /// Ends what [`Audience::watch`] began. The caller holds no stripe.
@@ -111,7 +185,7 @@ impl Audience {
         let is_empty = {
             let mut part = self.parts[stripe].lock();
             if let Entry::Occupied(mut entry) = part.watchers.entry((db, key.into())) {
-                entry.get_mut().retain(|other| other.id != client.id);
+                entry.get_mut().remove(&client.id);
                 if entry.get().is_empty() {
                     entry.remove();
                 }
@@ -122,21 +196,31 @@ impl Audience {
     }
 
     /// Puts a command in the line of those that wait for a key. The caller holds the stripe and lets it take notes.
-    pub fn wait(&self, stripe: usize, db: usize, key: &[u8], arrival: u64, parked: &Arc<Parked>) {
-        let mut part = self.parts[stripe].lock();
-        let line = part.waiting.entry((db, key.into())).or_default();
-        // A key may be named twice.
-        if line.back().is_none_or(|last| last.arrival != arrival) {
-            line.push_back(Waiter { arrival, parked: parked.clone() });
-        }
+    pub fn wait(&self, stripe: usize, db: usize, key: &[u8], parked: &Arc<Parked>) {
+        self.parts[stripe].lock().waiting.entry((db, key.into())).or_default().join(parked);
+    }
+
+    /// Whether anybody waits for a key to hold something. The caller holds the stripe.
+    pub fn has_line(&self, stripe: usize, db: usize, key: &[u8], what: Awaited) -> bool {
+        let part = self.parts[stripe].lock();
+        !part.waiting.is_empty() && part.waiting.get(&(db, key.into())).is_some_and(|line| !line.of(what).is_empty())
+    }
+
+    /// Keys that somebody waits for, and those of them whose waiters are told when they are gone.
+    pub fn waited_for(&self) -> (usize, usize) {
+        self.parts.iter().fold((0, 0), |(all, groups), part| {
+            let part = part.lock();
+            let with_group = part.waiting.values().filter(|line| line.groups > 0).count();
+            (all + part.waiting.len(), groups + with_group)
+        })
     }
 
     /// Takes a command out of the line for a key. The caller holds no stripe.
-    pub fn leave(&self, store: &Store, stripe: usize, db: usize, key: &[u8], parked: &Arc<Parked>) {
+    pub fn leave(&self, store: &Store, stripe: usize, db: usize, key: &[u8], parked: &Parked) {
         let is_empty = {
             let mut part = self.parts[stripe].lock();
             if let Entry::Occupied(mut entry) = part.waiting.entry((db, key.into())) {
-                entry.get_mut().retain(|waiter| !Arc::ptr_eq(&waiter.parked, parked));
+                entry.get_mut().leave(parked);
                 if entry.get().is_empty() {
                     entry.remove();
                 }
@@ -157,31 +241,65 @@ impl Audience {
     /// Remembers that a client has read a key. The caller holds the stripe and lets it take notes.
     ///
     /// Beyond `keys_max` keys another key of the stripe is forgotten: it and its readers are returned, who must be told as
-    /// if it had changed.
-    pub fn remember(&self, stripe: usize, key: &[u8], client: u64, keys_max: usize) -> Option<(Box<[u8]>, Vec<u64>)> {
+    /// if it had changed. Where the stripe has no other, [`Audience::forget_some`] will find one.
+    ///
+    /// Connections come and go, and a key may never change: each time its readers have become twice as many, those that
+    /// `is_there` does not know any more are forgotten.
+    pub fn remember(
+        &self,
+        stripe: usize,
+        key: &[u8],
+        client: u64,
+        keys_max: usize,
+        is_there: impl Fn(u64) -> bool,
+    ) -> Option<Forgotten> {
         let mut part = self.parts[stripe].lock();
         if let Some(readers) = part.readers.get_mut(key) {
-            if !readers.contains(&client) {
-                readers.push(client);
-                self.tracked_items.fetch_add(1, Relaxed);
+            let Err(mut at) = readers.binary_search(&client) else { return None };
+            if readers.len() == readers.capacity() && readers.len() >= READERS_UNCHECKED {
+                let before = readers.len();
+                readers.retain(|reader| is_there(*reader));
+                self.tracked_items.fetch_sub(before - readers.len(), Relaxed);
+                at = readers.partition_point(|reader| *reader < client);
             }
+            readers.insert(at, client);
+            self.tracked_items.fetch_add(1, Relaxed);
             return None;
         }
-        let mut forgotten = None;
-        if keys_max > 0
-            && self.tracked_keys.load(Relaxed) >= keys_max
-            && let Some(other) = part.readers.keys().next().cloned()
-        {
-            forgotten = part.readers.remove_entry(&other);
-            self.count_forgotten(forgotten.iter().map(|(_, readers)| readers));
-        }
+        let is_full = keys_max > 0 && self.tracked_keys.load(Relaxed) >= keys_max;
+        let forgotten = if is_full { self.forget_one(&mut part) } else { None };
         part.readers.insert(key.into(), vec![client]);
         self.tracked_keys.fetch_add(1, Relaxed);
         self.tracked_items.fetch_add(1, Relaxed);
         forgotten
     }
 
-    fn count_forgotten<'a>(&self, readers: impl Iterator<Item = &'a Vec<u64>>) {
+    /// Forgets a key of a part, whichever.
+    fn forget_one(&self, part: &mut Part) -> Option<Forgotten> {
+        let key = part.readers.keys().next()?.clone();
+        let forgotten = part.readers.remove_entry(&key);
+        self.count_forgotten(forgotten.iter().map(|(_, readers)| readers));
+        forgotten
+    }
+
+    /// Forgets keys while there are more than `keys_max`, though not more than `most` at a time. Returns them with their
+    /// readers, who must be told as if they had changed.
+    pub fn forget_some(&self, keys_max: usize, most: usize) -> Vec<Forgotten> {
+        let mut forgotten = Vec::new();
+        if keys_max == 0 || self.tracked_keys() <= keys_max {
+            return forgotten;
+        }
+        for part in &self.parts {
+            let mut part = part.lock();
+            while forgotten.len() < most && self.tracked_keys() > keys_max {
+                let Some(one) = self.forget_one(&mut part) else { break };
+                forgotten.push(one);
+            }
+        }
+        forgotten
+    }
+
+    fn count_forgotten<'a>(&self, readers: impl Iterator<Item = &'a Readers>) {
         for readers in readers {
             self.tracked_keys.fetch_sub(1, Relaxed);
             self.tracked_items.fetch_sub(readers.len(), Relaxed);
@@ -207,17 +325,17 @@ impl Audience {
     }
 
     /// Takes note of a change to a key, and returns who has read it. The caller holds the stripe.
-    fn changed(&self, stripe: usize, db: usize, key: &[u8], how: How) -> Vec<u64> {
+    fn changed(&self, stripe: usize, db: usize, key: &[u8], how: How) -> Readers {
         let mut part = self.parts[stripe].lock();
         if part.is_empty() {
             return Vec::new();
         }
         let name = (db, key.into());
         if let Some(clients) = part.watchers.get(&name) {
-            clients.iter().for_each(|client| client.break_watch());
+            clients.values().for_each(|client| client.break_watch());
         }
         if let Some(line) = part.waiting.get(&name)
-            && (how == How::Written || line.iter().any(|waiter| waiter.parked.what == Awaited::Group))
+            && (how == How::Written || line.groups > 0)
         {
             make_ready(stripe, db, key);
         }
@@ -226,18 +344,12 @@ impl Audience {
         readers.unwrap_or_default()
     }
 
-    /// The first who waits for a key and came after `arrival`, of those that `wants`, with the number of its arrival.
-    pub fn next(
-        &self,
-        ready: &Ready,
-        after: Option<u64>,
-        wants: impl Fn(Awaited) -> bool,
-    ) -> Option<(u64, Arc<Parked>)> {
+    /// The first who waits for a key to hold something and came after `arrival`.
+    pub fn next(&self, ready: &Ready, what: Awaited, after: Option<u64>) -> Option<Arc<Parked>> {
         let part = self.parts[ready.stripe].lock();
-        let line = part.waiting.get(&(ready.db, ready.key.clone()))?;
+        let line = part.waiting.get(&(ready.db, ready.key.clone()))?.of(what);
         let from = after.map_or(0, |after| line.partition_point(|waiter| waiter.arrival <= after));
-        let waiter = line.iter().skip(from).find(|waiter| wants(waiter.parked.what))?;
-        Some((waiter.arrival, waiter.parked.clone()))
+        Some(line.get(from)?.parked.clone())
     }
 
     /// Tells all who watch keys of some databases that these may have changed, and makes the keys ready for who waits:
@@ -254,7 +366,7 @@ impl Audience {
             for (db, key) in names.into_iter().filter(|(db, key)| changed(*db, key)) {
                 make_ready(stripe, db, &key);
                 if let Some(clients) = part.lock().watchers.get(&(db, key)) {
-                    clients.iter().for_each(|client| client.break_watch());
+                    clients.values().for_each(|client| client.break_watch());
                 }
             }
         }

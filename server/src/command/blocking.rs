@@ -4,7 +4,8 @@
 //! the line of each of its keys (`audience`). Who changes such a key serves the line when its own command is done: it runs
 //! the parked commands on behalf of their clients, in the order in which they came, and leaves each the reply. So a
 //! client that waited is served before the reply to who fed it, and nothing that was fed is seen by others in between but
-//! by commands that run at the same time on other workers. The connection's own worker sends the reply, or ends the
+//! by commands that run at the same time on other workers. Of those, one that could wait itself takes nothing from who
+//! waited before: it stands behind them in the line, and serves it. The connection's own worker sends the reply, or ends the
 //! wait when its time is over, its peer has gone or `CLIENT UNBLOCK` says so.
 
 use super::audience::{self, Ready};
@@ -14,13 +15,13 @@ use super::dispatch::Call;
 use super::fault::Fault;
 use super::reply::Reply;
 use super::session::Session;
-use super::shared::Shared;
+use super::shared::{Shared, now_ms};
 use super::table::Found;
 use super::words::{REPLIED, Span, Words};
 use crate::base::long_double::LongDouble;
 use crate::base::number::{parse_f64, parse_i64};
-use crate::store::{Key, Moment};
-use crate::types::object::Object;
+use crate::store::{Key, Keys, Moment};
+use crate::types::object::{Kind, Object};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -34,12 +35,19 @@ pub enum Awaited {
     Group,
 }
 
+impl Awaited {
+    /// Whether what one gets is gone for the others.
+    fn is_taken(self) -> bool {
+        matches!(self, Awaited::List | Awaited::ZSet)
+    }
+}
+
 /// A command's wait: for any of its keys, all of which its row names.
 pub struct Await<'a> {
     pub keys: &'a [Key<'a>],
     pub what: Awaited,
-    /// Milliseconds since 1970; for ever if `None`.
-    pub until_ms: Option<u64>,
+    /// Milliseconds; for ever if `None`.
+    pub for_ms: Option<u64>,
     /// What is answered when the time is over, or where nothing may wait.
     pub nothing: fn(&mut Reply),
     /// The words to run the command with once there may be something, name included; its own if `None`. `XREAD` puts the
@@ -59,6 +67,9 @@ pub struct Parked {
     /// The stripes and the keys in whose lines it stands.
     keys: Vec<(usize, Box<[u8]>)>,
     pub what: Awaited,
+    /// Its number among all that have waited.
+    pub arrival: u64,
+    /// Milliseconds since 1970; for ever if `None`.
     until_ms: Option<u64>,
     nothing: fn(&mut Reply),
     /// Held while somebody runs it. Its lock is taken before those of stripes.
@@ -74,17 +85,6 @@ enum State {
     Over,
 }
 
-/// What came of serving a parked command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tried {
-    /// It has got what it waited for.
-    Served,
-    /// There is nothing for it, and so nothing for those who came later and want the like.
-    Nothing,
-    /// Its wait was over already, which says nothing about those who came later.
-    Gone,
-}
-
 /// How a parked command stands when its connection looks at it again.
 enum Resumed {
     /// It goes on waiting.
@@ -95,42 +95,53 @@ enum Resumed {
     Refused(Fault),
 }
 
-/// The time at which a wait is over: `seconds` from now, `None` for ever.
+/// What came of the attempt to serve a parked command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// It has its reply.
+    Served,
+    /// There is nothing for it, so it goes on waiting.
+    Nothing,
+    /// It does not wait any more: another has served it, or its wait was ended.
+    Over,
+}
+
+/// A wait of so many seconds in milliseconds, `None` for ever.
 ///
 /// # Errors
 ///
 /// Redis's, for what is no such time.
-pub fn until_seconds(seconds: &[u8], now_ms: u64) -> Result<Option<u64>, Fault> {
-    let number = match parse_f64(seconds) {
-        Some(number) => number,
-        // Redis reads times as numbers of 80 bits, of which some are too long for 64.
-        None if LongDouble::parse(seconds).is_some() => {
-            f64::INFINITY.copysign(if seconds[0] == b'-' { -1.0 } else { 1.0 })
-        }
-        None => return Err(Fault::text("ERR timeout is not a float or out of range")),
+pub fn wait_seconds(seconds: &[u8], now_ms: u64) -> Result<Option<u64>, Fault> {
+    let Some(number) = parse_f64(seconds) else {
+        // Redis reads more than fits here, and finds only then that it is too much.
+        return Err(Fault::text(match LongDouble::parse(seconds) {
+            Some(_) if seconds.starts_with(b"-") => "ERR timeout is negative",
+            Some(_) => "ERR timeout is out of range",
+            None => "ERR timeout is not a float or out of range",
+        }));
     };
     let ms = (number * 1000.0).ceil();
     if ms > i64::MAX as f64 {
         return Err(Fault::text("ERR timeout is out of range"));
     }
-    until(ms as i64, now_ms)
+    checked(ms as i64, now_ms)
 }
 
-/// The time at which a wait is over: `millis` from now, `None` for ever.
+/// A wait of so many milliseconds, `None` for ever.
 ///
 /// # Errors
 ///
 /// Redis's, for what is no such time.
-pub fn until_millis(millis: &[u8], now_ms: u64) -> Result<Option<u64>, Fault> {
-    until(parse_i64(millis).ok_or(Fault::text("ERR timeout is not an integer or out of range"))?, now_ms)
+pub fn wait_millis(millis: &[u8], now_ms: u64) -> Result<Option<u64>, Fault> {
+    checked(parse_i64(millis).ok_or(Fault::text("ERR timeout is not an integer or out of range"))?, now_ms)
 }
 
-fn until(ms: i64, now_ms: u64) -> Result<Option<u64>, Fault> {
+fn checked(ms: i64, now_ms: u64) -> Result<Option<u64>, Fault> {
     let ms = u64::try_from(ms).map_err(|_| Fault::text("ERR timeout is negative"))?;
     if ms > i64::MAX as u64 - now_ms {
         return Err(Fault::text("ERR timeout is out of range"));
     }
-    Ok((ms > 0).then(|| now_ms + ms))
+    Ok((ms > 0).then_some(ms))
 }
 
 impl Ctx<'_> {
@@ -147,15 +158,35 @@ impl Ctx<'_> {
             return REPLIED;
         }
         let parked = Arc::new(self.park(&wait));
-        let arrival = self.node.audience.arrive();
+        let db = self.store.db();
         for key in wait.keys {
+            let stripe = key.place.stripe();
             self.store.heed(*key);
-            self.node.audience.wait(key.place.stripe(), self.store.db(), key.bytes, arrival, &parked);
+            self.node.audience.wait(stripe, db, key.bytes, &parked);
+            // What is there is due to others, who are served before this command once it is done.
+            if wait.what.is_taken() && self.store.entry(*key).is_some() {
+                audience::make_ready(stripe, db, key.bytes);
+            }
         }
-        self.session.client.block();
+        self.session.client.block(wait.for_ms.is_some());
         let until = parked.wait();
         self.session.parked = Some(parked);
         Ok(Done::Wait(until))
+    }
+
+    /// Whether one of some keys holds what others have waited for longer. They have not been served yet, as that was
+    /// written at this moment on another worker. Who could wait as well must [wait](Ctx::wait_for) behind them.
+    #[inline]
+    pub fn is_behind<'k, K: Kind>(&self, mut keys: impl Iterator<Item = Key<'k>>, what: Awaited) -> bool {
+        keys.any(|key| self.store.is_heeded(key) && self.has_line::<K>(key, what))
+    }
+
+    #[cold]
+    fn has_line<K: Kind>(&self, key: Key<'_>, what: Awaited) -> bool {
+        !self.session.is_proxy
+            && !self.session.in_transaction
+            && self.store.view::<K>(key).is_ok_and(|found| found.is_some())
+            && self.node.audience.has_line(key.place.stripe(), self.store.db(), key.bytes, what)
     }
 
     fn park(&self, wait: &Await<'_>) -> Parked {
@@ -178,7 +209,9 @@ impl Ctx<'_> {
             protocol: self.reply.protocol(),
             keys: wait.keys.iter().map(name).collect(),
             what: wait.what,
-            until_ms: wait.until_ms,
+            arrival: self.node.audience.arrive(),
+            // The millisecond that has begun does not count, and what ran before in the same batch took its time.
+            until_ms: wait.for_ms.map(|ms| now_ms() + ms + 1),
             nothing: wait.nothing,
             state: Mutex::new(State::Waiting),
         }
@@ -215,7 +248,6 @@ impl Parked {
         let mut state = self.state.lock();
         if let State::Served(bytes) = &*state {
             reply.out.extend_from_slice(bytes);
-            self.client.take_unblocked();
             return Resumed::Replied;
         }
         let ended = if self.client.is_unblocked() { self.client.take_unblocked() } else { None };
@@ -234,33 +266,23 @@ impl Parked {
         Resumed::Replied
     }
 
-    /// Runs it for its client, whose worker is another.
-    fn serve(self: &Arc<Parked>, node: &Shared, worker: usize, moment: Moment) -> Tried {
+    /// Runs it for its client, whose worker is another, because of a key that is ready.
+    fn serve(self: &Arc<Parked>, node: &Shared, worker: usize, moment: Moment, ready: &Ready) -> Attempt {
         let mut state = self.state.lock();
         if *state != State::Waiting || self.client.is_unblocked() || self.client.is_killed() {
-            return Tried::Gone;
+            return Attempt::Over;
         }
-        let tried = self.run(node, worker, moment, &mut state);
-        drop(state);
-        if tried == Tried::Served {
-            // From here on it does not wait, whenever its connection sends the reply. A `CLIENT UNBLOCK` that came while the
-            // command ran has answered that it did.
-            self.client.take_unblocked();
-            self.leave(node);
-            self.client.wake();
-        }
-        tried
-    }
-
-    fn run(&self, node: &Shared, worker: usize, moment: Moment, state: &mut State) -> Tried {
         let mut session = Session::proxy(self.client.clone(), self.db, worker);
         let mut reply = Reply::default();
         reply.set_protocol(self.protocol);
         let words = Words { buffer: &self.buffer, spans: &self.spans };
         let places = Call::places(self.found, words, node);
         let moment = Moment { by: self.client.id, ..moment };
-        match (Call { node, words, places: &places, moment }).act(self.found, &mut session, &mut reply) {
-            Ok(Done::Wait(_)) => return Tried::Nothing,
+        let call = Call { node, words, places: &places, moment };
+        let has_chance =
+            |keys: &Keys<'_>| self.what == Awaited::Group || held(keys, node.store.key(&ready.key)) == Some(self.what);
+        match call.act_if(self.found, &mut session, &mut reply, has_chance) {
+            Ok(Done::Wait(_)) => return Attempt::Nothing,
             Ok(_) => {}
             Err(fault) => {
                 reply.out.clear();
@@ -268,8 +290,23 @@ impl Parked {
                 node.stats.error(fault.code());
             }
         }
+        // From now on it is not blocked, whenever its connection comes to see it. It cannot wait anew before `state` is free.
+        self.client.take_unblocked();
         *state = State::Served(reply.out);
-        Tried::Served
+        drop(state);
+        self.leave(node);
+        self.client.wake();
+        Attempt::Served
+    }
+}
+
+/// Who has a chance with what a key holds; `None` if only those who are told that it is gone.
+fn held(keys: &Keys<'_>, key: Key<'_>) -> Option<Awaited> {
+    match keys.entry(key)?.object()? {
+        Object::List(_) => Some(Awaited::List),
+        Object::ZSet(_) => Some(Awaited::ZSet),
+        Object::Stream(_) => Some(Awaited::Stream),
+        Object::Hash(_) | Object::Set(_) => None,
     }
 }
 
@@ -294,29 +331,24 @@ pub fn serve_ready(node: &Shared, worker: usize, moment: Moment) {
 }
 
 fn serve(node: &Shared, worker: usize, moment: Moment, ready: &Ready) {
-    let mut last = None;
-    // Of those that take things away, who comes later finds nothing where an earlier one did.
-    let mut exhausted = None;
-    loop {
-        let held = held(node, moment, ready).filter(|held| exhausted != Some(*held));
-        let wants = |what| what == Awaited::Group || held == Some(what);
-        let Some((arrival, parked)) = node.audience.next(ready, last, wants) else { return };
-        last = Some(arrival);
-        let takes = matches!(parked.what, Awaited::List | Awaited::ZSet);
-        if parked.serve(node, worker, moment) == Tried::Nothing && takes {
-            exhausted = Some(parked.what);
-        }
+    let key = node.store.key(&ready.key);
+    let held = held(&node.store.lock_one(ready.stripe, node.store.logical(ready.db), moment), key);
+    if let Some(what @ (Awaited::List | Awaited::ZSet)) = held {
+        serve_line(node, worker, moment, ready, what);
     }
+    // All of them, even where it is no stream any more: readers of a group are told.
+    serve_line(node, worker, moment, ready, Awaited::Stream);
 }
 
-/// What there is to wait for in a key that was made ready. It may be gone by now, and who waits for several keys does not
-/// go ahead of those who came earlier to another.
-fn held(node: &Shared, moment: Moment, ready: &Ready) -> Option<Awaited> {
-    let store = node.store.lock_one(ready.stripe, node.store.logical(ready.db), moment);
-    match store.entry(node.store.key(&ready.key))?.object()? {
-        Object::List(_) => Some(Awaited::List),
-        Object::ZSet(_) => Some(Awaited::ZSet),
-        Object::Stream(_) => Some(Awaited::Stream),
-        Object::Hash(_) | Object::Set(_) => None,
+/// Serves those who wait for a key to hold something, in the order of their arrival.
+fn serve_line(node: &Shared, worker: usize, moment: Moment, ready: &Ready, what: Awaited) {
+    let mut last = None;
+    while let Some(parked) = node.audience.next(ready, what, last) {
+        last = Some(parked.arrival);
+        let attempt = parked.serve(node, worker, moment, ready);
+        // Of those that take things away, who comes later finds nothing where an earlier one did.
+        if attempt == Attempt::Nothing && what.is_taken() {
+            return;
+        }
     }
 }

@@ -42,6 +42,7 @@ pub struct Client {
     inbox_filled: AtomicBool,
     waker: Mutex<Option<Waker>>,
     block: AtomicU8,
+    block_ends: AtomicBool,
     /// Commands that wait for `EXEC`; -1 without `MULTI`.
     pub queued: AtomicI64,
     /// Keys that are watched.
@@ -128,6 +129,7 @@ impl Client {
             inbox_filled: AtomicBool::new(false),
             waker: Mutex::default(),
             block: AtomicU8::new(FREE),
+            block_ends: AtomicBool::new(false),
             queued: AtomicI64::new(-1),
             watching: AtomicU64::new(0),
             watch_broken: AtomicBool::new(false),
@@ -161,9 +163,15 @@ impl Client {
         self.watch_broken.store(false, Relaxed);
     }
 
-    /// Says that the connection's command waits until its time has come, or until [`Client::unblock`].
-    pub fn block(&self) {
+    /// Says that the connection's command waits until [`Client::unblock`], or until its time has come if it `ends`.
+    pub fn block(&self, ends: bool) {
+        self.block_ends.store(ends, Relaxed);
         self.block.store(BLOCKED, Relaxed);
+    }
+
+    /// Whether its command waits, and not for ever.
+    pub fn is_blocked_for_a_time(&self) -> bool {
+        self.is_blocked() && self.block_ends.load(Relaxed)
     }
 
     pub fn is_blocked(&self) -> bool {

@@ -330,6 +330,23 @@ impl Call<'_> {
         })
     }
 
+    /// As [`Call::act`], if `has_chance` says so of the keys that are locked; else the command goes on waiting.
+    pub fn act_if(
+        &self,
+        found: &'static Found,
+        session: &mut Session,
+        reply: &mut Reply,
+        has_chance: impl FnOnce(&Keys<'_>) -> bool,
+    ) -> Outcome {
+        guarded(&found.name, || {
+            let keys = self.lock(found.row.scope, session.db, self.moment_of(found, session));
+            if !has_chance(&keys) {
+                return Ok(Done::Wait(Wait::Until(u64::MAX)));
+            }
+            self.run_with(found, keys, session, reply)
+        })
+    }
+
     /// Runs a command on keys that are locked.
     #[inline]
     pub fn run_with(
@@ -373,9 +390,9 @@ impl Call<'_> {
                 let key = self.node.store.key(self.words.get(at));
                 keys.heed(key);
                 let stripe = key.place.stripe();
-                if let Some((other, readers)) = self.node.audience.remember(stripe, key.bytes, client.id, keys_max) {
-                    readers.iter().for_each(|reader| self.node.tell_changed(*reader, Some(&other), 0));
-                }
+                let is_there = |id| self.node.clients.get(id).is_some_and(|client| client.tracked.is_on());
+                let forgotten = self.node.audience.remember(stripe, key.bytes, client.id, keys_max, is_there);
+                forgotten.iter().for_each(|forgotten| self.node.tell_forgotten(forgotten));
             }
         }
     }

@@ -107,7 +107,7 @@ const FLUSHDB: Command = Command {
 
 fn flushdb(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     flush_mode(args)?;
-    cx.node.flush(Some(cx.session.db), cx.session.client.id);
+    cx.node.flush(Some(cx.session.db));
     cx.reply.ok();
     REPLIED
 }
@@ -122,7 +122,7 @@ const FLUSHALL: Command = Command {
 
 fn flushall(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     flush_mode(args)?;
-    cx.node.flush(None, cx.session.client.id);
+    cx.node.flush(None);
     cx.reply.ok();
     REPLIED
 }

@@ -80,6 +80,11 @@ impl Session {
         self.parked.as_ref().is_some_and(|parked| !self.client.is_unblocked() && !parked.is_over(now_ms))
     }
 
+    /// Bytes of the commands that wait for `EXEC`.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes())
+    }
+
     /// Whether it is subscribed to anything.
     #[inline]
     pub fn is_subscriber(&self) -> bool {

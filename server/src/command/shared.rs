@@ -9,8 +9,8 @@ use super::pubsub::PubSub;
 use super::session::Session;
 use super::stats::Stats;
 use super::tracking::Broadcasts;
-use super::transaction;
 use super::tuning::{Tuning, Values};
+use super::{audience, blocking, transaction};
 use crate::base::ticks;
 use crate::config::{Live, Named};
 use crate::observe::{latency::Latency, process, slowlog::SlowLog};
@@ -18,7 +18,7 @@ use crate::store::{Eviction, Moment, Store};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often [`Shared::tick`] is called.
 pub const TICKS_PER_SECOND: u64 = 20;
@@ -125,6 +125,8 @@ impl Shared {
 
     /// Takes a connection that has ended out of the books.
     pub fn leave(&self, mut session: Session) {
+        // SWAPDB would move the lines it stands in away from under it.
+        let _pass = self.barrier.enter(session.worker);
         if let Some(parked) = session.parked.take() {
             parked.end(self);
         }
@@ -148,9 +150,9 @@ impl Shared {
         self.store.heed_all(on_going || !self.broadcasts.is_empty());
     }
 
-    /// Deletes every key of a database, or of all, for a client. The caller holds the barrier.
-    pub fn flush(&self, db: Option<usize>, by: u64) {
-        self.tell_flushed(by);
+    /// Deletes every key of a database, or of all. The caller holds the barrier.
+    pub fn flush(&self, db: Option<usize>) {
+        self.tell_flushed();
         let physical = db.map(|db| self.store.database(db));
         self.audience.all_changed(|of, key| physical.is_none_or(|db| db == of) && self.has_key(of, key));
         match db {
@@ -185,6 +187,7 @@ impl Shared {
         if self.store.memory_max() > 0 {
             self.store.watch_resident(process::resident_bytes());
         }
+        self.trim_tracked();
         if count.is_multiple_of(TICKS_PER_SECOND) {
             self.stats.tick(now_ms);
             self.end_idle(now_ms);
@@ -269,7 +272,13 @@ impl Shared {
     /// the time and settings of now.
     pub fn on_duty<R>(&self, worker: usize, run: impl FnOnce(Moment) -> R) -> R {
         let _pass = self.barrier.enter(worker);
-        run(self.store.moment(now_ms()))
+        let moment = self.store.moment(now_ms());
+        let result = run(moment);
+        // Who waits for a group is told when its stream expires.
+        if audience::is_ready() {
+            blocking::serve_ready(self, worker, moment);
+        }
+        result
     }
 
     /// The id of the node's history of writes: 40 hexadecimal digits.
@@ -286,6 +295,12 @@ impl Shared {
 /// Milliseconds since 1970.
 pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// How long it is to a time in milliseconds since 1970.
+pub fn time_to(until_ms: u64) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_millis(until_ms).saturating_sub(now)
 }
 
 /// 40 hexadecimal digits that no other node has.

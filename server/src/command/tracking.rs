@@ -4,6 +4,7 @@
 //! change after that tells the connection and forgets the key. In broadcasting mode nothing is remembered: every change
 //! to a key with one of the connection's prefixes is told. Keys of all databases are one to this protocol, as in Redis.
 
+use super::audience::Forgotten;
 use super::clients::Client;
 use super::shared::Shared;
 use crate::base::number::push_integer;
@@ -13,6 +14,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// The channel on which a redirected RESP2 connection is told.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
+
+/// Keys that are forgotten in a tick.
+const TRIMMED_MAX: usize = 1024;
 
 /// What a connection has said with `CLIENT TRACKING`.
 #[derive(Clone, Debug, Default)]
@@ -141,6 +145,17 @@ impl Shared {
         }
     }
 
+    /// Tells those who had read a key that is not remembered any more.
+    pub fn tell_forgotten(&self, (key, readers): &Forgotten) {
+        readers.iter().for_each(|reader| self.tell_changed(*reader, Some(key), 0));
+    }
+
+    /// Forgets keys beyond `tracking-table-max-keys`, as there may be since that was lowered.
+    pub fn trim_tracked(&self) {
+        let forgotten = self.audience.forget_some(self.limits.tracked_keys_max(), TRIMMED_MAX);
+        forgotten.iter().for_each(|forgotten| self.tell_forgotten(forgotten));
+    }
+
     fn send_change(&self, to: &Arc<Client>, key: Option<&[u8]>, is_redirected: bool) {
         let is_3 = to.protocol.load(Relaxed) == 3;
         let mut message = Vec::with_capacity(64 + key.map_or(0, <[u8]>::len));
@@ -158,7 +173,7 @@ impl Shared {
                 message.extend_from_slice(b"*1\r\n");
                 push_bulk(&mut message, key);
             }
-            None => message.extend_from_slice(if is_3 { b"_\r\n" } else { b"*-1\r\n" }),
+            None => message.extend_from_slice(if is_3 { &b"_\r\n"[..] } else { b"$-1\r\n" }),
         }
         self.cut_above(self.tuning.pubsub_output().hard, to, to.push(&message));
     }
@@ -170,19 +185,16 @@ impl Shared {
             let mut message = b"2\r\n$21\r\ntracking-redir-broken\r\n:".to_vec();
             push_integer(&mut message, redirect);
             message.extend_from_slice(b"\r\n");
-            client.push(&message);
+            self.cut_above(self.tuning.pubsub_output().hard, client, client.push(&message));
         }
     }
 
-    /// Tells every connection with tracking that any key may have changed, and forgets what they have read.
-    pub fn tell_flushed(&self, by: u64) {
-        if self.audience.tracked_keys() > 0 || !self.broadcasts.is_empty() {
-            let all = self.clients.all();
-            for client in all.iter().filter(|client| client.tracked.is_on()) {
-                self.tell_changed(client.id, None, by);
-            }
-            self.audience.forget_tracked();
-        }
+    /// Tells every connection with tracking that any key may have changed, and forgets what they have read. Who has flushed
+    /// is told as well, as in Redis.
+    pub fn tell_flushed(&self) {
+        let all = self.clients.all();
+        all.iter().filter(|client| client.tracked.is_on()).for_each(|client| self.tell_changed(client.id, None, 0));
+        self.audience.forget_tracked();
     }
 
     /// Ends a connection's tracking. The caller holds no stripe.

@@ -75,11 +75,9 @@ impl Queue {
         self.is_spoilt = true;
     }
 
-    /// Bytes it takes.
+    /// Bytes of its words.
     pub fn bytes(&self) -> usize {
-        self.buffer.capacity()
-            + size_of::<Span>() * self.spans.capacity()
-            + size_of::<Queued>() * self.requests.capacity()
+        self.buffer.len()
     }
 
     fn words<'a>(&'a self, request: &Queued) -> Words<'a> {
@@ -174,12 +172,10 @@ fn watch(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 
 fn watch_one(cx: &mut Ctx<'_>, key: Key<'_>) {
     let (db, stripe) = (cx.session.db, key.place.stripe());
-    let is_known = |watched: &Watched| watched.db == db && *watched.key == *key.bytes;
-    if cx.session.watched.iter().any(is_known) {
+    cx.store.heed(key);
+    if !cx.node.audience.watch(stripe, cx.store.db(), key.bytes, &cx.session.client) {
         return;
     }
-    cx.store.heed(key);
-    cx.node.audience.watch(stripe, cx.store.db(), key.bytes, &cx.session.client);
     let existed = cx.store.entry(key).is_some();
     cx.session.watched.push(Watched { db, stripe, key: key.bytes.into(), existed });
 }

@@ -121,10 +121,11 @@ impl Connection {
                 self.run(node, bench, pass);
             }
         }
-        if self.input_len() > node.tuning.input_max() {
+        // What a transaction has queued is not dealt with either.
+        if self.input_len() + self.session.queued_bytes() > node.tuning.input_max() {
             tracing::warn!(
                 client = self.session.client.id,
-                "closed: its unfinished request is over client-query-buffer-limit"
+                "closed: its unfinished request, or transaction, is over client-query-buffer-limit"
             );
             node.stats.killed_for_input.fetch_add(1, Relaxed);
             self.wish = Wish::Close;

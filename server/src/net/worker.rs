@@ -5,7 +5,7 @@ use super::round::{HELD_MAX, HeldRead, likely_key};
 use crate::command::Session;
 use crate::command::ahead::Ahead;
 use crate::command::clients::Client;
-use crate::command::shared::{Shared, now_ms};
+use crate::command::shared::{Shared, now_ms, time_to};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -345,8 +345,11 @@ impl Served {
             self.sleep = None;
             return Poll::Ready(());
         }
-        let sleep =
-            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(until_ms - now))));
+        if until_ms == u64::MAX {
+            // Whoever ends it wakes the connection; a timer would only take room.
+            return Poll::Pending;
+        }
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(time_to(until_ms))));
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;
         Poll::Ready(())

@@ -49,6 +49,10 @@ impl Heed {
         self.0 != 0
     }
 
+    pub fn has(self, why: Heed) -> bool {
+        self.0 & why.0 != 0
+    }
+
     pub fn set(&mut self, why: Heed, on: bool) {
         self.0 = if on { self.0 | why.0 } else { self.0 & !why.0 };
     }

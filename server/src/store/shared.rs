@@ -469,6 +469,12 @@ impl<'a> Keys<'a> {
         self.held.stripe(key.place.stripe()).heed.set(Heed::SOME, true);
     }
 
+    /// Whether the stripe of a key that is locked notes its changes because somebody has asked about one of its keys.
+    #[inline]
+    pub fn is_heeded(&self, key: Key<'_>) -> bool {
+        self.held.look(key.place.stripe()).heed.has(Heed::SOME)
+    }
+
     /// The physical number of the database.
     pub fn db(&self) -> usize {
         self.db

@@ -89,6 +89,24 @@ const INTENDED: &[Intended] = &[
     Intended { call: "bitpos *", ours: "ERR *", theirs: "0", _reason: "as of BITCOUNT; looking for 0 without a key" },
     Intended { call: "bitpos *", ours: "ERR *", theirs: "-1", _reason: "as of BITCOUNT; looking for 1 without a key" },
     Intended {
+        call: "b*",
+        ours: "ERR timeout is out of range",
+        theirs: "ERR timeout is negative",
+        _reason: "since 7.2 a time is compared with the largest before it is cut to a whole number",
+    },
+    Intended {
+        call: "xread*",
+        ours: "ERR Unbalanced 'xread*",
+        theirs: "ERR Unbalanced XREAD*",
+        _reason: "since 7.2 the text names the command as it is called",
+    },
+    Intended {
+        call: "xread *block *",
+        ours: r#"[["*]]]], ["*"#,
+        theirs: r#"[["*"#,
+        _reason: "since 7.2 the call is made again, and brings what all of its streams have; before, one of them once",
+    },
+    Intended {
         call: "xreadgroup * block *",
         ours: "NOGROUP *",
         theirs: "UNBLOCKED *",

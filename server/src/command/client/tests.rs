@@ -183,13 +183,13 @@ fn a_wait_is_ended_by_others() {
     let other = desk.again();
     let waiting: &Client = &other.session.client;
     desk.check("CLIENT UNBLOCK 2", ":0");
-    waiting.block();
+    waiting.block(false);
     assert!(desk.run("CLIENT LIST ID 2").contains(" flags=b "));
     desk.check("CLIENT UNBLOCK 2", ":1");
     desk.check("CLIENT UNBLOCK 2", ":0");
     assert!(waiting.is_unblocked());
     assert_eq!(waiting.take_unblocked(), Some(Unblocked::TimedOut));
-    waiting.block();
+    waiting.block(false);
     desk.check("CLIENT UNBLOCK 2 error", ":1");
     assert_eq!(waiting.take_unblocked(), Some(Unblocked::Refused));
     assert_eq!(waiting.take_unblocked(), None);

@@ -181,8 +181,8 @@ fn overlapping(one: &[u8], which: &[u8], other: &[u8]) -> Fault {
 fn turn_on(cx: &mut Ctx<'_>, wish: Wish<'_>) {
     let id = cx.session.client.id;
     let tracking = cx.session.tracking.get_or_insert_with(Box::<Tracking>::default);
-    tracking.opt_in |= wish.opt_in;
-    tracking.opt_out |= wish.opt_out;
+    tracking.opt_in = wish.opt_in;
+    tracking.opt_out = wish.opt_out;
     let mut is_new = false;
     let all: [&[u8]; 1] = [b""];
     let prefixes = match wish.prefixes.as_slice() {

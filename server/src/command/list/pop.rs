@@ -1,7 +1,7 @@
 //! Taking from the ends of a list: `LPOP`, `RPOP`, `LMPOP`, and `BLPOP`, `BRPOP`, `BLMPOP`, which wait for an element.
 
 use super::*;
-use crate::command::blocking::{Await, Awaited, until_seconds};
+use crate::command::blocking::{Await, Awaited, wait_seconds};
 use crate::store::Key;
 use crate::types::list::Limits;
 
@@ -126,11 +126,12 @@ fn blmpop(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let timeout = args.word()?;
     let popping = Popping::parse(args)?;
     // Redis refuses a wrong time after all other words.
-    let until_ms = until_seconds(timeout, cx.now_ms())?;
-    if popping.run(cx)? {
+    let for_ms = wait_seconds(timeout, cx.now_ms())?;
+    let is_behind = cx.is_behind::<List>(keys_of(&popping.keys, popping.key_count), Awaited::List);
+    if !is_behind && popping.run(cx)? {
         return REPLIED;
     }
-    wait(cx, popping.keys, popping.key_count, until_ms)
+    wait(cx, popping.keys, popping.key_count, for_ms)
 }
 
 /// What `LMPOP` and `BLMPOP` are to take, and from where.
@@ -201,9 +202,12 @@ pub const BRPOP: Command = Command {
 
 fn block_pop(cx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> Outcome {
     let words = args.words();
-    let until_ms = until_seconds(words.get(words.len() - 1), cx.now_ms())?;
+    let for_ms = wait_seconds(words.get(words.len() - 1), cx.now_ms())?;
     let limits = cx.node.limits.of_list();
     let (keys, key_count) = (args.clone(), args.len() - 1);
+    if cx.is_behind::<List>(keys_of(&keys, key_count), Awaited::List) {
+        return wait(cx, keys, key_count, for_ms);
+    }
     for _ in 0..key_count {
         let key = args.key()?;
         let Some(mut list) = cx.store.open::<List>(key)? else { continue };
@@ -215,13 +219,19 @@ fn block_pop(cx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> Outcome {
         popped(cx, key.bytes, end, is_spent);
         return REPLIED;
     }
-    wait(cx, keys, key_count, until_ms)
+    wait(cx, keys, key_count, for_ms)
+}
+
+/// The keys at the front of `args`.
+fn keys_of<'a>(args: &Args<'a>, count: usize) -> impl Iterator<Item = Key<'a>> + use<'a> {
+    let mut args = args.clone();
+    (0..count).filter_map(move |_| args.key().ok())
 }
 
 /// Waits for a list at any of the keys at the front of `keys`.
-fn wait(cx: &mut Ctx<'_>, mut keys: Args<'_>, key_count: usize, until_ms: Option<u64>) -> Outcome {
-    let keys: Vec<Key<'_>> = (0..key_count).map(|_| keys.key()).collect::<Result<_, _>>()?;
-    cx.wait_for(Await { keys: &keys, what: Awaited::List, until_ms, nothing: Reply::null_array, words: None })
+fn wait(cx: &mut Ctx<'_>, keys: Args<'_>, key_count: usize, for_ms: Option<u64>) -> Outcome {
+    let keys: Vec<Key<'_>> = keys_of(&keys, key_count).collect();
+    cx.wait_for(Await { keys: &keys, what: Awaited::List, for_ms, nothing: Reply::null_array, words: None })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::pop::take;
 use super::*;
-use crate::command::blocking::{Await, Awaited, until_seconds};
+use crate::command::blocking::{Await, Awaited, wait_seconds};
 use crate::store::Key;
 
 const WRITES: Flags = Flags::WRITE.and(Flags::DENYOOM);
@@ -95,13 +95,14 @@ impl Way<'_> {
     }
 
     fn wait(&self, cx: &mut Ctx<'_>, timeout: &[u8]) -> Outcome {
-        let until_ms = until_seconds(timeout, cx.now_ms())?;
-        if self.go(cx)? {
+        let for_ms = wait_seconds(timeout, cx.now_ms())?;
+        let is_behind = cx.is_behind::<List>(std::iter::once(self.source), Awaited::List);
+        if !is_behind && self.go(cx)? {
             return REPLIED;
         }
         // When the time is over Redis answers the null of arrays, although an element would not have been one.
         let (keys, nothing) = (&[self.source], Reply::null_array as fn(&mut Reply));
-        cx.wait_for(Await { keys, what: Awaited::List, until_ms, nothing, words: None })
+        cx.wait_for(Await { keys, what: Awaited::List, for_ms, nothing, words: None })
     }
 
     /// Moves an element and replies with it; says whether there was one.

@@ -141,11 +141,10 @@ fn clients(told: &Told<'_>, fields: &mut Fields) {
     fields.put("blocked_clients", all.iter().filter(|client| client.is_blocked()).count());
     fields.put("tracking_clients", all.iter().filter(|client| client.tracked.is_on()).count());
     fields.put("pubsub_clients", told.node.pubsub.clients());
-    fields.put_all(&[
-        ("clients_in_timeout_table", "0"),
-        ("total_blocking_keys", "0"),
-        ("total_blocking_keys_on_nokey", "0"),
-    ]);
+    fields.put("clients_in_timeout_table", all.iter().filter(|client| client.is_blocked_for_a_time()).count());
+    let (waited_for, of_groups) = told.node.audience.waited_for();
+    fields.put("total_blocking_keys", waited_for);
+    fields.put("total_blocking_keys_on_nokey", of_groups);
     fields.put("larder_monitor_clients", told.node.monitors.load(Relaxed));
 }
 

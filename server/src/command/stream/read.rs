@@ -1,7 +1,7 @@
 //! `XREAD` and `XREADGROUP`: what follows an id in several streams, to be waited for if there is nothing.
 
 use super::*;
-use crate::command::blocking::{Await, Awaited, until_millis};
+use crate::command::blocking::{Await, Awaited, wait_millis};
 
 /// Keys, and behind them as many ids.
 const STREAMS: Arg = block("streams", &[key("key", Usage::Read).many(), text("id").many()]).after("STREAMS");
@@ -64,7 +64,7 @@ impl<'a> Call<'a> {
             Call { count: usize::MAX, block: None, group: None, is_noack: false, args: args.clone(), streams: 0 };
         loop {
             if args.take("BLOCK") {
-                call.block = Some(until_millis(args.word()?, cx.now_ms())?);
+                call.block = Some(wait_millis(args.word()?, cx.now_ms())?);
             } else if args.take("COUNT") {
                 call.count = usize::try_from(args.int()?).ok().filter(|count| *count > 0).unwrap_or(usize::MAX);
             } else if args.len() > 1 && args.take("STREAMS") {
@@ -175,13 +175,13 @@ fn finish(cx: &mut Ctx<'_>, call: &Call<'_>, start: usize, served: usize, what: 
         cx.reply.before(start, |reply| if reply.protocol() == 2 { reply.array(served) } else { reply.map(served) });
         return REPLIED;
     }
-    let Some(until_ms) = call.block else {
+    let Some(for_ms) = call.block else {
         cx.reply.null_array();
         return REPLIED;
     };
     let keys = call.streams().map(|stream| Ok(stream?.0)).collect::<Result<Vec<Key<'_>>, Fault>>()?;
     let words = if what == Awaited::Stream { words_without_last(cx, call)? } else { None };
-    cx.wait_for(Await { keys: &keys, what, until_ms, nothing: Reply::null_array, words })
+    cx.wait_for(Await { keys: &keys, what, for_ms, nothing: Reply::null_array, words })
 }
 
 /// The words with the last id in place of each `$`, which means the entries there are now; `None` if there is no `$`.

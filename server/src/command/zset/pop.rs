@@ -2,7 +2,7 @@
 
 use super::{End, Shown, ZSET, push_head, push_member};
 use crate::base::number::parse_i64;
-use crate::command::blocking::{Await, Awaited, until_seconds};
+use crate::command::blocking::{Await, Awaited, wait_seconds};
 use crate::command::*;
 use crate::store::Key;
 use crate::types::zset::ZSet;
@@ -97,11 +97,12 @@ pub const BZMPOP: Command = Command {
 fn bzmpop(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let timeout = args.word()?;
     let wanted = Wanted::parse(args)?;
-    let until_ms = until_seconds(timeout, cx.now_ms())?;
-    if wanted.pop(cx)? {
+    let for_ms = wait_seconds(timeout, cx.now_ms())?;
+    let is_behind = cx.is_behind::<ZSet>(wanted.keys.iter().copied(), Awaited::ZSet);
+    if !is_behind && wanted.pop(cx)? {
         return REPLIED;
     }
-    wait(cx, &wanted.keys, until_ms)
+    wait(cx, &wanted.keys, for_ms)
 }
 
 pub const BZPOPMIN: Command = Command {
@@ -126,10 +127,10 @@ pub const BZPOPMAX: Command = Command {
 fn blocking_pop(cx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> Outcome {
     let mut again = args.clone();
     let timeout = again.rest().last().ok_or(Fault::Syntax)?;
-    let until_ms = until_seconds(timeout, cx.now_ms())?;
-    let mut keys = Vec::with_capacity(args.len() - 1);
-    while args.len() > 1 {
-        let key = args.key()?;
+    let for_ms = wait_seconds(timeout, cx.now_ms())?;
+    let keys = (1..args.len()).map(|_| args.key()).collect::<Result<Vec<Key<'_>>, Fault>>()?;
+    let is_behind = cx.is_behind::<ZSet>(keys.iter().copied(), Awaited::ZSet);
+    for &key in keys.iter().filter(|_| !is_behind) {
         let head = |reply: &mut Reply, _| {
             reply.array(3);
             reply.bulk(key.bytes);
@@ -137,13 +138,12 @@ fn blocking_pop(cx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> Outcome {
         if take(cx, key, end, 1, head, push_flat)? {
             return REPLIED;
         }
-        keys.push(key);
     }
-    wait(cx, &keys, until_ms)
+    wait(cx, &keys, for_ms)
 }
 
-fn wait(cx: &mut Ctx<'_>, keys: &[Key<'_>], until_ms: Option<u64>) -> Outcome {
-    cx.wait_for(Await { keys, what: Awaited::ZSet, until_ms, nothing: Reply::null_array, words: None })
+fn wait(cx: &mut Ctx<'_>, keys: &[Key<'_>], for_ms: Option<u64>) -> Outcome {
+    cx.wait_for(Await { keys, what: Awaited::ZSet, for_ms, nothing: Reply::null_array, words: None })
 }
 
 /// What `ZMPOP` and `BZMPOP` ask for.
