@@ -95,6 +95,16 @@ impl KeySpec {
         }
     }
 
+    /// Whether a number of keys is one, and as many words follow it.
+    pub fn is_counted_right(&self, words: &[&[u8]]) -> bool {
+        let Find::Count { step } = self.find else { return true };
+        let Some(begin) = self.begin.position(words).filter(|&begin| begin < words.len()) else { return true };
+        let left = (words.len() - begin - 1).div_ceil(step);
+        parse_i64(words[begin])
+            .and_then(|count| usize::try_from(count).ok())
+            .is_some_and(|count| (1..=left).contains(&count))
+    }
+
     /// The positions of the keys among the words of a call, as far as they are there.
     pub fn positions(&self, words: &[&[u8]]) -> Vec<usize> {
         let Some(begin) = self.begin.position(words).filter(|&begin| begin < words.len()) else {
@@ -171,6 +181,11 @@ mod tests {
         assert_eq!(at(spec, "sintercard 9 a b"), [2, 3], "what is missing is told by the command");
         assert_eq!(at(spec, "sintercard x a b"), [0usize; 0]);
         assert_eq!(at(spec, "sintercard -1 a b"), [0usize; 0]);
+        let is_right = |line: &str| spec.is_counted_right(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+        assert_eq!(
+            ["2 a b", "2 a b c", "3 a b", "0 a", "-1 a", "x a"].map(|line| is_right(&format!("sintercard {line}"))),
+            [true, true, false, false, false, false]
+        );
         let pairs = KeySpec::counted_pairs_at(1, &["OW", "update"]);
         assert_eq!(at(pairs, "msetex 2 a 1 b 2 keepttl"), [2, 4]);
     }

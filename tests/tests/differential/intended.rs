@@ -63,24 +63,6 @@ const INTENDED: &[Intended] = &[
         _reason: "since 7.2 the least number, which has no opposite, is refused",
     },
     Intended {
-        call: "b* *",
-        ours: "ERR timeout is out of range",
-        theirs: "ERR timeout is negative",
-        _reason: "since 7.2 a time that is too long is told so",
-    },
-    Intended {
-        call: "xreadgroup *",
-        ours: "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
-        theirs: "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
-        _reason: "since 7.2 the text names the command that was asked",
-    },
-    Intended {
-        call: "xread *",
-        ours: "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
-        theirs: "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
-        _reason: "as of XREADGROUP",
-    },
-    Intended {
         call: "command list filterby *",
         ours: "*",
         theirs: "[*]",
@@ -177,12 +159,6 @@ const PARTINGS: &[Intended] = &[
         ours: "(it was served)",
         theirs: "(it waits still)",
         _reason: "as of BLPOP and its like: the stream that became ready has nothing new",
-    },
-    Intended {
-        call: "xread * block *",
-        ours: "[[*], [*]]",
-        theirs: "[[*]]",
-        _reason: "since 7.2 who waits for several streams gets what there is in all of them, once there is something in one",
     },
     Intended {
         call: "sort* *",

@@ -15,7 +15,7 @@ pub struct KeyWord<'a> {
 ///
 /// # Errors
 ///
-/// The command is unknown, has no keys, or has too few or too many words.
+/// The command is unknown, has no keys, has too few or too many words, or another number of keys than it says.
 pub fn of<'a>(words: &[&'a [u8]]) -> Result<Vec<KeyWord<'a>>, Fault> {
     let found = find(words).ok_or(Fault::text("ERR Invalid command specified"))?;
     let mut specs = found.row.key_specs(found.depth);
@@ -26,10 +26,14 @@ pub fn of<'a>(words: &[&'a [u8]]) -> Result<Vec<KeyWord<'a>>, Fault> {
     if !found.takes(words.len()) {
         return Err(Fault::text("ERR Invalid number of arguments specified for command"));
     }
+    let are_counted_right = specs.iter().all(|spec| spec.is_counted_right(words));
     let mut keys = Vec::new();
     for spec in specs {
         let flags = flags(found.row, spec.flags, words);
         keys.extend(spec.positions(words).into_iter().map(|at| KeyWord { word: words[at], flags }));
+    }
+    if keys.is_empty() || !are_counted_right {
+        return Err(Fault::text("ERR Invalid arguments specified for command"));
     }
     Ok(keys)
 }

@@ -89,5 +89,10 @@ fn keys_are_found_among_the_words() {
     desk.check("COMMAND GETKEYS CLIENT", "-ERR The command has no key arguments");
     desk.check("COMMAND GETKEYS ping", "-ERR The command has no key arguments");
     desk.check("COMMAND GETKEYS get", "-ERR Invalid number of arguments specified for command");
+    for wrong in
+        ["SINTERCARD 0 a LIMIT", "LMPOP 5 a LEFT", "ZUNIONSTORE to 0 a", "BLMPOP x x a LEFT", "XREAD COUNT 2 a 0"]
+    {
+        desk.check(&format!("COMMAND GETKEYS {wrong}"), "-ERR Invalid arguments specified for command");
+    }
     desk.check("COMMAND GETKEYS", "-ERR wrong number of arguments for 'command|getkeys' command");
 }
