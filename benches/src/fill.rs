@@ -10,6 +10,7 @@ use crate::{
     proc,
     progress::Progress,
     table,
+    workload::Workload,
 };
 
 /// What the flags of `fill` ask for.
@@ -24,9 +25,10 @@ pub struct Options {
 /// A key space that was filled.
 #[derive(Clone, Debug)]
 pub struct Filled {
+    /// Keys, or elements of collections.
     pub keys: u64,
-    /// Key and value.
-    pub payload_bytes: usize,
+    /// Key and value; none for elements of collections.
+    pub payload_bytes: Option<usize>,
     pub outcome: Outcome,
     pub memory: Option<Growth>,
 }
@@ -48,7 +50,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Stores each key of the plan's key space once.
+/// Stores each key of the plan's key space once, or each member of its collections.
 ///
 /// # Errors
 ///
@@ -57,7 +59,7 @@ pub fn fill(plan: &Plan, pid: Option<u32>, progress: Option<&mut Progress>) -> R
     // Keys in turn are counted by one thread: two would each begin at the first key.
     let mut plan = Plan { threads: 1, ..plan.clone() };
     plan.workload.choice = Choice::InTurn;
-    let keys = plan.workload.key_count;
+    let keys = plan.workload.draws();
     let resident = || match pid {
         Some(pid) => {
             proc::resident_bytes(pid).map(Some).map_err(Error::io(format!("cannot read the memory of process {pid}")))
@@ -82,7 +84,8 @@ pub fn fill(plan: &Plan, pid: Option<u32>, progress: Option<&mut Progress>) -> R
     // Connections are closed by now: their buffers are given back, and are no part of what a key costs.
     thread::sleep(SETTLE);
     let memory = before.zip(resident()?).map(|(before, after)| Growth { before, after });
-    let payload_bytes = plan.workload.key_length + plan.workload.value_length;
+    let Workload { key_length, value_length, operation, .. } = plan.workload;
+    let payload_bytes = (!operation.is_on_collection()).then_some(key_length + value_length);
     Ok(Filled { keys, payload_bytes, outcome, memory })
 }
 
@@ -106,20 +109,22 @@ impl Filled {
     }
 
     fn overhead(&self) -> Option<f64> {
-        self.bytes_per_key().map(|bytes| bytes - self.payload_bytes as f64)
+        self.bytes_per_key().zip(self.payload_bytes).map(|(bytes, payload)| bytes - payload as f64)
     }
 
     fn to_text(&self) -> String {
         let keys = table::grouped(self.keys as f64);
         let rate = table::grouped(self.outcome.rate());
-        let mut text = format!("stored {keys} keys in {:.2} s ({rate}/s)\n", self.outcome.elapsed.as_secs_f64());
-        if let (Some(memory), Some(bytes), Some(overhead)) = (self.memory, self.bytes_per_key(), self.overhead()) {
+        let what = if self.payload_bytes.is_some() { "key" } else { "element" };
+        let mut text = format!("stored {keys} {what}s in {:.2} s ({rate}/s)\n", self.outcome.elapsed.as_secs_f64());
+        if let (Some(memory), Some(bytes)) = (self.memory, self.bytes_per_key()) {
             let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+            let (before, after) = (mib(memory.before), mib(memory.after));
             text.push_str(&format!(
-                "resident memory grew from {:.1} to {:.1} MiB: {bytes:.1} bytes per key, {overhead:.1} above key and value\n",
-                mib(memory.before),
-                mib(memory.after),
+                "resident memory grew from {before:.1} to {after:.1} MiB: {bytes:.1} bytes per {what}"
             ));
+            text.push_str(&self.overhead().map_or(String::new(), |bytes| format!(", {bytes:.1} above key and value")));
+            text.push('\n');
         }
         text
     }

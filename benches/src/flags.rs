@@ -11,13 +11,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command, builder::RangedU64ValueParser, v
 
 use crate::{
     compare::{self, Contestant},
+    elements,
     engine::{Bound, Pace, Plan},
     error::Error,
     fill,
     keys::Choice,
     load,
     reply::Protocol,
-    workload::{Operation, Workload},
+    workload::{Operation, Score, Workload},
 };
 
 /// What was asked for.
@@ -26,6 +27,7 @@ pub enum Verb {
     Load(load::Options),
     Fill(fill::Options),
     Compare(Box<compare::Options>),
+    Elements(elements::Options),
 }
 
 /// Reads the command line; prints help or a complaint and ends the process if that is all there is to do.
@@ -41,8 +43,9 @@ fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
     match matches.subcommand() {
         Some(("load", matches)) => Ok(Verb::Load(load_options(matches)?)),
         Some(("fill", matches)) => Ok(Verb::Fill(fill_options(matches)?)),
+        Some(("elements", matches)) => Ok(Verb::Elements(elements_options(matches))),
         Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
-        None => Err(Error::Usage("say load, fill or compare; --help explains them".to_owned())),
+        None => Err(Error::Usage("say load, fill, compare or elements; --help explains them".to_owned())),
     }
 }
 
@@ -53,7 +56,7 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([load_command(), fill_command(), compare_command()])
+        .subcommands([load_command(), fill_command(), compare_command(), elements_command()])
 }
 
 fn load_command() -> Command {
@@ -63,10 +66,11 @@ fn load_command() -> Command {
         .args(server_args())
         .args(key_args())
         .args([
-            choice("op", ["get", "set", "mix", "incr", "mset", "mget"])
-                .default_value("get")
-                .help("The command to send"),
-            number("per-command").default_value("10").help("Keys of one MSET or MGET"),
+            choice("op", OPERATIONS).default_value("get").help("The command to send"),
+            number("per-command")
+                .default_value("10")
+                .help("Keys of one MSET or MGET, elements of one LRANGE or ZRANGE, commands of one EXEC"),
+            members(),
             real("set-share").default_value("0.1").help("The share of SET in a mix, 0 to 1"),
             real("zipf").value_name("THETA").help("Keys by Zipf's law with this skew instead of evenly"),
             connections("50"),
@@ -83,24 +87,32 @@ fn load_command() -> Command {
         ])
 }
 
+/// What `--op` knows.
+const OPERATIONS: [&str; 14] =
+    ["get", "set", "mix", "incr", "mset", "mget", "lpush", "lrange", "sadd", "hset", "zadd", "zrange", "xadd", "exec"];
+
 fn fill_command() -> Command {
     Command::new("fill")
         .about("Stores every key of the key space once and prints the memory of a key")
         .disable_help_flag(true)
         .args(server_args())
         .args(key_args())
-        .args([connections("8"), pipeline("100"), cores("cores").help("The core of the generator"), seed(), json()])
+        .args([
+            choice("op", OPERATIONS).default_value("set").help("What is filled is what this command works on"),
+            members(),
+            connections("8"),
+            pipeline("100"),
+            cores("cores").help("The core of the generator"),
+            seed(),
+            json(),
+        ])
 }
 
 fn compare_command() -> Command {
     Command::new("compare")
         .about("Starts Larder, Redis and memcached one after the other and compares them under the same loads")
         .args([
-            Arg::new("larder")
-                .long("larder")
-                .value_name("PATH")
-                .value_parser(value_parser!(PathBuf))
-                .help("Larder's binary [default: the workspace's target/release/larder]"),
+            larder(),
             choice("servers", compare::BUILT_IN)
                 .value_delimiter(',')
                 .default_value("larder,redis,memcached")
@@ -133,6 +145,31 @@ fn compare_command() -> Command {
             seed(),
             json(),
         ])
+}
+
+fn elements_command() -> Command {
+    Command::new("elements")
+        .about("Fills Larder and Redis with collections of three sizes and compares what an element costs in memory")
+        .args([
+            larder(),
+            number("elements").default_value("1000000").help("Elements in all; collections as large have one key"),
+            Arg::new("type")
+                .long("type")
+                .value_name("PART-OF-NAME")
+                .action(ArgAction::Append)
+                .value_delimiter(',')
+                .help("Only the types with this in their name; may be repeated"),
+            flag("markdown").conflicts_with("json").help("Print the table as docs/memory.md has it"),
+            json(),
+        ])
+}
+
+fn larder() -> Arg {
+    Arg::new("larder")
+        .long("larder")
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .help("Larder's binary [default: the workspace's target/release/larder]")
 }
 
 fn server_args() -> [Arg; 4] {
@@ -169,6 +206,10 @@ fn key_args() -> [Arg; 5] {
 
 fn keys() -> Arg {
     number("keys").default_value("1000000").help("Keys in the key space")
+}
+
+fn members() -> Arg {
+    number("members").default_value("100").help("Members of each collection; --keys counts the collections")
 }
 
 fn key_length() -> Arg {
@@ -255,8 +296,21 @@ fn load_options(matches: &ArgMatches) -> Result<load::Options, Error> {
 }
 
 fn fill_options(matches: &ArgMatches) -> Result<fill::Options, Error> {
-    let plan = plan(matches, workload(matches, Operation::Set))?;
+    let plan = plan(matches, workload(matches, operation(matches).filling()))?;
     Ok(fill::Options { plan, pid: matches.get_one("pid").copied(), json: matches.get_flag("json") })
+}
+
+fn elements_options(matches: &ArgMatches) -> elements::Options {
+    elements::Options {
+        larder: matches.get_one("larder").cloned(),
+        elements: count(matches, "elements"),
+        types: many(matches, "type"),
+        form: match (matches.get_flag("json"), matches.get_flag("markdown")) {
+            (true, _) => elements::Form::Json,
+            (_, true) => elements::Form::Markdown,
+            _ => elements::Form::Text,
+        },
+    }
 }
 
 fn compare_options(matches: &ArgMatches) -> Result<compare::Options, Error> {
@@ -301,6 +355,14 @@ fn operation(matches: &ArgMatches) -> Operation {
         "incr" => Operation::Incr,
         "mset" => Operation::Mset { keys },
         "mget" => Operation::Mget { keys },
+        "lpush" => Operation::Lpush,
+        "lrange" => Operation::Lrange { elements: keys },
+        "sadd" => Operation::Sadd,
+        "hset" => Operation::Hset,
+        "zadd" => Operation::Zadd { score: Score::Whole },
+        "zrange" => Operation::Zrange { elements: keys },
+        "xadd" => Operation::Xadd { trimmed: true },
+        "exec" => Operation::Exec { commands: keys },
         "mix" => Operation::Mix { set_share: matches.get_one("set-share").copied().unwrap_or_default() },
         _ => Operation::Get,
     }
@@ -315,6 +377,7 @@ fn workload(matches: &ArgMatches, operation: Operation) -> Workload {
     Workload {
         protocol,
         key_count: count(matches, "keys"),
+        members: count(matches, "members"),
         key_length: size(matches, "key-length"),
         value_length: size(matches, "value-length"),
         ttl: matches.get_one("ttl").copied(),

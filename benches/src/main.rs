@@ -1,6 +1,8 @@
-//! The load generator and the comparison against other servers: `load`, `fill`, `compare`. See `README.md`.
+//! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`. See `README.md`.
 
+mod ask;
 mod compare;
+mod elements;
 mod engine;
 mod error;
 mod fill;
@@ -51,5 +53,6 @@ fn run() -> Result<(), Error> {
         Verb::Load(options) => load::run(&options),
         Verb::Fill(options) => fill::run(&options),
         Verb::Compare(options) => compare::run(&options),
+        Verb::Elements(options) => elements::run(&options),
     }
 }

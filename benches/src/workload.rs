@@ -24,6 +24,73 @@ pub enum Operation {
     Mget {
         keys: usize,
     },
+    /// A new value at the head of a list.
+    Lpush,
+    /// This many values from the head of a list.
+    Lrange {
+        elements: usize,
+    },
+    Sadd,
+    /// A value for a field of a hash.
+    Hset,
+    /// A member of a sorted set, with a random score.
+    Zadd {
+        score: Score,
+    },
+    /// This many members of a sorted set, from the lowest score.
+    Zrange {
+        elements: usize,
+    },
+    /// An entry of one field for a stream, which, if trimmed, forgets what is older than the last hundred or so.
+    Xadd {
+        trimmed: bool,
+    },
+    /// A transaction of this many commands: SET and GET of one key after another, in turn.
+    Exec {
+        commands: usize,
+    },
+}
+
+/// What scores look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Score {
+    /// Ten digits, as times in seconds have.
+    Whole,
+    /// Nine digits behind the point.
+    Fraction,
+}
+
+impl Operation {
+    /// Whether its keys are collections, so that a key and a member are drawn together.
+    pub fn is_on_collection(self) -> bool {
+        !matches!(self.filling(), Self::Set | Self::Incr)
+    }
+
+    /// The operation that stores what this one works on, once for each key or for each member.
+    pub fn filling(self) -> Self {
+        match self {
+            Self::Incr => Self::Incr,
+            Self::Lpush | Self::Lrange { .. } => Self::Lpush,
+            Self::Zrange { .. } => Self::Zadd { score: Score::Whole },
+            Self::Sadd | Self::Hset | Self::Zadd { .. } | Self::Xadd { .. } => self,
+            Self::Get | Self::Set | Self::Mix { .. } | Self::Mset { .. } | Self::Mget { .. } | Self::Exec { .. } => {
+                Self::Set
+            }
+        }
+    }
+
+    /// The first byte of its keys: an operation on the wrong type would be an error.
+    fn prefix(self) -> u8 {
+        match self.filling() {
+            Self::Incr => b'c',
+            Self::Lpush => b'l',
+            Self::Sadd => b's',
+            Self::Hset => b'h',
+            Self::Zadd { .. } => b'z',
+            Self::Xadd { .. } => b'x',
+            _ => b'k',
+        }
+    }
 }
 
 /// Everything that determines the bytes of the requests, but for the seed.
@@ -37,17 +104,19 @@ pub struct Workload {
     pub key_length: usize,
     /// Keys in the key space, at least 1.
     pub key_count: u64,
+    /// Members there are to choose from in each collection, at least 1. Other operations have no use for it.
+    pub members: u64,
     pub choice: Choice,
     pub value_length: usize,
     /// Seconds to live given to each SET.
     pub ttl: Option<u32>,
 }
 
-/// The prefix of keys that hold values.
-pub const VALUE_PREFIX: u8 = b'k';
-/// The prefix of keys that hold numbers: INCR on a random value would be an error.
-pub const COUNTER_PREFIX: u8 = b'c';
+/// Bytes of a member or a field: a letter and its padded number.
+pub const MEMBER_LENGTH: usize = 10;
 
+/// As many as the digits of a member can tell apart.
+const MEMBERS_MAX: u64 = 1_000_000_000;
 /// memcached refuses longer keys.
 const MEMCACHE_KEY_MAX: usize = 250;
 /// A bound for both lengths, so that a slip of the keyboard does not take the machine's memory.
@@ -61,13 +130,24 @@ impl Workload {
         Self {
             protocol: Protocol::Resp,
             operation,
-            prefix: if operation == Operation::Incr { COUNTER_PREFIX } else { VALUE_PREFIX },
+            prefix: operation.prefix(),
             key_length: 16,
             key_count: 1_000_000,
+            members: 100,
             choice: Choice::Uniform,
             value_length: 64,
             ttl: None,
         }
+    }
+
+    /// How many numbers keys are drawn from. A collection's key and member are one number, the key its remainder.
+    pub fn draws(&self) -> u64 {
+        if self.operation.is_on_collection() { self.key_count.saturating_mul(self.members) } else { self.key_count }
+    }
+
+    /// Replies to one request: a transaction has one for each of its commands, for MULTI and for EXEC.
+    pub fn replies_per_request(&self) -> u64 {
+        if let Operation::Exec { commands } = self.operation { commands as u64 + 2 } else { 1 }
     }
 
     /// How many keys one read command names.
@@ -109,9 +189,10 @@ impl Workload {
             Choice::Zipf { theta } if !theta.is_finite() || theta <= 0.0 => {
                 refuse(format!("--zipf is {theta}; it has to be above 0, 0.99 is usual"))
             }
-            Choice::Zipf { .. } if self.key_count > ZIPF_KEYS_MAX => {
-                refuse(format!("Zipf keys are drawn from at most {ZIPF_KEYS_MAX} keys; --keys is {}", self.key_count))
-            }
+            Choice::Zipf { .. } if self.draws() > ZIPF_KEYS_MAX => refuse(format!(
+                "Zipf keys are drawn from at most {ZIPF_KEYS_MAX} keys or members; there are {}",
+                self.draws()
+            )),
             _ => Ok(()),
         }
     }
@@ -121,8 +202,23 @@ impl Workload {
             Operation::Mset { .. } if self.protocol == Protocol::Memcache => {
                 refuse("memcached has no command that sets many keys; use set with --pipeline".into())
             }
-            Operation::Mset { keys } | Operation::Mget { keys } if !(1..=KEYS_PER_COMMAND_MAX).contains(&keys) => {
-                refuse(format!("--per-command is {keys}; allowed are 1 to {KEYS_PER_COMMAND_MAX}"))
+            Operation::Exec { .. } if self.protocol == Protocol::Memcache => {
+                refuse("memcached has no transactions".into())
+            }
+            operation if self.protocol == Protocol::Memcache && operation.is_on_collection() => {
+                refuse("memcached knows no lists, sets, hashes, sorted sets or streams".into())
+            }
+            operation if operation.is_on_collection() && !(1..=MEMBERS_MAX).contains(&self.members) => {
+                refuse(format!("--members is {}; allowed are 1 to {MEMBERS_MAX}", self.members))
+            }
+            Operation::Mset { keys: count }
+            | Operation::Mget { keys: count }
+            | Operation::Lrange { elements: count }
+            | Operation::Zrange { elements: count }
+            | Operation::Exec { commands: count }
+                if !(1..=KEYS_PER_COMMAND_MAX).contains(&count) =>
+            {
+                refuse(format!("--per-command is {count}; allowed are 1 to {KEYS_PER_COMMAND_MAX}"))
             }
             Operation::Mix { set_share } if !(0.0..=1.0).contains(&set_share) => {
                 refuse(format!("--set-share is {set_share}; allowed are 0 to 1"))

@@ -14,6 +14,7 @@ use std::{
 };
 
 use crate::{
+    ask::ask,
     engine::{Bound, Engine, Pace, Plan},
     error::Error,
     fill, load, os,
@@ -22,8 +23,7 @@ use crate::{
 };
 use report::{Cell, Report};
 use scenario::Scenario;
-pub use server::Contestant;
-use server::Running;
+pub use server::{Contestant, Running};
 
 /// What the flags of `compare` ask for.
 #[derive(Clone, Debug)]
@@ -100,14 +100,14 @@ const TWO_WORKERS: &str = "larder-2";
 /// Who takes part, and notes on who does not.
 fn contestants(options: &Options) -> Result<(Vec<Contestant>, Vec<String>), Error> {
     if options.two_workers {
-        let program = larder_program(options)?;
+        let program = larder_program(options.larder.as_deref())?;
         let both = [(ONE_WORKER, 1), (TWO_WORKERS, 2)];
         return Ok((both.map(|(name, workers)| Contestant::larder(name, &program, workers)).into(), Vec::new()));
     }
     let (mut present, mut notes) = (Vec::new(), Vec::new());
     for name in &options.servers {
         let contestant = match name.as_str() {
-            "larder" => Contestant::larder(name, &larder_program(options)?, options.workers),
+            "larder" => Contestant::larder(name, &larder_program(options.larder.as_deref())?, options.workers),
             "redis" => Contestant::redis(),
             _ => Contestant::memcached(),
         };
@@ -130,8 +130,8 @@ fn contestants(options: &Options) -> Result<(Vec<Contestant>, Vec<String>), Erro
 }
 
 /// The binary that was asked for, or the release binary that lies where this program was built.
-fn larder_program(options: &Options) -> Result<PathBuf, Error> {
-    let program = match &options.larder {
+pub fn larder_program(asked: Option<&Path>) -> Result<PathBuf, Error> {
+    let program = match asked {
         // The server runs in a folder of its own, so a relative path has to be made absolute.
         Some(path) => std::path::absolute(path).map_err(Error::io("cannot tell the current folder"))?,
         None => built_larder()?,
@@ -195,14 +195,23 @@ impl<'a> Bout<'a> {
 
     /// Stores the key space and returns resident bytes per key.
     fn fill(&mut self) -> Result<Option<f64>, Error> {
-        let set = Scenario { operation: crate::workload::Operation::Set, ..scenario::CALIBRATION };
-        self.store_all("fill", &set)
+        self.store_all(&Scenario { name: "fill", ..scenario::CALIBRATION })
     }
 
-    fn store_all(&mut self, what: &str, scenario: &Scenario) -> Result<Option<f64>, Error> {
-        let plan = Plan { connections: FILL.0, depth: FILL.1, ..self.plan(scenario, Pace::Closed) };
-        let filled = fill::fill(&plan, Some(self.server.pid()), None).map_err(|error| self.explain(what, error))?;
+    /// Stores what a scenario works on.
+    fn store_all(&mut self, scenario: &Scenario) -> Result<Option<f64>, Error> {
+        let mut plan = Plan { connections: FILL.0, depth: FILL.1, ..self.plan(scenario, Pace::Closed) };
+        plan.workload.operation = scenario.operation.filling();
+        plan.workload.members = scenario.filled;
+        let filled =
+            fill::fill(&plan, Some(self.server.pid()), None).map_err(|error| self.explain(scenario.name, error))?;
         Ok(filled.bytes_per_key())
+    }
+
+    /// Scenarios on collections start from the same ones, whatever a scenario before has made of them.
+    fn renew(&mut self, scenario: &Scenario) -> Result<(), Error> {
+        ask(self.server.address(), "FLUSHALL").map_err(Error::io(format!("cannot empty {}", self.contestant.name)))?;
+        self.store_all(scenario).map(drop)
     }
 
     /// Runs a scenario; none if the server's protocol has no such command.
@@ -210,8 +219,10 @@ impl<'a> Bout<'a> {
         if !scenario.suits(self.contestant.protocol) {
             return Ok(None);
         }
-        if scenario.needs_counters() {
-            self.store_all(scenario.name, scenario)?;
+        if scenario.operation.is_on_collection() {
+            self.renew(scenario)?;
+        } else if scenario.needs_counters() {
+            self.store_all(scenario)?;
         }
         let pace = match rate.filter(|_| scenario.equal_load) {
             Some(rate) => Pace::Open { rate },

@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     keys::Choice,
     reply::Protocol,
-    workload::{Operation, Workload},
+    workload::{Operation, Score, Workload},
 };
 
 /// One kind of load.
@@ -15,6 +15,11 @@ pub struct Scenario {
     pub connections: usize,
     pub depth: usize,
     pub choice: Choice,
+    /// Collections that the keys are drawn from, where the operation is on one; the members of each when it starts; and how many
+    /// different members may come.
+    pub collections: u64,
+    pub filled: u64,
+    pub members: u64,
     /// An open loop at a rate that is the same for all servers, instead of as much as the server can take.
     pub equal_load: bool,
 }
@@ -23,7 +28,8 @@ pub struct Scenario {
 const ZIPF: Choice = Choice::Zipf { theta: 0.99 };
 
 /// In the order in which they run; reads come first, so that they see the store as the fill left it.
-pub const ALL: [Scenario; 11] = [
+/// Those on collections come last, as each begins with an empty server.
+pub const ALL: [Scenario; 32] = [
     uniform("get-p1", Operation::Get, 50, 1),
     uniform("get-p16", Operation::Get, 50, 16),
     uniform("get-p100", Operation::Get, 8, 100),
@@ -35,13 +41,55 @@ pub const ALL: [Scenario; 11] = [
     uniform("set-p100", Operation::Set, 8, 100),
     uniform("mset10-p16", Operation::Mset { keys: 10 }, 50, 16),
     uniform("incr-p16", Operation::Incr, 50, 16),
+    uniform("exec10-p1", Operation::Exec { commands: 10 }, 50, 1),
+    uniform("exec10-p16", Operation::Exec { commands: 10 }, 50, 16),
+    small("lpush-p1", Operation::Lpush, 1),
+    small("lpush-p16", Operation::Lpush, 16),
+    small("lrange100-p1", Operation::Lrange { elements: 100 }, 1),
+    small("lrange100-p16", Operation::Lrange { elements: 100 }, 16),
+    growing("sadd-p1", Operation::Sadd, 1),
+    growing("sadd-p16", Operation::Sadd, 16),
+    small("hset-p1", Operation::Hset, 1),
+    small("hset-p16", Operation::Hset, 16),
+    small("zadd-p1", ZADD, 1),
+    small("zadd-p16", ZADD, 16),
+    small("zrange100-p1", Operation::Zrange { elements: 100 }, 1),
+    small("zrange100-p16", Operation::Zrange { elements: 100 }, 16),
+    small("xadd-p1", Operation::Xadd { trimmed: true }, 1),
+    small("xadd-p16", Operation::Xadd { trimmed: true }, 16),
+    large("lrange100-large-p16", Operation::Lrange { elements: 100 }, 16),
+    large("sadd-large-p16", Operation::Sadd, 16),
+    large("hset-large-p16", Operation::Hset, 16),
+    large("zadd-large-p16", ZADD, 16),
+    large("zrange100-large-p16", Operation::Zrange { elements: 100 }, 16),
 ];
+
+const ZADD: Operation = Operation::Zadd { score: Score::Whole };
+
+/// Values in collections. Redis keeps those above 64 bytes, in hashes, in another form.
+const ELEMENT_LENGTH: usize = 16;
 
 /// What decides the rate of the scenarios at equal load.
 pub const CALIBRATION: Scenario = ALL[0];
 
 const fn uniform(name: &'static str, operation: Operation, connections: usize, depth: usize) -> Scenario {
-    Scenario { name, operation, connections, depth, choice: Choice::Uniform, equal_load: false }
+    let (choice, equal_load) = (Choice::Uniform, false);
+    Scenario { name, operation, connections, depth, choice, collections: 0, filled: 0, members: 0, equal_load }
+}
+
+/// A hundred members in each of ten thousand collections: both servers keep them in their compact forms.
+const fn small(name: &'static str, operation: Operation, depth: usize) -> Scenario {
+    Scenario { collections: 10_000, filled: 100, members: 100, ..uniform(name, operation, 50, depth) }
+}
+
+/// Ten thousand members in each of a hundred collections.
+const fn large(name: &'static str, operation: Operation, depth: usize) -> Scenario {
+    Scenario { collections: 100, filled: 10_000, members: 10_000, ..uniform(name, operation, 50, depth) }
+}
+
+/// As [`small`], but most of what comes is new: an SADD of what is there changes nothing.
+const fn growing(name: &'static str, operation: Operation, depth: usize) -> Scenario {
+    Scenario { members: 1_000, ..small(name, operation, depth) }
 }
 
 impl Scenario {
@@ -57,8 +105,20 @@ impl Scenario {
 
     /// The requests, of keys and values as `base` has them.
     pub fn workload(&self, base: &Workload, protocol: Protocol) -> Workload {
-        let prefix = Workload::standard(self.operation).prefix;
-        Workload { protocol, operation: self.operation, prefix, choice: self.choice, ..base.clone() }
+        let Self { operation, choice, members, .. } = *self;
+        let prefix = Workload::standard(operation).prefix;
+        let workload = Workload { protocol, operation, prefix, choice, members, ..base.clone() };
+        if !operation.is_on_collection() {
+            return workload;
+        }
+        let key_count = self.collections.min(base.key_count);
+        Workload { key_count, value_length: ELEMENT_LENGTH, ..workload }
+    }
+
+    fn on_collections(&self, what: &str) -> String {
+        let Self { collections, filled, members, .. } = self;
+        let space = if filled == members { String::new() } else { format!(" (out of {members})") };
+        format!("{what}, {collections} keys of {filled} members{space}")
     }
 
     /// One line for the report.
@@ -70,6 +130,14 @@ impl Scenario {
             Operation::Mset { keys } => format!("MSET of {keys} keys"),
             Operation::Mget { keys } => format!("MGET of {keys} keys"),
             Operation::Mix { set_share } => format!("GET and SET ({set_share})"),
+            Operation::Lpush => self.on_collections("LPUSH"),
+            Operation::Lrange { elements } => self.on_collections(&format!("LRANGE of {elements} elements")),
+            Operation::Sadd => self.on_collections("SADD"),
+            Operation::Hset => self.on_collections("HSET"),
+            Operation::Zadd { .. } => self.on_collections("ZADD"),
+            Operation::Zrange { elements } => self.on_collections(&format!("ZRANGE of {elements} members")),
+            Operation::Xadd { .. } => self.on_collections("XADD MAXLEN ~ 100"),
+            Operation::Exec { commands } => format!("MULTI, {commands} SET and GET in turn, EXEC"),
         };
         let keys =
             if let Choice::Zipf { theta } = self.choice { format!(", Zipf keys ({theta})") } else { String::new() };
@@ -105,7 +173,7 @@ mod tests {
             let filters: Vec<String> = filters.iter().map(|&filter| filter.to_owned()).collect();
             choose(&filters).map(|chosen| chosen.iter().map(|scenario| scenario.name).collect::<Vec<_>>())
         };
-        assert_eq!(names(&["set-p1", "incr"]).unwrap(), ["set-p1", "set-p16", "set-p100", "incr-p16"]);
+        assert_eq!(names(&["mset", "incr"]).unwrap(), ["mset10-p16", "incr-p16"]);
         assert_eq!(names(&[]).unwrap().len(), ALL.len());
         assert!(names(&["zap"]).is_err());
     }

@@ -30,7 +30,7 @@ impl Connection {
         let socket = TcpStream::connect(address).map_err(refused())?;
         socket.set_nodelay(true).map_err(refused())?;
         socket.set_nonblocking(true).map_err(refused())?;
-        let scanner = Scanner::new(workload.protocol, workload.keys_per_read() as u64);
+        let scanner = Scanner::new(workload.protocol, workload.keys_per_read() as u64, workload.replies_per_request());
         Ok(Self { socket, out: Vec::new(), taken: 0, owed: 0, scanner })
     }
 

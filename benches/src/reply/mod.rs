@@ -83,10 +83,10 @@ pub enum Scanner {
 
 impl Scanner {
     /// A scanner at the start of a reply. `keys_per_read` is how many keys a read command names (memcached's reply does
-    /// not mention the missing ones).
-    pub fn new(protocol: Protocol, keys_per_read: u64) -> Self {
+    /// not mention the missing ones); `replies_per_request` how many of Redis's replies count as one.
+    pub fn new(protocol: Protocol, keys_per_read: u64, replies_per_request: u64) -> Self {
         match protocol {
-            Protocol::Resp => Self::Resp(RespScanner::new()),
+            Protocol::Resp => Self::Resp(RespScanner::new(replies_per_request)),
             Protocol::Memcache => Self::Memcache(MemcacheScanner::new(keys_per_read)),
         }
     }
@@ -114,7 +114,7 @@ mod tests {
     /// Feeds the bytes whole, byte by byte, and cut in two at every place; all must count the same.
     pub(super) fn check_every_split(protocol: Protocol, keys_per_read: u64, bytes: &[u8], expected: &Tally) {
         for pieces in splits(bytes) {
-            let mut scanner = Scanner::new(protocol, keys_per_read);
+            let mut scanner = Scanner::new(protocol, keys_per_read, 1);
             let mut tally = Tally::default();
             for piece in &pieces {
                 scanner.feed(piece, &mut tally).expect("the bytes keep the protocol");

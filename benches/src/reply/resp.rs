@@ -4,6 +4,8 @@ use super::{ERROR_TEXT_MAX, Garbled, LENGTH_MAX, Tally};
 
 /// Where the stream stands.
 pub struct RespScanner {
+    /// They count as one: a transaction is answered once for each of its commands.
+    replies_per_request: u64,
     state: State,
     /// Elements yet to come of the reply that is under way; an array adds its elements, so no stack is needed.
     owed: u64,
@@ -25,9 +27,9 @@ enum State {
 }
 
 impl RespScanner {
-    /// A scanner at the start of a reply.
-    pub fn new() -> Self {
-        Self { state: State::Kind, owed: 0, error: Vec::new() }
+    /// A scanner at the start of a reply. This many replies to one request are counted as one.
+    pub fn new(replies_per_request: u64) -> Self {
+        Self { replies_per_request, state: State::Kind, owed: 0, error: Vec::new() }
     }
 
     /// See [`super::Scanner::feed`].
@@ -47,7 +49,7 @@ impl RespScanner {
 
     fn kind(&mut self, byte: u8) -> Result<usize, Garbled> {
         if self.owed == 0 {
-            self.owed = 1;
+            self.owed = self.replies_per_request;
         }
         self.state = match byte {
             b'$' | b'*' => State::Length { array: byte == b'*', negative: false, value: 0 },
@@ -173,8 +175,18 @@ mod tests {
     }
 
     #[test]
+    fn replies_to_one_request_count_as_one() {
+        let mut scanner = RespScanner::new(3);
+        let mut tally = Tally::default();
+        for byte in b"+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n+OK\r\n-ERR no\r\n-EXECABORT\r\n+OK\r\n" {
+            scanner.feed(&[*byte], &mut tally).unwrap();
+        }
+        assert_eq!((tally.replies, tally.hits, tally.errors), (2, 1, 2));
+    }
+
+    #[test]
     fn unknown_kinds_and_wild_lengths_are_refused() {
-        let feed = |bytes: &[u8]| RespScanner::new().feed(bytes, &mut Tally::default());
+        let feed = |bytes: &[u8]| RespScanner::new(1).feed(bytes, &mut Tally::default());
         assert_eq!(feed(b"VALUE"), Err(Garbled::Kind(b'V')));
         assert_eq!(feed(b"$12x\r\n"), Err(Garbled::Length));
         assert_eq!(feed(b"$99999999999999999999\r\n"), Err(Garbled::Length));

@@ -39,6 +39,8 @@ pub struct Batch {
     spans: Vec<Span>,
     requests: Vec<Request>,
     places: Vec<Place>,
+    /// Whether some of its commands are on collections.
+    is_deep: bool,
     recent: Recent,
 }
 
@@ -84,6 +86,7 @@ impl Batch {
         self.spans.clear();
         self.requests.clear();
         self.places.clear();
+        self.is_deep = false;
     }
 
     pub fn len(&self) -> usize {
@@ -150,12 +153,13 @@ impl Batch {
 
     /// Finds the commands and the places of their keys.
     fn place(&mut self, buffer: &[u8], node: &Shared) {
-        let Batch { spans, requests, places, recent } = self;
+        let Batch { spans, requests, places, is_deep, recent } = self;
         for request in requests {
             let words = Words { buffer, spans: &spans[request.words.0 as usize..request.words.1 as usize] };
             match recent.find(words) {
                 Ok(found) => {
                     request.found = Some(found);
+                    *is_deep |= found.row.group.is_on_collections();
                     request.fault = gate::arity(found, words.len()).err();
                 }
                 Err(fault) => request.fault = Some(fault),
@@ -170,7 +174,11 @@ impl Batch {
 
     fn prefetch(&self, node: &Shared, session: &Session) {
         if self.places.len() > 1 {
-            node.store.prefetch(session.db, &self.places[..self.places.len().min(PREFETCH_MAX)]);
+            let places = &self.places[..self.places.len().min(PREFETCH_MAX)];
+            match self.is_deep {
+                true => node.store.prefetch_deep(session.db, places),
+                false => node.store.prefetch(session.db, places),
+            }
         }
     }
 }

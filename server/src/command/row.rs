@@ -89,6 +89,11 @@ pub enum Group {
 }
 
 impl Group {
+    /// Whether its commands find under their keys what is more than a record.
+    pub fn is_on_collections(self) -> bool {
+        matches!(self, Group::List | Group::Set | Group::SortedSet | Group::Hash | Group::Geo | Group::Stream)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Group::Generic => "generic",

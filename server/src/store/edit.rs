@@ -56,6 +56,11 @@ impl Keys<'_> {
     ///
     /// If the key holds something else.
     pub fn open<K: Kind>(&mut self, key: Key<'_>) -> Result<Option<Edit<'_, K>>, WrongType> {
+        Ok(self.reach(key)?.map(|(structure, opened)| Edit { keys: self, structure, opened, is_changed: false }))
+    }
+
+    /// The collection of a key, and where it hangs.
+    fn reach<K: Kind>(&mut self, key: Key<'_>) -> Result<Option<(NonNull<K>, Opened)>, WrongType> {
         let (db, moment) = (self.db, self.moment);
         let stripe = self.held.stripe(key.place.stripe());
         let Some((at, found)) = stripe.open(db, key, moment) else { return Ok(None) };
@@ -68,8 +73,7 @@ impl Keys<'_> {
         // SAFETY: the stripe is held mutably for as long as the edit lives, and the collection does not move.
         let structure = NonNull::from(K::of_mut(unsafe { object.as_mut() }).ok_or(WrongType)?);
         let fields_due = stripe.fields_due(found);
-        let place = Opened { stripe: key.place.stripe(), at, found, bytes, fields_due };
-        Ok(Some(Edit { keys: self, structure, opened: place, is_changed: false }))
+        Ok(Some((structure, Opened { stripe: key.place.stripe(), at, found, bytes, fields_due })))
     }
 
     /// The collection of a key, to be changed; an empty one if there is no such key. One that is empty in the end is no
@@ -79,10 +83,11 @@ impl Keys<'_> {
     ///
     /// If the key holds something else.
     pub fn open_or_new<K: Kind>(&mut self, key: Key<'_>) -> Result<Edit<'_, K>, WrongType> {
-        if self.peek(key).is_none() {
-            self.write(key, New::Object(Box::new(K::empty().into_object())), None);
+        if let Some((structure, opened)) = self.reach(key)? {
+            return Ok(Edit { keys: self, structure, opened, is_changed: false });
         }
-        Ok(self.open(key)?.expect("it was there, or has been made"))
+        self.write(key, New::Object(Box::new(K::empty().into_object())), None);
+        Ok(self.open(key)?.expect("it has just been made"))
     }
 
     /// Sets a key to a collection, whatever it was before; deletes it if there is nothing in it.

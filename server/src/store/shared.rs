@@ -173,6 +173,15 @@ impl Store {
         places.iter().for_each(|&place| self.prefetch_record(db, place));
     }
 
+    /// As [`Store::prefetch`], for keys that hold collections: it goes on to what their records lead to.
+    pub fn prefetch_deep(&self, db: usize, places: &[Place]) {
+        self.prefetch(db, places);
+        let db = self.database(db);
+        let stripe = |place: &Place| Held::one(&self.cells, place.stripe());
+        places.iter().for_each(|place| stripe(place).stripe(place.stripe()).prefetch_object(db, *place));
+        places.iter().for_each(|place| stripe(place).stripe(place.stripe()).prefetch_elements(db, *place));
+    }
+
     /// The first half of [`Store::prefetch`], for a key whose command has not begun.
     #[inline]
     pub fn prefetch_line(&self, db: usize, place: Place) {

@@ -254,6 +254,35 @@ impl Stripe {
         }
     }
 
+    /// Asks the CPU for the collections that may be a key's, whose records are there.
+    #[inline]
+    pub fn prefetch_object(&self, db: usize, place: Place) {
+        self.candidate_objects(db, place, |object| table::prefetch(object.as_ptr().cast()));
+    }
+
+    /// Asks the CPU for the first elements, or for what leads to them, of the collections that may be a key's.
+    #[inline]
+    pub fn prefetch_elements(&self, db: usize, place: Place) {
+        self.candidate_objects(db, place, |object| {
+            // SAFETY: the object is its record's, and neither is changed while `self` is borrowed.
+            let at = unsafe { object.as_ref() }.lead();
+            table::prefetch(at);
+            table::prefetch(at.wrapping_add(64));
+        });
+    }
+
+    #[inline]
+    fn candidate_objects(&self, db: usize, place: Place, mut each: impl FnMut(NonNull<Object>)) {
+        if let Some(db) = &self.dbs[db] {
+            db.tables[place.local()].candidates(place.hash, |found| {
+                let block = self.arena.at(found);
+                if record::header(block).shape() == Shape::Object {
+                    each(record::object(block));
+                }
+            });
+        }
+    }
+
     /// The entry of a key, if it is there and has not expired. Counts a hit or a miss, and the access.
     #[inline]
     pub fn get(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {

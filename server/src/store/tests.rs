@@ -519,3 +519,58 @@ proptest! {
         pair.store.each_stripe(|stripe| stripe.check());
     }
 }
+
+/// Whatever a key holds, or once held, asking ahead reads nothing that is not there.
+#[test]
+fn collections_of_all_kinds_and_forms_can_be_asked_for_ahead() {
+    use crate::types::{hash, list, object::Kind, set, stream::Stream, zset};
+
+    let store = Store::new(Options::default());
+    let names: Vec<Vec<u8>> = (0..60).map(name).collect();
+    let places: Vec<_> = names.iter().map(|name| store.place(name)).collect();
+    store.prefetch_deep(0, &places);
+    for (number, name) in names.iter().enumerate() {
+        let key = store.key(name);
+        let mut keys = store.lock_one(key.place.stripe(), 0, store.moment(START_MS));
+        // Empty ones would be no keys, small ones have compact forms, large ones have not.
+        let texts: Vec<Vec<u8>> = (0..[1, 300][number / 6 % 2]).map(|n| format!("element {n}").into_bytes()).collect();
+        let texts = texts.iter().map(Vec::as_slice);
+        match number % 6 {
+            0 => keys.set(key, New::Set(b"text"), None),
+            1 => {
+                let mut set = set::Set::new();
+                let limits = set::Limits { ints_max: 512, entries_max: 128, value_max: 64 };
+                texts.for_each(|text| _ = set.add(text, &limits));
+                keys.put_object(key, set.into_object(), None);
+            }
+            2 => {
+                let mut hash = hash::Hash::new();
+                let limits = hash::Limits { entries_max: 128, value_max: 64 };
+                texts.for_each(|text| _ = hash.set(text, b"value", hash::Expiry::Clear, &limits));
+                keys.put_object(key, hash.into_object(), None);
+            }
+            3 => {
+                let mut list = list::List::new();
+                list.push(list::End::Tail, texts, &list::Limits::new(8));
+                keys.put_object(key, list.into_object(), None);
+            }
+            4 => {
+                let mut zset = zset::ZSet::new();
+                let limits = zset::Limits { entries_max: 128, value_max: 64 };
+                texts.for_each(|text| _ = zset.insert(text, 1.5, &limits));
+                keys.put_object(key, zset.into_object(), None);
+            }
+            _ => keys.put_object(key, Stream::new().into_object(), None),
+        }
+    }
+    store.prefetch_deep(0, &places);
+    for name in &names {
+        let key = store.key(name);
+        store.lock_one(key.place.stripe(), 0, store.moment(START_MS)).remove(key);
+    }
+    store.prefetch_deep(0, &places);
+    assert!(names.iter().all(|name| {
+        let key = store.key(name);
+        store.lock_one(key.place.stripe(), 0, store.moment(START_MS)).get(key).is_none()
+    }));
+}

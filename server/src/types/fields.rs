@@ -52,6 +52,15 @@ impl Fields {
         }
     }
 
+    /// Where the first bytes below lie that a command reads, for a prefetch.
+    #[inline]
+    pub fn lead(&self) -> *const u8 {
+        match self {
+            Fields::Run(run) => run.lead(),
+            Fields::Table(table) => (&raw const **table).cast(),
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         match self {
             Fields::Run(run) => run.bytes(),

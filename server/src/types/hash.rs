@@ -95,6 +95,15 @@ impl Hash {
         }
     }
 
+    /// Where the first bytes below lie that a command reads, for a prefetch.
+    #[inline]
+    pub fn lead(&self) -> *const u8 {
+        match &self.0 {
+            Form::Plain(fields) => fields.lead(),
+            Form::Timed(timed) => (&raw const **timed).cast(),
+        }
+    }
+
     /// What `OBJECT ENCODING` says.
     pub fn encoding(&self) -> &'static str {
         match (&self.0, self.fields()) {

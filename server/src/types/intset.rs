@@ -57,6 +57,12 @@ impl IntSet {
         self.0.is_empty()
     }
 
+    /// Where the members begin, for a prefetch.
+    #[inline]
+    pub fn lead(&self) -> *const u8 {
+        self.0.as_ptr()
+    }
+
     /// Heap bytes, as asked of the allocator.
     pub fn bytes(&self) -> usize {
         self.0.len()

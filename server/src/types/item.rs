@@ -206,6 +206,32 @@ impl<'a> Item<'a> {
         out[head..head + self.text.len()].copy_from_slice(self.text);
     }
 
+    /// Where `bytes` hold the bytes of this item first, be it inside of another.
+    ///
+    /// Eight places are looked at together: where neither the first nor the last byte differs, the rest is compared.
+    #[inline]
+    pub fn first_in(&self, bytes: &[u8]) -> Option<usize> {
+        let span = self.size() - 1;
+        let first = LOW_BITS * u64::from(self.head[0]);
+        let last = LOW_BITS * u64::from(*self.text.last().unwrap_or(&self.head[self.head_len as usize - 1]));
+        let mut at = 0;
+        let ends = bytes.get(span..)?;
+        while let (Some(start), Some(end)) = (word(&bytes[at..]), word(&ends[at..])) {
+            let differing = (start ^ first) | (end ^ last);
+            // The high bit of each byte that is zero. A byte above a zero may be marked too; its item will differ.
+            let mut zeros = differing.wrapping_sub(LOW_BITS) & !differing & (LOW_BITS << 7);
+            while zeros != 0 {
+                let place = at + zeros.trailing_zeros() as usize / 8;
+                if self.is_at(&bytes[place..]) {
+                    return Some(place);
+                }
+                zeros &= zeros - 1;
+            }
+            at += 8;
+        }
+        (at..ends.len()).find(|&place| self.is_at(&bytes[place..]))
+    }
+
     /// Whether `bytes` begin with this very item.
     #[inline]
     pub fn is_at(&self, bytes: &[u8]) -> bool {
@@ -215,9 +241,29 @@ impl<'a> Item<'a> {
         }
         let head = self.head_len as usize;
         match bytes.get(head..self.size()) {
-            Some(text) => bytes[1..head] == self.head[1..head] && text == self.text,
+            Some(text) => is_same(text, self.text) && (head == 1 || bytes[1..head] == self.head[1..head]),
             None => false,
         }
+    }
+}
+
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+
+/// The next eight bytes.
+#[inline]
+fn word(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+/// Whether texts of one length are equal, the end first: members of a collection often begin alike. Without a call, which
+/// cost a search of a run more than all else.
+#[inline]
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
+    match (one.split_last_chunk::<8>(), other.split_last_chunk::<8>()) {
+        (Some((one, one_end)), Some((other, other_end))) => {
+            u64::from_ne_bytes(*one_end) == u64::from_ne_bytes(*other_end) && (one.is_empty() || one == other)
+        }
+        _ => one.iter().eq(other),
     }
 }
 
@@ -311,6 +357,7 @@ pub fn write_stamp(out: &mut [u8], stamp: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::testing::Random;
 
     fn written(item: &Item<'_>) -> Vec<u8> {
         let mut out = vec![0; item.size()];
@@ -389,5 +436,27 @@ mod tests {
         assert_eq!(stamp(&bytes), Some(STAMP_MAX));
         assert_eq!(stamp(&written(&item)), None);
         assert_eq!(aside_at(&written(&Item::aside(700))), Some(700));
+    }
+
+    #[test]
+    fn the_first_place_of_an_item_is_found() {
+        let mut random = Random::new(7);
+        for length in (0..40).chain([100, 1000]) {
+            for size in [0, 1, 2, 7, 8, 9, 20] {
+                // Few letters, so that beginnings and ends of items are everywhere.
+                let mut letters = |count| (0..count).map(|_| 0x80 + random.below(3) as u8).collect::<Vec<u8>>();
+                let (mut bytes, text) = (letters(length), letters(size));
+                for item in [Item::text(&text), Item::of(b"5"), Item::of(b"-300"), Item::of(b"123456789")] {
+                    for planted in [false, true] {
+                        let at = bytes.len() * 2 / 3;
+                        if planted {
+                            bytes.splice(at..at, written(&item));
+                        }
+                        let expected = (0..bytes.len()).find(|&at| bytes[at..].starts_with(&written(&item)));
+                        assert_eq!(item.first_in(&bytes), expected, "{item:?} in {bytes:?}");
+                    }
+                }
+            }
+        }
     }
 }

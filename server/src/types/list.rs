@@ -66,6 +66,15 @@ impl List {
         }
     }
 
+    /// Where the first bytes below lie that a command reads, for a prefetch.
+    #[inline]
+    pub fn lead(&self) -> *const u8 {
+        match &self.0 {
+            Form::Run(run) => run.lead(),
+            Form::Quick(quick) => (&raw const **quick).cast(),
+        }
+    }
+
     /// The quicklist that a long list is.
     pub fn quicklist(&self) -> Option<&Quicklist> {
         if let Form::Quick(quick) = &self.0 { Some(quick) } else { None }

@@ -102,6 +102,18 @@ impl Object {
         !matches!(self, Object::Stream(_)) && self.is_empty()
     }
 
+    /// Where the first bytes below the object lie that a command reads, for a prefetch.
+    #[inline]
+    pub fn lead(&self) -> *const u8 {
+        match self {
+            Object::Hash(hash) => hash.lead(),
+            Object::List(list) => list.lead(),
+            Object::Set(set) => set.lead(),
+            Object::ZSet(zset) => zset.lead(),
+            Object::Stream(stream) => (&raw const **stream).cast(),
+        }
+    }
+
     /// Heap bytes below the object, as asked of the allocator.
     pub fn bytes(&self) -> usize {
         match self {

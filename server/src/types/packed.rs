@@ -74,6 +74,12 @@ impl<const BOTH_WAYS: bool> Packed<BOTH_WAYS> {
         self.bytes.len()
     }
 
+    /// Where they begin, for a prefetch.
+    #[inline]
+    pub fn lead(&self) -> *const u8 {
+        self.bytes.as_ptr()
+    }
+
     /// The bytes that Redis counts for a listpack of these elements, exact for a run that goes both ways.
     pub fn listpack_bytes(&self) -> usize {
         self.bytes.len() + LISTPACK_FRAME
@@ -112,6 +118,29 @@ impl<const BOTH_WAYS: bool> Packed<BOTH_WAYS> {
     /// The offset of the first of every `step` elements that is this item. `step` divides the number of elements.
     #[inline]
     pub fn find(&self, item: &Item<'_>, step: usize) -> Option<usize> {
+        match step {
+            1 => self.search(item),
+            _ => self.walk(item, step),
+        }
+    }
+
+    /// Searches the bytes and walks only up to where they are found, which may be inside of another element. So a member
+    /// that is not there, which is what most that are added are, costs a fifth of asking 128 members.
+    fn search(&self, item: &Item<'_>) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let seen = at + item.first_in(&self.bytes[at..])?;
+            while at < seen {
+                at = self.next(at);
+            }
+            if at == seen {
+                return Some(at);
+            }
+        }
+    }
+
+    /// Asks each on the way: what is there, as most fields are that are set, is found sooner than by a search and a walk.
+    fn walk(&self, item: &Item<'_>, step: usize) -> Option<usize> {
         let mut at = 0;
         while at < self.bytes.len() {
             if self.is(at, item) {

@@ -98,6 +98,16 @@ impl Set {
         }
     }
 
+    /// Where the first bytes below lie that a command reads, for a prefetch.
+    #[inline]
+    pub fn lead(&self) -> *const u8 {
+        match &self.0 {
+            Form::Ints(ints) => ints.lead(),
+            Form::Run(run) => run.lead(),
+            Form::Table(table) => (&raw const **table).cast(),
+        }
+    }
+
     /// What `OBJECT ENCODING` says.
     pub fn encoding(&self) -> &'static str {
         match &self.0 {

@@ -104,6 +104,15 @@ impl ZSet {
         self.len() == 0
     }
 
+    /// Where the first bytes below lie that a command reads, for a prefetch.
+    #[inline]
+    pub fn lead(&self) -> *const u8 {
+        match &self.0 {
+            Form::Small(small) => small.lead(),
+            Form::Large(large) => (&raw const **large).cast(),
+        }
+    }
+
     /// Bytes of the heap as they were asked for, this value itself not among them.
     pub fn bytes(&self) -> usize {
         match &self.0 {

@@ -12,6 +12,7 @@
 //!
 //! As in Redis, a score of -0.0 becomes 0.0 here: it is an integer.
 
+use super::super::item::is_same;
 use super::Inserted;
 use super::member::Member;
 use crate::base::number;
@@ -81,6 +82,10 @@ enum Packed<'a> {
 }
 
 impl Small {
+    pub(super) fn lead(&self) -> *const u8 {
+        self.bytes.as_ptr()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -158,7 +163,7 @@ impl Small {
         let (form, sought) = (packed.form(), packed.bytes());
         self.entries_from(0).enumerate().find(|(_, entry)| {
             // Entries of another form are passed without a look at their members.
-            entry.form() == form && &self.bytes[entry.member_start()..entry.end] == sought
+            entry.form() == form && is_same(&self.bytes[entry.member_start()..entry.end], sought)
         })
     }
 
