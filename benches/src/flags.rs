@@ -13,7 +13,7 @@ use crate::{
     compare::{self, Contestant},
     engine::{Bound, Pace, Plan},
     error::Error,
-    fill,
+    expire, fill,
     keys::Choice,
     load,
     reply::Protocol,
@@ -26,6 +26,7 @@ pub enum Verb {
     Load(load::Options),
     Fill(fill::Options),
     Compare(Box<compare::Options>),
+    Expire(expire::Options),
 }
 
 /// Reads the command line; prints help or a complaint and ends the process if that is all there is to do.
@@ -41,8 +42,9 @@ fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
     match matches.subcommand() {
         Some(("load", matches)) => Ok(Verb::Load(load_options(matches)?)),
         Some(("fill", matches)) => Ok(Verb::Fill(fill_options(matches)?)),
+        Some(("expire", matches)) => Ok(Verb::Expire(expire_options(matches)?)),
         Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
-        None => Err(Error::Usage("say load, fill or compare; --help explains them".to_owned())),
+        None => Err(Error::Usage("say load, fill, compare or expire; --help explains them".to_owned())),
     }
 }
 
@@ -53,7 +55,7 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([load_command(), fill_command(), compare_command()])
+        .subcommands([load_command(), fill_command(), compare_command(), expire_command()])
 }
 
 fn load_command() -> Command {
@@ -96,11 +98,7 @@ fn compare_command() -> Command {
     Command::new("compare")
         .about("Starts Larder, Redis and memcached one after the other and compares them under the same loads")
         .args([
-            Arg::new("larder")
-                .long("larder")
-                .value_name("PATH")
-                .value_parser(value_parser!(PathBuf))
-                .help("Larder's binary [default: the workspace's target/release/larder]"),
+            larder(),
             choice("servers", compare::BUILT_IN)
                 .value_delimiter(',')
                 .default_value("larder,redis,memcached")
@@ -135,6 +133,25 @@ fn compare_command() -> Command {
         ])
 }
 
+fn expire_command() -> Command {
+    Command::new("expire").about("Measures what one client feels while very many keys expire at the same time").args([
+        larder(),
+        choice("servers", expire::BUILT_IN)
+            .value_delimiter(',')
+            .default_value("larder,redis")
+            .help("Which servers take part"),
+        number("workers").default_value("1").help("Larder's workers"),
+        number("rounds").default_value("3").help("Rounds, in each of which every server runs"),
+        number("spread").default_value("1000").value_name("MS").help("The time within which the keys expire"),
+        real("control").default_value("3").value_name("SECONDS").help("The period before, in which nothing expires"),
+        core("server-core").default_value("0").help("The core of the servers, or `any`"),
+        core("client-core").default_value("1").help("The core of the client, or `any`"),
+        number("keys").default_value("1000000").help("Keys that expire"),
+        value_length(),
+        json(),
+    ])
+}
+
 fn server_args() -> [Arg; 4] {
     [
         Arg::new("host").long("host").short('h').default_value("127.0.0.1").help("The server's name or address"),
@@ -165,6 +182,14 @@ fn key_args() -> [Arg; 5] {
         // `-h` is the host, as in redis-cli.
         Arg::new("help").long("help").action(ArgAction::Help).help("Print this"),
     ]
+}
+
+fn larder() -> Arg {
+    Arg::new("larder")
+        .long("larder")
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .help("Larder's binary [default: the workspace's target/release/larder]")
 }
 
 fn keys() -> Arg {
@@ -292,6 +317,27 @@ fn compare_options(matches: &ArgMatches) -> Result<compare::Options, Error> {
         seed: count(matches, "seed"),
         json: matches.get_flag("json"),
     })
+}
+
+fn expire_options(matches: &ArgMatches) -> Result<expire::Options, Error> {
+    let core = |name| matches.get_one::<Option<usize>>(name).copied().flatten();
+    let options = expire::Options {
+        larder: matches.get_one("larder").cloned(),
+        servers: many(matches, "servers"),
+        workers: size(matches, "workers"),
+        rounds: size(matches, "rounds"),
+        keys: count(matches, "keys"),
+        value_length: size(matches, "value-length"),
+        spread: Duration::from_millis(count(matches, "spread")),
+        control: seconds(matches, "control", 3.0),
+        server_core: core("server-core"),
+        client_core: core("client-core"),
+        json: matches.get_flag("json"),
+    };
+    match options.rounds == 0 || options.keys == 0 {
+        true => Err(Error::Usage("--rounds and --keys have to be at least 1".to_owned())),
+        false => Ok(options),
+    }
 }
 
 fn operation(matches: &ArgMatches) -> Operation {

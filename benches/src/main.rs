@@ -1,8 +1,9 @@
-//! The load generator and the comparison against other servers: `load`, `fill`, `compare`. See `README.md`.
+//! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `expire`. See `README.md`.
 
 mod compare;
 mod engine;
 mod error;
+mod expire;
 mod fill;
 mod flags;
 mod histogram;
@@ -51,5 +52,6 @@ fn run() -> Result<(), Error> {
         Verb::Load(options) => load::run(&options),
         Verb::Fill(options) => fill::run(&options),
         Verb::Compare(options) => compare::run(&options),
+        Verb::Expire(options) => expire::run(&options),
     }
 }

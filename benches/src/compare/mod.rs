@@ -5,7 +5,7 @@
 
 mod report;
 mod scenario;
-mod server;
+pub mod server;
 
 use std::{
     env,
@@ -100,14 +100,14 @@ const TWO_WORKERS: &str = "larder-2";
 /// Who takes part, and notes on who does not.
 fn contestants(options: &Options) -> Result<(Vec<Contestant>, Vec<String>), Error> {
     if options.two_workers {
-        let program = larder_program(options)?;
+        let program = larder_program(options.larder.as_deref())?;
         let both = [(ONE_WORKER, 1), (TWO_WORKERS, 2)];
         return Ok((both.map(|(name, workers)| Contestant::larder(name, &program, workers)).into(), Vec::new()));
     }
     let (mut present, mut notes) = (Vec::new(), Vec::new());
     for name in &options.servers {
         let contestant = match name.as_str() {
-            "larder" => Contestant::larder(name, &larder_program(options)?, options.workers),
+            "larder" => Contestant::larder(name, &larder_program(options.larder.as_deref())?, options.workers),
             "redis" => Contestant::redis(),
             _ => Contestant::memcached(),
         };
@@ -130,8 +130,8 @@ fn contestants(options: &Options) -> Result<(Vec<Contestant>, Vec<String>), Erro
 }
 
 /// The binary that was asked for, or the release binary that lies where this program was built.
-fn larder_program(options: &Options) -> Result<PathBuf, Error> {
-    let program = match &options.larder {
+pub fn larder_program(named: Option<&Path>) -> Result<PathBuf, Error> {
+    let program = match named {
         // The server runs in a folder of its own, so a relative path has to be made absolute.
         Some(path) => std::path::absolute(path).map_err(Error::io("cannot tell the current folder"))?,
         None => built_larder()?,
