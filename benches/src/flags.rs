@@ -328,6 +328,7 @@ fn expire_options(matches: &ArgMatches) -> Result<expire::Options, Error> {
         rounds: size(matches, "rounds"),
         keys: count(matches, "keys"),
         value_length: size(matches, "value-length"),
+        one_slot: matches.get_flag("one-slot"),
         spread: Duration::from_millis(count(matches, "spread")),
         control: seconds(matches, "control", 3.0),
         server_core: core("server-core"),

@@ -36,6 +36,8 @@ pub struct Options {
     pub rounds: usize,
     pub keys: u64,
     pub value_length: usize,
+    /// Whether a hash tag puts all keys into one slot.
+    pub one_slot: bool,
     /// The keys' times are spread evenly over this long.
     pub spread: Duration,
     /// The period in which nothing expires.

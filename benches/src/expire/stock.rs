@@ -23,6 +23,8 @@ pub fn store(address: SocketAddr, options: &Options, first_ms: u64) -> Result<()
     let mut socket = TcpStream::connect(address).map_err(broken())?;
     let value = "v".repeat(options.value_length);
     let spread_ms = (options.spread.as_millis() as u64).max(1);
+    // A hash tag puts all keys into one slot.
+    let prefix = if options.one_slot { "{k}" } else { "k00" };
     let mut replies = Vec::new();
     for from in (0..options.keys).step_by(BATCH as usize) {
         let numbers = from..(from + BATCH).min(options.keys);
@@ -31,7 +33,7 @@ pub fn store(address: SocketAddr, options: &Options, first_ms: u64) -> Result<()
             let due = first_ms + number % spread_ms;
             // SET, not MSET or a script: any server can do it.
             let request = format!(
-                "*5\r\n$3\r\nSET\r\n$16\r\nk{number:015}\r\n${}\r\n{value}\r\n$4\r\nPXAT\r\n$13\r\n{due:013}\r\n",
+                "*5\r\n$3\r\nSET\r\n$16\r\n{prefix}{number:013}\r\n${}\r\n{value}\r\n$4\r\nPXAT\r\n$13\r\n{due:013}\r\n",
                 value.len()
             );
             requests.extend_from_slice(request.as_bytes());

@@ -18,7 +18,7 @@ use crate::store::{Eviction, Moment, Store};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often [`Shared::tick`] is called.
 pub const TICKS_PER_SECOND: u64 = 20;
@@ -267,6 +267,15 @@ impl Shared {
     pub fn on_duty<R>(&self, worker: usize, run: impl FnOnce(Moment) -> R) -> R {
         let _pass = self.barrier.enter(worker);
         run(self.store.moment(now_ms()))
+    }
+
+    /// Notes that connections have waited so long for a worker's duties, if it is long enough to be shown by `LATENCY`.
+    pub fn note_duty(&self, spent: Duration) {
+        let threshold = self.tuning.latency_threshold_ms();
+        let ms = spent.as_millis() as u64;
+        if threshold > 0 && ms >= threshold {
+            self.latency.add("expire-cycle", now_ms() / 1000, ms);
+        }
     }
 
     /// The id of the node's history of writes: 40 hexadecimal digits.
