@@ -147,6 +147,7 @@ fn expire_command() -> Command {
         core("server-core").default_value("0").help("The core of the servers, or `any`"),
         core("client-core").default_value("1").help("The core of the client, or `any`"),
         number("keys").default_value("1000000").help("Keys that expire"),
+        flag("one-slot").help("Give the keys a hash tag that puts all of them into one slot"),
         value_length(),
         json(),
     ])
