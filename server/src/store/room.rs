@@ -27,7 +27,7 @@ const OTHERS: usize = 2;
 const SLACK_BYTES: u64 = 3 << 20;
 
 /// They are no more than a part in this of the limit: of a node of 16 MiB, 3 would be a fifth.
-const SLACK_PART: u64 = 7;
+const SLACK_PART: u64 = 8;
 
 /// Evictions in one go before the caller is let on, whatever was reached.
 const EVICTIONS_MAX: usize = 4096;
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn what_is_resident_beyond_the_limit_is_a_part_of_a_small_one_and_three_mebibytes_of_a_large_one() {
-        assert!((18.5..18.7).contains(&allowed(16)), "{}", allowed(16));
+        assert!((18.3..18.4).contains(&allowed(16)), "{}", allowed(16));
         assert!((70.3..70.4).contains(&allowed(66)), "{}", allowed(66));
     }
 }
