@@ -14,7 +14,7 @@ use crate::{
     elements,
     engine::{Bound, Pace, Plan},
     error::Error,
-    fill,
+    expire, fill,
     keys::Choice,
     load,
     reply::Protocol,
@@ -28,6 +28,7 @@ pub enum Verb {
     Fill(fill::Options),
     Compare(Box<compare::Options>),
     Elements(elements::Options),
+    Expire(expire::Options),
 }
 
 /// Reads the command line; prints help or a complaint and ends the process if that is all there is to do.
@@ -44,8 +45,9 @@ fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
         Some(("load", matches)) => Ok(Verb::Load(load_options(matches)?)),
         Some(("fill", matches)) => Ok(Verb::Fill(fill_options(matches)?)),
         Some(("elements", matches)) => Ok(Verb::Elements(elements_options(matches))),
+        Some(("expire", matches)) => Ok(Verb::Expire(expire_options(matches)?)),
         Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
-        None => Err(Error::Usage("say load, fill, compare or elements; --help explains them".to_owned())),
+        None => Err(Error::Usage("say load, fill, compare, elements or expire; --help explains them".to_owned())),
     }
 }
 
@@ -56,7 +58,7 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([load_command(), fill_command(), compare_command(), elements_command()])
+        .subcommands([load_command(), fill_command(), compare_command(), elements_command(), expire_command()])
 }
 
 fn load_command() -> Command {
@@ -164,12 +166,24 @@ fn elements_command() -> Command {
         ])
 }
 
-fn larder() -> Arg {
-    Arg::new("larder")
-        .long("larder")
-        .value_name("PATH")
-        .value_parser(value_parser!(PathBuf))
-        .help("Larder's binary [default: the workspace's target/release/larder]")
+fn expire_command() -> Command {
+    Command::new("expire").about("Measures what one client feels while very many keys expire at the same time").args([
+        larder(),
+        choice("servers", expire::BUILT_IN)
+            .value_delimiter(',')
+            .default_value("larder,redis")
+            .help("Which servers take part"),
+        number("workers").default_value("1").help("Larder's workers"),
+        number("rounds").default_value("3").help("Rounds, in each of which every server runs"),
+        number("spread").default_value("1000").value_name("MS").help("The time within which the keys expire"),
+        real("control").default_value("3").value_name("SECONDS").help("The period before, in which nothing expires"),
+        core("server-core").default_value("0").help("The core of the servers, or `any`"),
+        core("client-core").default_value("1").help("The core of the client, or `any`"),
+        number("keys").default_value("1000000").help("Keys that expire"),
+        flag("one-slot").help("Give the keys a hash tag that puts all of them into one slot"),
+        value_length(),
+        json(),
+    ])
 }
 
 fn server_args() -> [Arg; 4] {
@@ -202,6 +216,14 @@ fn key_args() -> [Arg; 5] {
         // `-h` is the host, as in redis-cli.
         Arg::new("help").long("help").action(ArgAction::Help).help("Print this"),
     ]
+}
+
+fn larder() -> Arg {
+    Arg::new("larder")
+        .long("larder")
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .help("Larder's binary [default: the workspace's target/release/larder]")
 }
 
 fn keys() -> Arg {
@@ -346,6 +368,28 @@ fn compare_options(matches: &ArgMatches) -> Result<compare::Options, Error> {
         seed: count(matches, "seed"),
         json: matches.get_flag("json"),
     })
+}
+
+fn expire_options(matches: &ArgMatches) -> Result<expire::Options, Error> {
+    let core = |name| matches.get_one::<Option<usize>>(name).copied().flatten();
+    let options = expire::Options {
+        larder: matches.get_one("larder").cloned(),
+        servers: many(matches, "servers"),
+        workers: size(matches, "workers"),
+        rounds: size(matches, "rounds"),
+        keys: count(matches, "keys"),
+        value_length: size(matches, "value-length"),
+        one_slot: matches.get_flag("one-slot"),
+        spread: Duration::from_millis(count(matches, "spread")),
+        control: seconds(matches, "control", 3.0),
+        server_core: core("server-core"),
+        client_core: core("client-core"),
+        json: matches.get_flag("json"),
+    };
+    match options.rounds == 0 || options.keys == 0 {
+        true => Err(Error::Usage("--rounds and --keys have to be at least 1".to_owned())),
+        false => Ok(options),
+    }
 }
 
 fn operation(matches: &ArgMatches) -> Operation {

@@ -70,9 +70,14 @@ impl Histogram {
     }
 
     /// How many values were counted.
-    #[cfg(test)]
     pub fn len(&self) -> u64 {
         self.total
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

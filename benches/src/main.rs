@@ -1,10 +1,11 @@
-//! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`. See `README.md`.
+//! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`, `expire`. See `README.md`.
 
 mod ask;
 mod compare;
 mod elements;
 mod engine;
 mod error;
+mod expire;
 mod fill;
 mod flags;
 mod histogram;
@@ -54,5 +55,6 @@ fn run() -> Result<(), Error> {
         Verb::Fill(options) => fill::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Elements(options) => elements::run(&options),
+        Verb::Expire(options) => expire::run(&options),
     }
 }

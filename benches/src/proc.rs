@@ -1,6 +1,6 @@
 //! What Linux tells about a process: CPU time and resident memory.
 
-use std::{fs, io, time::Duration};
+use std::{fs, io, os::unix::fs::FileExt, time::Duration};
 
 use crate::os;
 
@@ -35,8 +35,86 @@ pub fn own_cpu_time() -> io::Result<Duration> {
 
 /// The first field of a schedstat: nanoseconds on a CPU. (The others are the wait for one, and the times it ran.)
 fn on_cpu(schedstat: &str) -> io::Result<u64> {
-    let first = schedstat.split_whitespace().next().and_then(|word| word.parse().ok());
-    first.ok_or_else(|| invalid(format!("a schedstat reads {schedstat:?}, which does not start with a number")))
+    field(schedstat, 0)
+}
+
+/// One of the numbers in a line of them.
+fn field(line: &str, index: usize) -> io::Result<u64> {
+    let number = line.split_whitespace().nth(index).and_then(|word| word.parse().ok());
+    number.ok_or_else(|| invalid(format!("{line:?} has no number in place {index}")))
+}
+
+/// What the threads of a process had to wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Waits {
+    /// Time they were ready to run and no core was free for them.
+    pub for_core: Duration,
+    /// Times a core was taken from them.
+    pub preempted: u64,
+}
+
+/// The waits of a process's threads since they began.
+///
+/// # Errors
+///
+/// As [`cpu_time`].
+pub fn waits(pid: u32) -> io::Result<Waits> {
+    let mut waits = Waits::default();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let folder = task?.path();
+        let read = |file: &str| fs::read_to_string(folder.join(file));
+        let (Ok(schedstat), Ok(status)) = (read("schedstat"), read("status")) else { continue };
+        waits.for_core += Duration::from_nanos(field(&schedstat, 1)?);
+        waits.preempted += preempted(&status)?;
+    }
+    Ok(waits)
+}
+
+fn preempted(status: &str) -> io::Result<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
+    let count = line.and_then(|rest| rest.trim().parse().ok());
+    count.ok_or_else(|| invalid("a status has no line `nonvoluntary_ctxt_switches: N`".to_owned()))
+}
+
+/// Time that the machine's host took from one of its cores, to within 10 ms; zero where there is no host.
+pub fn stolen_time(core: usize) -> io::Result<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let name = format!("cpu{core} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    let ticks = line.and_then(|rest| rest.split_whitespace().nth(7)).and_then(|word| word.parse::<u64>().ok());
+    Ok(Duration::from_millis(ticks.unwrap_or(0) * 10))
+}
+
+/// The wait for a core of each thread of a process, asked for often: its files stay open.
+pub struct Watch(Vec<fs::File>);
+
+impl Watch {
+    /// Watches the threads that there are now.
+    ///
+    /// # Errors
+    ///
+    /// As [`cpu_time`].
+    pub fn new(pid: u32) -> io::Result<Self> {
+        let open = |task: io::Result<fs::DirEntry>| fs::File::open(task?.path().join("schedstat"));
+        fs::read_dir(format!("/proc/{pid}/task"))?.map(open).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Time that its threads were ready to run and no core was free for them.
+    pub fn for_core(&self) -> io::Result<Duration> {
+        let mut nanos = 0;
+        for file in &self.0 {
+            let mut text = [0; 96];
+            let read = file.read_at(&mut text, 0)?;
+            nanos += field(&String::from_utf8_lossy(&text[..read]), 1)?;
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+}
+
+/// Resident bytes of a process as statm has them: quick to read, and some pages late.
+pub fn about_resident_bytes(pid: u32) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
+    field(&text, 1).map(|pages| pages * os::page_bytes())
 }
 
 /// Resident bytes of a process: smaps_rollup, which counts pages, or statm, which may lag behind by some of them.
@@ -48,9 +126,7 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     if let Ok(text) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
         return rollup_bytes(&text);
     }
-    let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
-    let pages: Option<u64> = text.split_whitespace().nth(1).and_then(|word| word.parse().ok());
-    pages.map(|pages| pages * os::page_bytes()).ok_or_else(|| invalid(format!("statm reads {text:?}")))
+    about_resident_bytes(pid)
 }
 
 fn rollup_bytes(text: &str) -> io::Result<u64> {
@@ -97,6 +173,15 @@ mod tests {
         let held = vec![1u8; 64 << 20];
         assert!(resident_bytes(std::process::id()).unwrap() > 64 << 20);
         drop(held);
+    }
+
+    #[test]
+    fn waits_are_read_of_all_threads() {
+        assert_eq!(preempted("Name:\tx\nvoluntary_ctxt_switches:\t3\nnonvoluntary_ctxt_switches:\t17\n").unwrap(), 17);
+        assert!(preempted("Name:\tx\n").is_err());
+        let pid = std::process::id();
+        assert!(Watch::new(pid).unwrap().for_core().unwrap() <= waits(pid).unwrap().for_core + Duration::from_secs(1));
+        assert!(about_resident_bytes(pid).unwrap() > 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 mod report;
 mod scenario;
-mod server;
+pub mod server;
 
 use std::{
     env,

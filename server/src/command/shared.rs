@@ -281,6 +281,15 @@ impl Shared {
         result
     }
 
+    /// Notes that connections have waited so long for a worker's duties, if it is long enough to be shown by `LATENCY`.
+    pub fn note_duty(&self, spent: Duration) {
+        let threshold = self.tuning.latency_threshold_ms();
+        let ms = spent.as_millis() as u64;
+        if threshold > 0 && ms >= threshold {
+            self.latency.add("expire-cycle", now_ms() / 1000, ms);
+        }
+    }
+
     /// The id of the node's history of writes: 40 hexadecimal digits.
     pub fn replication_id(&self) -> String {
         self.replication_id.lock().clone()

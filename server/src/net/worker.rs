@@ -31,8 +31,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// Keys that are expired under one hold of a stripe's lock.
 const EXPIRE_KEYS: usize = 64;
 
-/// Work of a tick after which connections get their turn. A step of it takes some 50 microseconds.
-const DUTY_SLICE: Duration = Duration::from_micros(200);
+/// Work of a tick after which connections get their turn. A step of it takes some 40 microseconds, so no request waits
+/// longer than 150 for the duties, and a worker that has nothing else to do spends 3 % of its time on looking for requests.
+const DUTY_SLICE: Duration = Duration::from_micros(100);
 
 /// Keys that are evicted before connections get their turn while the store is over its limit, as it is once the limit is
 /// lowered, and how often that is done in a tick.
@@ -365,20 +366,32 @@ async fn keep_on(worker: Rc<Worker>) {
 }
 
 /// How long the duties have run since connections had their turn.
-struct Slice(Instant);
+struct Slice<'a> {
+    node: &'a Shared,
+    began: Instant,
+}
 
-impl Slice {
-    fn begin() -> Slice {
-        Slice(Instant::now())
+impl Slice<'_> {
+    fn begin(node: &Shared) -> Slice<'_> {
+        Slice { node, began: Instant::now() }
     }
 
     /// Between two steps of work: lets connections have their turn if they have waited for [`DUTY_SLICE`].
     async fn step(&mut self) {
-        if self.0.elapsed() > DUTY_SLICE {
-            tokio::task::yield_now().await;
-            self.0 = Instant::now();
+        let spent = self.began.elapsed();
+        if spent > DUTY_SLICE {
+            self.node.note_duty(spent);
+            take_turn().await;
+            self.began = Instant::now();
         }
     }
+}
+
+/// Lets all connections that have something to read read it, and run it: a short read is held at their first turn, and
+/// would wait for one more slice if there were no second.
+async fn take_turn() {
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
 }
 
 /// What a worker does beside serving: its share of the stripes is kept free of what has expired.
@@ -389,7 +402,7 @@ async fn duties(worker: Rc<Worker>) {
     let mut count: u64 = 0;
     loop {
         ticks.tick().await;
-        let mut slice = Slice::begin();
+        let mut slice = Slice::begin(node);
         for stripe in node.store.stripes().skip(worker.number).step_by(node.workers) {
             let is_due = || node.expires_actively.load(Relaxed);
             while node.on_duty(worker.number, |moment| is_due() && node.store.expire(stripe, moment, EXPIRE_KEYS)) {
@@ -408,7 +421,7 @@ async fn duties(worker: Rc<Worker>) {
             {
                 break;
             }
-            tokio::task::yield_now().await;
+            take_turn().await;
         }
         count += 1;
     }

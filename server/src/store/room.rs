@@ -26,6 +26,9 @@ const OTHERS: usize = 2;
 /// Resident bytes beyond the limit that are not worth an eviction: connections, and code that is used for the first time.
 const SLACK_BYTES: u64 = 3 << 20;
 
+/// They are no more than a part in this of the limit: of a node of 16 MiB, 3 would be a fifth.
+const SLACK_PART: u64 = 8;
+
 /// Evictions in one go before the caller is let on, whatever was reached.
 const EVICTIONS_MAX: usize = 4096;
 
@@ -161,10 +164,11 @@ impl Room {
         let base = self.base.fetch_min(beside, Relaxed).min(beside);
         let squeeze = self.squeeze.load(Relaxed);
         let taken = resident.saturating_sub(base);
+        let slack = SLACK_BYTES.min(limit / SLACK_PART);
         let next = if limit == 0 || used < limit / 2 {
             0
-        } else if taken > limit + limit / 48 + SLACK_BYTES {
-            (squeeze + (taken - limit - SLACK_BYTES) / 2).min(limit / 4)
+        } else if taken > limit + limit / 48 + slack {
+            (squeeze + (taken - limit - slack) / 2).min(limit / 4)
         } else {
             squeeze.saturating_sub(limit / 512)
         };
@@ -374,5 +378,28 @@ impl Store {
             stripe.queues.catch_up(f64::from_bits(self.room.age.load(Relaxed)));
             self.room.set_age(number, stripe.queues.age());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is resident, in MiB, at which the limit of so many MiB begins to be lowered.
+    fn allowed(limit: u64) -> f64 {
+        let room = Room::new(limit << 20, 5);
+        room.watch_resident(0);
+        room.add_used((limit << 20) as i64);
+        let lowers = |&kib: &u64| {
+            room.watch_resident(kib << 10);
+            room.squeeze() > 0
+        };
+        (limit << 10..limit << 11).find(lowers).expect("twice the limit is too much") as f64 / 1024.0
+    }
+
+    #[test]
+    fn what_is_resident_beyond_the_limit_is_a_part_of_a_small_one_and_three_mebibytes_of_a_large_one() {
+        assert!((18.3..18.4).contains(&allowed(16)), "{}", allowed(16));
+        assert!((70.3..70.4).contains(&allowed(66)), "{}", allowed(66));
     }
 }

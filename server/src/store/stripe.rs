@@ -468,13 +468,36 @@ impl Stripe {
             Box::new(Db::new())
         });
         let hash_of = |found: Ref| hasher.hash(record::key(arena.at(found)));
-        keyspace.tables[key.place.local()].insert(key.place.hash, block, &mut self.lines, &hash_of);
+        let table = &mut keyspace.tables[key.place.local()];
+        let was_wide = table.is_wide();
+        table.insert(key.place.hash, block, &mut self.lines, &hash_of);
+        let has_split = table.is_wide() && !was_wide;
         keyspace.filled |= 1 << key.place.local();
         keyspace.keys += 1;
         keyspace.expiring += usize::from(expiry.is_some());
+        if has_split {
+            // Before anything looks for a record by a name that the table no longer knows.
+            self.rename_all(db, key.place.local(), block);
+        }
         self.note_expiry(db, key.place, None, expiry, moment);
         self.note_fields(db, key.place, None, block, moment);
         self.enqueue_new(db, key.place, block, moment);
+    }
+
+    /// Gives the records of a slot longer names in queues and wheel, as its table has split for the first time; all but
+    /// the one that made it split, which has one.
+    ///
+    /// So a short name means nothing in a table that has split, where it would lead to a part in 512 of all records.
+    #[cold]
+    fn rename_all(&mut self, db: usize, local: usize, but: Ref) {
+        let mut all = Vec::new();
+        self.dbs[db].as_ref().expect("the table is there").tables[local].each(|found| all.push(found));
+        for found in all.into_iter().filter(|&found| found != but) {
+            if self.family == Family::Larder {
+                self.push_again(db, self.place_of(found), found);
+            }
+            self.rewheel_all(found);
+        }
     }
 
     /// Deletes a key. Returns whether it was there and had not expired.
@@ -920,5 +943,43 @@ mod tests {
             }
             store.each_stripe(|stripe| assert_eq!(stripe.drain_by_queues(), 0, "of {count} keys"));
         }
+    }
+
+    #[test]
+    fn evictions_reach_a_key_of_two_databases_in_one_of_which_its_table_has_split() {
+        for first in [0, 1] {
+            let store = Store::with_hasher(Options::default(), KeyHasher::seeded(1));
+            for n in 0..4_000 {
+                let name = format!("{{tag}}{n}");
+                let key = store.key(name.as_bytes());
+                let databases = [first, 1 - first].into_iter().filter(|&db| db == 0 || n % 4 == 3);
+                for db in databases {
+                    store.lock_one(key.place.stripe(), db, store.moment(1)).set(key, New::Set(b"value"), None);
+                }
+            }
+            store.each_stripe(|stripe| stripe.check());
+            store.each_stripe(|stripe| assert_eq!(stripe.drain_by_queues(), 0, "database {first} first"));
+        }
+    }
+
+    #[test]
+    fn names_from_before_a_split_lead_to_no_work() {
+        let store = Store::with_hasher(Options::default(), KeyHasher::seeded(1));
+        let moment = store.moment(1);
+        for n in 0..50_000 {
+            let name = format!("{{tag}}{n}");
+            let key = store.key(name.as_bytes());
+            store.lock_one(key.place.stripe(), 0, moment).set(key, New::Set(b"value"), Some(1_000));
+        }
+        let number = store.key(b"{tag}").place.stripe();
+        let later = store.moment(5_000);
+        let mut steps = 0;
+        let mut keys = store.keys(0);
+        while store.expire(number, later, 64) {
+            steps += 1;
+            assert!(keys - store.keys(0) <= 80, "a step took {} keys", keys - store.keys(0));
+            keys = store.keys(0);
+        }
+        assert_eq!(store.keys(0), 0, "after {steps} steps");
     }
 }

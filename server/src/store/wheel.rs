@@ -45,9 +45,26 @@ pub struct Wheel {
 #[derive(Default)]
 struct Bucket(Option<Box<Names>>);
 
-/// The names of a bucket: a sorted part without doubles in about a byte each, and the newest in two to four.
+/// The names of a bucket: in one part, or split in two wherever there are too many for one. So packing takes
+/// microseconds, though all of a million keys that expire at the same time may have one hash tag.
+enum Names {
+    Part(Part),
+    Split(Box<Split>),
+}
+
+struct Split {
+    /// The first of the names above.
+    pivot: u32,
+    below: Names,
+    above: Names,
+}
+
+/// Names in a part beyond which it is split.
+const PART_MAX: u32 = 2048;
+
+/// Names of a bucket: a sorted part without doubles in about a byte each, and the newest in two to four.
 #[derive(Default)]
-struct Names {
+struct Part {
     packed: Blocks,
     packed_count: u32,
     head: Option<Box<Chunk>>,
@@ -70,9 +87,11 @@ struct Chunk {
 
 const _: () = assert!(size_of::<Chunk>() == 128);
 
-/// A bucket's worth of work: names, each once, whose records expire in `from_ms..to_ms`. `to_ms` has no bound in the last
-/// level.
+/// Work of a bucket or a part of one: names, each once, whose records expire in `from_ms..to_ms`. `to_ms` has no bound in
+/// the last level.
 pub struct Work {
+    /// What is unpacked once the work begins.
+    part: Part,
     names: Vec<u32>,
     pub from_ms: u64,
     pub to_ms: u64,
@@ -107,13 +126,12 @@ impl Wheel {
         });
         let bucket = &mut buckets[index];
         self.filled += usize::from(bucket.0.is_none());
-        let before = bucket.0.as_ref().map_or(0, |names| names.bytes());
-        let names = bucket.0.get_or_insert_default();
-        names.push(encode(slot, name, wide));
-        if names.codes >= PACK_FROM.max(names.packed_count / 16) {
-            names.pack();
-        }
-        self.bytes = self.bytes + names.bytes() - before;
+        let names = bucket.0.get_or_insert_with(|| {
+            self.bytes += size_of::<Names>();
+            Box::new(Names::Part(Part::default()))
+        });
+        let (before, after) = names.push(encode(slot, name, wide));
+        self.bytes = self.bytes + after - before;
     }
 
     /// Moves time on: buckets whose whole span has passed become due.
@@ -138,15 +156,18 @@ impl Wheel {
 
     /// The next bucket whose time has come.
     pub fn work(&mut self) -> Option<Work> {
-        let work = self.due.pop_front()?;
-        self.bytes -= work.names.capacity() * 4;
+        let mut work = self.due.pop_front()?;
+        self.bytes -= work.bytes();
+        if work.names.is_empty() {
+            work.names = work.part.drain();
+        }
         Some(work)
     }
 
     /// Puts back work that was not finished.
     pub fn put_back(&mut self, work: Work) {
         if !work.names.is_empty() {
-            self.bytes += work.names.capacity() * 4;
+            self.bytes += work.bytes();
             self.due.push_front(work);
         }
     }
@@ -185,16 +206,18 @@ impl Wheel {
             }
             let index = (self.now / span % BUCKETS) as usize;
             if let Some(buckets) = &mut self.levels[level]
-                && let Some(mut names) = buckets[index].0.take()
+                && let Some(names) = buckets[index].0.take()
             {
                 self.filled -= 1;
-                self.bytes -= names.bytes();
-                let names = names.drain();
-                self.bytes += names.capacity() * 4;
+                self.bytes -= size_of::<Names>() + names.bytes_beside();
                 let from_ms = self.now * TICK_MS;
                 // What lies beyond the last level has waited here, and is placed again.
                 let to_ms = if level + 1 == LEVELS { u64::MAX } else { from_ms + span * TICK_MS };
-                self.due.push_back(Work { names, from_ms, to_ms });
+                names.each_part(&mut |part| {
+                    let work = Work { part, names: Vec::new(), from_ms, to_ms };
+                    self.bytes += work.bytes();
+                    self.due.push_back(work);
+                });
             }
             span *= BUCKETS;
         }
@@ -202,6 +225,11 @@ impl Wheel {
 }
 
 impl Work {
+    /// Bytes of names, packed or not.
+    fn bytes(&self) -> usize {
+        self.part.bytes() + self.names.capacity() * 4
+    }
+
     /// The next name, or `None` when the bucket is done.
     pub fn take_name(&mut self) -> Option<Name> {
         self.names.pop().map(decode)
@@ -245,8 +273,60 @@ fn decode(code: u32) -> Name {
 }
 
 impl Names {
+    /// Adds a name. Returns the bytes beside this before and after, of what has changed alone.
+    fn push(&mut self, name: u32) -> (usize, usize) {
+        let mut names = self;
+        while let Names::Split(split) = names {
+            names = if name < split.pivot { &mut split.below } else { &mut split.above };
+        }
+        let Names::Part(part) = names else { unreachable!("what is split has been gone through") };
+        let before = part.bytes();
+        part.push(name);
+        if part.codes >= PACK_FROM.max(part.packed_count / 16) {
+            let all = part.drain();
+            part.pack(&all);
+            if part.packed_count > PART_MAX {
+                *names = Names::split(&all);
+            }
+        }
+        (before, names.bytes_beside())
+    }
+
+    /// Two parts of sorted names.
+    fn split(names: &[u32]) -> Names {
+        let (below, above) = names.split_at(names.len() / 2);
+        let part = |names: &[u32]| {
+            let mut part = Part::default();
+            part.pack(names);
+            Names::Part(part)
+        };
+        Names::Split(Box::new(Split { pivot: above[0], below: part(below), above: part(above) }))
+    }
+
+    fn bytes_beside(&self) -> usize {
+        match self {
+            Names::Part(part) => part.bytes(),
+            Names::Split(split) => size_of::<Split>() + split.below.bytes_beside() + split.above.bytes_beside(),
+        }
+    }
+
+    /// Hands over its parts.
+    fn each_part(self, each: &mut impl FnMut(Part)) {
+        match self {
+            Names::Part(part) => each(part),
+            Names::Split(split) => {
+                let Split { below, above, .. } = *split;
+                below.each_part(each);
+                above.each_part(each);
+            }
+        }
+    }
+}
+
+impl Part {
+    /// Bytes beside this.
     fn bytes(&self) -> usize {
-        size_of::<Names>() + self.packed.memory() + (self.codes as usize).div_ceil(CODES) * size_of::<Chunk>()
+        self.packed.memory() + (self.codes as usize).div_ceil(CODES) * size_of::<Chunk>()
     }
 
     fn push(&mut self, name: u32) {
@@ -266,10 +346,10 @@ impl Names {
         self.codes += 1;
     }
 
-    /// Packs all names: the distances between sorted ones, seven bits to a byte. In a bucket of thousands that is a
-    /// byte each. Narrow names come first; they are as far apart as their one code, wide ones as their two.
-    fn pack(&mut self) {
-        let names = self.drain();
+    /// Packs names, which have been drained: the distances between sorted ones, seven bits to a byte. In a bucket of
+    /// thousands that is a byte each. Narrow names come first; they are as far apart as their one code, wide ones as
+    /// their two.
+    fn pack(&mut self, names: &[u32]) {
         let narrow = || names.iter().filter(|&name| name & 0xFFFF == NARROW);
         let wide = names.iter().filter(|&name| name & 0xFFFF != NARROW);
         let mut packed = Vec::with_capacity(names.len() + names.len() / 8 + 8);
@@ -350,7 +430,7 @@ fn next_number(packed: &mut std::slice::Iter<'_, u8>) -> u32 {
     number
 }
 
-impl Drop for Names {
+impl Drop for Part {
     /// One chunk after the other: a long list would not fit the stack.
     fn drop(&mut self) {
         let mut next = self.head.take();
@@ -410,6 +490,29 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_of_very_many_names_is_worked_off_in_parts() {
+        let mut wheel = Wheel::default();
+        wheel.start(0);
+        for turn in 0..2 {
+            for number in 0..200_000u32 {
+                wheel.add(7, number.wrapping_mul(0x9E37_79B1) & !0x1FF, true, 100);
+            }
+            assert!(wheel.bytes() < 700_000, "{} bytes after turn {turn}", wheel.bytes());
+        }
+        wheel.advance(1_000);
+        let mut seen = std::collections::HashSet::new();
+        let mut largest = 0;
+        while let Some(mut work) = wheel.work() {
+            largest = largest.max(work.names.len());
+            seen.extend(std::iter::from_fn(|| work.take_name()).map(|name| name.prefix));
+        }
+        let all: std::collections::HashSet<u32> =
+            (0..200_000u32).map(|number| (number.wrapping_mul(0x9E37_79B1) & !0x1FF) >> 8).collect();
+        assert!(seen == all && largest <= PART_MAX as usize + PACK_FROM as usize + PART_MAX as usize / 16, "{largest}");
+        assert_eq!(wheel.bytes(), size_of::<[Bucket; BUCKETS as usize]>());
+    }
+
+    #[test]
     fn a_key_set_again_and_again_does_not_fill_the_wheel() {
         let mut wheel = Wheel::default();
         wheel.start(1_700_000_000_000);
@@ -432,8 +535,10 @@ mod tests {
             expected.push((slot, name >> (32 - bits), bits));
         }
         wheel.advance(1_000);
-        let mut work = wheel.work().unwrap();
-        let mut seen: Vec<_> = std::iter::from_fn(|| work.take_name()).map(|n| (n.slot, n.prefix, n.bits)).collect();
+        let mut seen = Vec::new();
+        while let Some(mut work) = wheel.work() {
+            seen.extend(std::iter::from_fn(|| work.take_name()).map(|n| (n.slot, n.prefix, n.bits)));
+        }
         seen.sort_unstable();
         expected.sort_unstable();
         expected.dedup();

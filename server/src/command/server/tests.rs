@@ -371,6 +371,20 @@ fn spikes_and_histograms_are_told() {
 }
 
 #[test]
+fn duties_that_let_connections_wait_are_told_as_spikes() {
+    use std::time::Duration;
+    let mut desk = Desk::new();
+    desk.node.note_duty(Duration::from_secs(1));
+    desk.check("LATENCY LATEST", "*0");
+    desk.node.tuning.set(crate::command::tuning::Values { latency_threshold_ms: 2, ..VALUES });
+    desk.node.note_duty(Duration::from_micros(1_999));
+    desk.check("LATENCY LATEST", "*0");
+    desk.node.note_duty(Duration::from_millis(2));
+    assert!(desk.run("LATENCY LATEST").ends_with("\r\n:2\r\n:2\r\n"));
+    assert!(desk.run("LATENCY HISTORY expire-cycle").ends_with("\r\n:2\r\n"));
+}
+
+#[test]
 fn lolwut_draws_and_tells_the_version() {
     let mut desk = Desk::new();
     for line in ["LOLWUT", "LOLWUT VERSION 5 1 2 3 4", "LOLWUT foo"] {

@@ -203,6 +203,13 @@ impl Stripe {
         }
     }
 
+    /// Notes a record in the wheel for all its times, whether it hangs there or not.
+    pub(super) fn rewheel_all(&mut self, found: Ref) {
+        let at = self.arena.at(found);
+        let times = [record::expiry(at), fields_due(at)];
+        times.into_iter().flatten().for_each(|time| self.rewheel(found, time));
+    }
+
     /// Records with an expiry, their own or of fields, that a name may mean.
     fn expiring_named(&self, slot: u8, prefix: u32, bits: u8, found: &mut Vec<Candidate>) {
         found.clear();

@@ -161,9 +161,9 @@ impl Stripe {
 ///
 /// A line holds other names too, and one of those with the same mark has an entry of its own: taking it for this one
 /// would leave that entry without a record, or, once the table has grown, the record without an entry. So the whole of
-/// the known name counts. Records of one name may stand in for each other, as their entries find them all. But if the
-/// slot's table has ever `split`, some entries know more of the name than others and find some of the records alone. Then
-/// all but the one that is taken are in doubt.
+/// the known name counts. Records of one name may stand in for each other, as their entries find them all. But if a
+/// table of the slot has ever `split`, some entries know more of the name than others and find some of the records alone,
+/// and those that know less find nothing in it. Then all but the one that is taken are in doubt.
 fn see(
     dbs: &[Option<Box<Db>>; DATABASES],
     arena: &Arena,
@@ -174,7 +174,7 @@ fn see(
     doubtful: &mut Vec<Ref>,
 ) -> Option<Seen> {
     let mut seen = None;
-    let knows_less = partial.bits == Partial::NARROW && split >> partial.slot & 1 == 1;
+    let has_split = split >> partial.slot & 1 == 1;
     for table in dbs.iter().flatten().map(|db| &db.tables[partial.slot as usize]) {
         table.each_named(partial.prefix, partial.bits, |candidate| {
             let at = arena.at(candidate);
@@ -184,7 +184,7 @@ fn see(
                 return;
             }
             if seen.is_some() {
-                if knows_less {
+                if has_split {
                     doubtful.push(candidate);
                 }
                 return;
