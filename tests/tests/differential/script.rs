@@ -36,7 +36,7 @@ impl Step {
         let mut step = self.clone();
         match &mut step {
             Self::Batch { requests, .. } | Self::Silent { requests, .. } => {
-                let is_created = |at: usize| requests.get(at).is_some_and(|words| is_consumer_created(words));
+                let is_created = |at: usize| requests.get(at).is_some_and(is_consumer_created);
                 let last = (index..).find(|at| !is_created(*at)).unwrap_or(index);
                 drop(requests.drain(index..(last + 1).min(requests.len())));
             }
