@@ -504,8 +504,8 @@ fn latency_starts_empty() {
 #[test]
 fn latency_notes_slow_commands() {
     let mut node = Node::start();
-    node.check("CONFIG SET latency-monitor-threshold 1", "OK");
-    node.check("DEBUG SLEEP 0.01", "OK");
+    node.check("CONFIG SET latency-monitor-threshold 10", "OK");
+    node.check("DEBUG SLEEP 0.02", "OK");
     node.check_matches("LATENCY LATEST", r#"[["command", 1#, #, #]]"#);
     node.check_matches("LATENCY HISTORY command", "[[1#, #]]");
     node.check_matches("LATENCY GRAPH command", "command - high # ms, low # ms (all time high # ms)*");

@@ -272,16 +272,19 @@ impl Shared {
     /// the time and settings of now.
     pub fn on_duty<R>(&self, worker: usize, run: impl FnOnce(Moment) -> R) -> R {
         let _pass = self.barrier.enter(worker);
+        let began = Instant::now();
         let moment = self.store.moment(now_ms());
         let result = run(moment);
         // Who waits for a group is told when its stream expires.
         if audience::is_ready() {
             blocking::serve_ready(self, worker, moment);
         }
+        self.note_duty(began.elapsed());
         result
     }
 
-    /// Notes that connections have waited so long for a worker's duties, if it is long enough to be shown by `LATENCY`.
+    /// Notes that connections have waited so long for one step of a worker's duties, if it is long enough to be shown by
+    /// `LATENCY`. What the step itself had to wait for is told of whoever made it wait.
     pub fn note_duty(&self, spent: Duration) {
         let threshold = self.tuning.latency_threshold_ms();
         let ms = spent.as_millis() as u64;

@@ -366,21 +366,18 @@ async fn keep_on(worker: Rc<Worker>) {
 }
 
 /// How long the duties have run since connections had their turn.
-struct Slice<'a> {
-    node: &'a Shared,
+struct Slice {
     began: Instant,
 }
 
-impl Slice<'_> {
-    fn begin(node: &Shared) -> Slice<'_> {
-        Slice { node, began: Instant::now() }
+impl Slice {
+    fn begin() -> Slice {
+        Slice { began: Instant::now() }
     }
 
     /// Between two steps of work: lets connections have their turn if they have waited for [`DUTY_SLICE`].
     async fn step(&mut self) {
-        let spent = self.began.elapsed();
-        if spent > DUTY_SLICE {
-            self.node.note_duty(spent);
+        if self.began.elapsed() > DUTY_SLICE {
             take_turn().await;
             self.began = Instant::now();
         }
@@ -402,7 +399,7 @@ async fn duties(worker: Rc<Worker>) {
     let mut count: u64 = 0;
     loop {
         ticks.tick().await;
-        let mut slice = Slice::begin(node);
+        let mut slice = Slice::begin();
         for stripe in node.store.stripes().skip(worker.number).step_by(node.workers) {
             let is_due = || node.expires_actively.load(Relaxed);
             while node.on_duty(worker.number, |moment| is_due() && node.store.expire(stripe, moment, EXPIRE_KEYS)) {
