@@ -24,6 +24,8 @@ use crate::store::{Key, Keys, Moment};
 use crate::types::object::{Kind, Object};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 /// What a key must hold for a waiting command to have a chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,9 @@ pub struct Parked {
     nothing: fn(&mut Reply),
     /// Held while somebody runs it. Its lock is taken before those of stripes.
     state: Mutex<State>,
+    /// Whether its reply is there. Its connection looks at this rather than at `state`, which others may hold at any
+    /// moment: several may try to serve it at once.
+    is_served: AtomicBool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -214,6 +219,7 @@ impl Ctx<'_> {
             until_ms: wait.for_ms.map(|ms| now_ms() + ms + 1),
             nothing: wait.nothing,
             state: Mutex::new(State::Waiting),
+            is_served: AtomicBool::new(false),
         }
     }
 }
@@ -225,8 +231,7 @@ impl Parked {
 
     /// Whether its connection has something to do for it.
     pub fn is_over(&self, now_ms: u64) -> bool {
-        self.until_ms.is_some_and(|until| until <= now_ms)
-            || self.state.try_lock().is_some_and(|state| *state != State::Waiting)
+        self.until_ms.is_some_and(|until| until <= now_ms) || self.is_served.load(Acquire)
     }
 
     /// Takes it out of all lines it stands in. The caller holds no stripe.
@@ -293,6 +298,7 @@ impl Parked {
         // From now on it is not blocked, whenever its connection comes to see it. It cannot wait anew before `state` is free.
         self.client.take_unblocked();
         *state = State::Served(reply.out);
+        self.is_served.store(true, Release);
         drop(state);
         self.leave(node);
         self.client.wake();
