@@ -147,7 +147,7 @@ impl Peer {
     fn take_inbox(&mut self, bench: &mut Bench) {
         if let Some(pushed) = self.connection.session.client.take_inbox() {
             self.counts = false;
-            self.connection.push(&pushed);
+            self.connection.push(pushed);
             self.take(usize::MAX, bench);
         }
     }

@@ -27,7 +27,7 @@ pub const GROUP: Group = Group {
         (2, "XGROUP DESTROY QSTREAM TEAM"),
         (3, "RENAME|COPY LKEY QLIST"),
         (3, "RENAME|COPY ZKEY QZSET"),
-        (3, "RENAME|COPY XKEY QSTREAM"),
+        // No stream is brought under a name that is waited for: if it is empty, it ends the wait before 7.2.
         (2, "LMOVE LKEY QLIST LEFT|RIGHT LEFT|RIGHT"),
         (2, "LINSERT QLIST BEFORE MEMBER MEMBER"),
         (2, "ZUNIONSTORE QZSET 1 ZKEY"),
