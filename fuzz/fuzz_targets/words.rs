@@ -263,7 +263,11 @@ fn is_left_out(words: &[Vec<u8>]) -> bool {
     words.iter().any(|word| is(word, "SHUTDOWN") || LONG.iter().any(|name| is(word, name)))
 }
 
-/// Whether requests may get no reply of their own from now on.
+/// Whether requests may get no reply of their own from now on, or several, as those do that subscribe.
 pub fn changes_count(words: &[Vec<u8>]) -> bool {
-    words.iter().any(|word| [&b"REPLY"[..], b"MONITOR"].iter().any(|name| word.eq_ignore_ascii_case(name)))
+    let counts_otherwise = |word: &Vec<u8>| {
+        let word = word.to_ascii_uppercase();
+        word == b"REPLY" || word == b"MONITOR" || word.ends_with(b"SUBSCRIBE")
+    };
+    words.iter().any(counts_otherwise)
 }
