@@ -169,6 +169,8 @@ const ENCODINGS: &[(&str, &str, &str)] = &[
     ("string", "int", "embstr"),
     ("list", "listpack", "quicklist"),
     ("set", "listpack", "hashtable"),
+    // What is left of a set of words, once it was dumped and restored.
+    ("set", "listpack", "intset"),
     ("zset", "listpack", "skiplist"),
 ];
 
