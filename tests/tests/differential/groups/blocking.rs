@@ -32,7 +32,7 @@ pub const GROUP: Group = Group {
         (2, "LINSERT QLIST BEFORE MEMBER MEMBER"),
         (2, "ZUNIONSTORE QZSET 1 ZKEY"),
         (2, "ZRANGESTORE QZSET ZKEY 0 3"),
-        (2, "SET QLIST|QZSET|QSTREAM VALUE"),
+        (2, "SET QSTREAM VALUE"),
         (2, "SORT nl1 STORE QLIST"),
         (2, "RESTORE QLIST|QZSET 0 PAYLOAD REPLACE"),
         // Of several keys that come at once, who waits for them is served from the first since 7.2, and from the one that was
