@@ -208,26 +208,28 @@ impl<'a> Item<'a> {
 
     /// Where `bytes` hold the bytes of this item first, be it inside of another.
     ///
-    /// Eight places are looked at together: where neither the first nor the last byte differs, the rest is compared.
+    /// [`BLOCK`] places are looked at together: only where one of them has the same first byte and the same last two may
+    /// the item begin. The compiler makes vector instructions of that.
     #[inline]
     pub fn first_in(&self, bytes: &[u8]) -> Option<usize> {
-        let span = self.size() - 1;
-        let first = LOW_BITS * u64::from(self.head[0]);
-        let last = LOW_BITS * u64::from(*self.text.last().unwrap_or(&self.head[self.head_len as usize - 1]));
+        let size = self.size();
+        let byte = |index: usize| match index.checked_sub(self.head_len as usize) {
+            Some(index) => self.text[index],
+            None => self.head[index],
+        };
+        let (first, last, before) = (byte(0), byte(size - 1), byte(size.saturating_sub(2)));
+        let ends = bytes.get(size - 1..)?;
+        let befores = &bytes[size.saturating_sub(2)..];
         let mut at = 0;
-        let ends = bytes.get(span..)?;
-        while let (Some(start), Some(end)) = (word(&bytes[at..]), word(&ends[at..])) {
-            let differing = (start ^ first) | (end ^ last);
-            // The high bit of each byte that is zero. A byte above a zero may be marked too; its item will differ.
-            let mut zeros = differing.wrapping_sub(LOW_BITS) & !differing & (LOW_BITS << 7);
-            while zeros != 0 {
-                let place = at + zeros.trailing_zeros() as usize / 8;
-                if self.is_at(&bytes[place..]) {
-                    return Some(place);
-                }
-                zeros &= zeros - 1;
+        while let (Some(starts), Some(ends), Some(befores)) =
+            (bytes[at..].first_chunk::<BLOCK>(), ends[at..].first_chunk(), befores[at..].first_chunk())
+        {
+            if may_begin(starts, first, ends, last, befores, before)
+                && let Some(place) = (at..at + BLOCK).find(|&place| self.is_at(&bytes[place..]))
+            {
+                return Some(place);
             }
-            at += 8;
+            at += BLOCK;
         }
         (at..ends.len()).find(|&place| self.is_at(&bytes[place..]))
     }
@@ -247,12 +249,17 @@ impl<'a> Item<'a> {
     }
 }
 
-const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+/// Places that [`Item::first_in`] looks at together.
+const BLOCK: usize = 32;
 
-/// The next eight bytes.
+/// Whether there is a place where all three bytes are as given.
 #[inline]
-fn word(bytes: &[u8]) -> Option<u64> {
-    bytes.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+fn may_begin(starts: &[u8; BLOCK], first: u8, ends: &[u8; BLOCK], last: u8, befores: &[u8; BLOCK], before: u8) -> bool {
+    let mut found = 0;
+    for place in 0..BLOCK {
+        found |= u8::from(starts[place] == first) & u8::from(ends[place] == last) & u8::from(befores[place] == before);
+    }
+    found != 0
 }
 
 /// Whether texts of one length are equal, the end first: members of a collection often begin alike. Without a call, which
