@@ -112,7 +112,7 @@ fn fill_command() -> Command {
 
 fn compare_command() -> Command {
     Command::new("compare")
-        .about("Starts Larder, Redis and memcached one after the other and compares them under the same loads")
+        .about("Starts Larder, Redis and memcached and compares them under the same loads, scenario by scenario")
         .args([
             larder(),
             choice("servers", compare::BUILT_IN)

@@ -1,4 +1,4 @@
-//! The verb `compare`: the same loads on several servers, one after the other, in interleaved rounds.
+//! The verb `compare`: the same loads on several servers, side by side, in rounds with fresh processes.
 //!
 //! A shared machine's speed drifts by half within minutes, so a server's figure alone says little. Each round runs all servers,
 //! and what is reported is the median over the rounds of the ratio *within* a round.
@@ -65,14 +65,21 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let mut progress = Progress::new();
     report.rate = equal_rate(options, &contestants, &scenarios, &mut progress)?;
     for round in 1..=options.rounds {
+        let mut say = |who: &Contestant, what: &str| {
+            progress.say(&format!("round {round} of {}: {} {what}", options.rounds, who.name));
+        };
+        // All servers of a round live at the same time, and those that are not asked idle: so what is compared is measured
+        // within seconds of each other, whatever the machine does in the minutes that a round takes.
+        let mut bouts = Vec::new();
         for (index, contestant) in contestants.iter().enumerate() {
+            say(contestant, "fill");
             let mut bout = Bout::start(options, contestant)?;
-            let mut say =
-                |what: &str| progress.say(&format!("round {round} of {}: {} {what}", options.rounds, contestant.name));
-            say("fill");
             report.add_memory(index, bout.fill()?);
-            for (row, scenario) in scenarios.iter().enumerate() {
-                say(scenario.name);
+            bouts.push(bout);
+        }
+        for (row, scenario) in scenarios.iter().enumerate() {
+            for (index, bout) in bouts.iter_mut().enumerate() {
+                say(bout.contestant, scenario.name);
                 report.add(row, index, bout.measure(scenario, report.rate)?);
             }
         }
@@ -176,7 +183,7 @@ fn equal_rate(
 
 const EQUAL_LOAD_SHARE: f64 = 0.5;
 
-/// One server's turn in a round: a fresh process.
+/// One server in a round: a fresh process.
 struct Bout<'a> {
     options: &'a Options,
     contestant: &'a Contestant,
