@@ -12,6 +12,13 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+/// Stops a child where it stands, or lets it go on. The caller has not waited for its end yet, so the number is still its own.
+pub fn pause(child: u32, on: bool) -> io::Result<()> {
+    let signal = if on { libc::SIGSTOP } else { libc::SIGCONT };
+    // SAFETY: the call takes no pointers.
+    check(unsafe { libc::kill(child as libc::pid_t, signal) }).map(drop)
+}
+
 /// Edge-triggered readiness of many sockets: each is registered once, and told of when something changes.
 pub struct Epoll {
     epoll: OwnedFd,

@@ -68,19 +68,22 @@ pub fn run(options: &Options) -> Result<(), Error> {
         let mut say = |who: &Contestant, what: &str| {
             progress.say(&format!("round {round} of {}: {} {what}", options.rounds, who.name));
         };
-        // All servers of a round live at the same time, and those that are not asked idle: so what is compared is measured
-        // within seconds of each other, whatever the machine does in the minutes that a round takes.
+        // All servers of a round live at the same time, all but one stopped: so what is compared is measured within seconds
+        // of each other, whatever the machine does in the minutes that a round takes.
         let mut bouts = Vec::new();
         for (index, contestant) in contestants.iter().enumerate() {
             say(contestant, "fill");
             let mut bout = Bout::start(options, contestant)?;
             report.add_memory(index, bout.fill()?);
+            bout.server.pause(true)?;
             bouts.push(bout);
         }
         for (row, scenario) in scenarios.iter().enumerate() {
             for (index, bout) in bouts.iter_mut().enumerate() {
                 say(bout.contestant, scenario.name);
+                bout.server.pause(false)?;
                 report.add(row, index, bout.measure(scenario, report.rate)?);
+                bout.server.pause(true)?;
             }
         }
     }

@@ -148,6 +148,15 @@ impl Running {
         Ok(running)
     }
 
+    /// Stops the server where it stands, so that it takes no time from another, or lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if it is gone.
+    pub fn pause(&self, on: bool) -> Result<(), Error> {
+        os::pause(self.pid(), on).map_err(Error::io("cannot stop a server or let it go on"))
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -331,13 +331,18 @@ impl Audience {
             return Vec::new();
         }
         let name = (db, key.into());
-        if let Some(clients) = part.watchers.get(&name) {
+        if how != How::GroupGone
+            && let Some(clients) = part.watchers.get(&name)
+        {
             clients.values().for_each(|client| client.break_watch());
         }
         if let Some(line) = part.waiting.get(&name)
             && (how == How::Written || line.groups > 0)
         {
             make_ready(stripe, db, key);
+        }
+        if how == How::GroupGone {
+            return Vec::new();
         }
         let readers = part.readers.remove(key);
         self.count_forgotten(readers.iter());
@@ -397,7 +402,9 @@ impl Listener for Ear {
         for News { db, key, how } in news.drain(..) {
             let told = node.audience.changed(stripe, db, &key, how);
             told.iter().for_each(|id| node.tell_changed(*id, Some(&key), by));
-            node.broadcast_change(&key, by);
+            if how != How::GroupGone {
+                node.broadcast_change(&key, by);
+            }
             let db = node.store.logical(db);
             match how {
                 How::Expired => node.key_event(Class::Expired, "expired", db, &key),
@@ -408,7 +415,7 @@ impl Listener for Ear {
                         node.key_event(Class::Generic, "del", db, &key);
                     }
                 }
-                How::Written | How::Removed => {}
+                How::Written | How::Removed | How::GroupGone => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::arena::Ref;
 use super::record::{self, New, Value};
+use super::news::How;
 use super::shared::Keys;
 use super::stripe::{Entry, Key};
 use super::table::At;
@@ -101,10 +102,13 @@ impl Keys<'_> {
 }
 
 impl Keys<'_> {
-    /// Frees a group that was taken out of the stream of a key, without a stall if it is large.
+    /// Frees a group that was taken out of the stream of a key, without a stall if it is large, and tells who waits.
     pub fn discard_group(&mut self, key: Key<'_>, group: Box<Group>) {
         self.wrote = true;
-        self.held.stripe(key.place.stripe()).discard_group(group);
+        let db = self.db;
+        let stripe = self.held.stripe(key.place.stripe());
+        stripe.discard_group(group);
+        stripe.changed(db, key.bytes, How::GroupGone);
     }
 }
 

@@ -150,10 +150,7 @@ fn destroy(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let (key, name) = (args.key()?, args.word()?);
     let mut stream = cx.store.open::<Stream>(key)?.ok_or_else(key_missing)?;
     let group = stream.destroy_group(name);
-    // Those who wait for the group are to hear of it, so that this does count as a change.
-    if group.is_none() {
-        stream.unchanged();
-    }
+    stream.unchanged();
     drop(stream);
     let was_there = group.is_some();
     if let Some(group) = group {

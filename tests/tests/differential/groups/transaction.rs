@@ -8,8 +8,7 @@ pub const GROUP: Group = Group {
         (40, "!MULTI"),
         (6, "!EXEC"),
         (3, "!DISCARD"),
-        // No stream: making a group changes it here, and does not in the reference.
-        (20, "WATCH STR|HKEY|LKEY|SKEY|ZKEY+"),
+        (20, "WATCH KEY+"),
         (4, "UNWATCH"),
         (1, "!EXEC x"),
         (1, "!MULTI x"),

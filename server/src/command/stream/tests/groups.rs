@@ -266,3 +266,19 @@ fn xautoclaim_goes_through_what_is_pending() {
     desk.check("XAUTOCLAIM str g e 0 0", WRONG_TYPE);
     desk.check("XAUTOCLAIM str g e x 0", "-ERR Invalid min-idle-time argument for XAUTOCLAIM");
 }
+
+#[test]
+fn groups_that_come_and_go_break_no_watch() {
+    let mut desk = Desk::new();
+    desk.check("XADD s 1-1 a 1", "$3 1-1");
+    for line in ["XGROUP CREATE s g 0", "XGROUP SETID s g 1-1", "XGROUP CREATECONSUMER s g c", "XGROUP DESTROY s g"] {
+        desk.check("WATCH s", "+OK");
+        desk.again().run(line);
+        desk.check("MULTI", "+OK");
+        assert_eq!(desk.run("EXEC"), "*0\r\n", "{line}");
+    }
+    desk.check("WATCH new", "+OK");
+    desk.again().run("XGROUP CREATE new g 0 MKSTREAM");
+    desk.check("MULTI", "+OK");
+    desk.check("EXEC", "*-1");
+}
