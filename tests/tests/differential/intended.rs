@@ -19,6 +19,10 @@ const TOO_FEW_FOR_GETKEYS: &str = "ERR wrong number of arguments for 'command|ge
 const TOO_MANY_FOR_ZRANK: &str = "ERR wrong number of arguments for 'zrank' command";
 const TOO_MANY_FOR_ZREVRANK: &str = "ERR wrong number of arguments for 'zrevrank' command";
 
+/// What SORT says if `errno` is set when it begins.
+const STALE_ERRNO: &str = "ERR One or more scores can't be converted into double*";
+const STALE_ERRNO_IN_EXEC: &str = "[*ERR One or more scores can't be converted into double*";
+
 const INTENDED: &[Intended] = &[
     Intended {
         call: "command getkeys*",
@@ -154,20 +158,15 @@ const PARTINGS: &[Intended] = &[
         _reason: "since 7.2 who waits for several keys has its call made again when one of them is ready, and another may \
                   hold something else by then",
     },
-    Intended { call: "xread * block *", ours: "WRONGTYPE *", theirs: "*", _reason: "as of BLPOP and its like" },
+    Intended { call: "xread *block *", ours: "WRONGTYPE *", theirs: "*", _reason: "as of BLPOP and its like" },
     Intended {
         call: "xread * qx1 qx2 *",
         ours: "(it was served)",
         theirs: "(it waits still)",
         _reason: "as of BLPOP and its like: the stream that became ready has nothing new",
     },
-    Intended {
-        call: "*",
-        ours: "*",
-        theirs: "*ERR One or more scores can't be converted into double*",
-        _reason: "in SORT, alone or in a transaction, the reference takes a failure that an earlier call has left in `errno` \
-                  for one of its own",
-    },
+    Intended { call: "sort*", ours: "*", theirs: STALE_ERRNO, _reason: "the reference takes a failure left by an earlier call" },
+    Intended { call: "exec", ours: "[*", theirs: STALE_ERRNO_IN_EXEC, _reason: "as of SORT alone" },
 ];
 
 /// Encodings of values of a type that Larder names otherwise.
