@@ -165,7 +165,12 @@ const PARTINGS: &[Intended] = &[
         theirs: "(it waits still)",
         _reason: "as of BLPOP and its like: the stream that became ready has nothing new",
     },
-    Intended { call: "sort*", ours: "*", theirs: STALE_ERRNO, _reason: "the reference takes a failure left by an earlier call" },
+    Intended {
+        call: "sort*",
+        ours: "*",
+        theirs: STALE_ERRNO,
+        _reason: "the reference takes a failure left by an earlier call",
+    },
     Intended { call: "exec", ours: "[*", theirs: STALE_ERRNO_IN_EXEC, _reason: "as of SORT alone" },
 ];
 
