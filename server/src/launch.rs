@@ -42,7 +42,7 @@ fn serve(run: Run) -> Result<ExitCode, String> {
     let node = Node::start(run).map_err(|error| error.to_string())?;
     banner.show(&node);
     wait_for_signals(&node)?;
-    node.wait();
+    node.wait()?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -123,7 +123,9 @@ fn wait_for_signals(node: &Node) -> Result<(), String> {
         runtime.block_on(async {
             let signal = asked_to_stop().await?;
             tracing::info!("{signal} received: finishing what is in flight, then leaving");
-            shared.stop();
+            let config = shared.live.config();
+            let words = if signal == "SIGTERM" { config.shutdown_on_sigterm } else { config.shutdown_on_sigint };
+            shared.stop_saving(shared.saves_on(&words));
             io::Result::Ok(())
         })
     };

@@ -1,5 +1,7 @@
 //! A node put together: the store, the workers, and the sockets they are fed from.
 
+mod restore;
+
 use crate::command::clients::Client;
 use crate::command::shared::{Parts, Shared, now_ms};
 use crate::config::{Config, Live, Named, Run};
@@ -22,6 +24,7 @@ pub struct Node {
     addresses: Vec<SocketAddr>,
     stop: Arc<Notify>,
     threads: Vec<JoinHandle<()>>,
+    loader: Option<JoinHandle<Result<(), String>>>,
 }
 
 impl Node {
@@ -48,6 +51,7 @@ impl Node {
         }));
         shared.listen();
         shared.settings_changed();
+        let loader = restore::start(&shared, &config);
         let mut threads = Vec::new();
         let mut senders = Vec::new();
         for number in 0..workers {
@@ -63,7 +67,7 @@ impl Node {
         }
         let (node, stopped) = (shared.clone(), stop.clone());
         threads.push(spawn("larder-accept", move || accept_all(&node, listeners, senders, &stopped)));
-        Ok(Node { shared, addresses, stop, threads })
+        Ok(Node { shared, addresses, stop, threads, loader })
     }
 
     /// The addresses it listens on, with the ports it was given for 0.
@@ -81,15 +85,25 @@ impl Node {
         self.stop.notify_one();
     }
 
-    /// Waits until the node has stopped, by [`Node::stop`], `SHUTDOWN` or a broken worker.
-    pub fn wait(mut self) {
-        self.join();
+    /// Waits until the node has stopped, by [`Node::stop`], `SHUTDOWN` or a broken worker, and has written its last snapshot
+    /// if there is to be one.
+    ///
+    /// # Errors
+    ///
+    /// Why the snapshot that it was to start with was not loaded, or the last one not written.
+    pub fn wait(mut self) -> Result<(), String> {
+        self.join()
     }
 
-    fn join(&mut self) {
+    fn join(&mut self) -> Result<(), String> {
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so already.
             let _ = thread.join();
+        }
+        match self.loader.take().map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => self.shared.save_last(),
+            Some(Ok(Err(why))) => Err(why),
+            Some(Err(_)) => Err("loading broke; please report this with the lines above".to_owned()),
         }
     }
 }
@@ -97,7 +111,8 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.stop();
-        self.join();
+        // Whoever wants to know waits for it.
+        let _ = self.join();
     }
 }
 

@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     ("command", &["base", "types", "store", "persist", "observe", "config", "client"]),
     ("net", &["base", "client", "command", "observe"]),
+    ("node", &["base", "types", "store", "persist", "observe", "config", "command", "net", "client"]),
 ];
 
 /// Where something may be awaited. All other rooms of the server run to their end once they are called.

@@ -313,7 +313,9 @@ impl Call<'_> {
         gate::memory(store.is_over(), all_flags, || {
             store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()
         })?;
+        gate::disk(self.node.bars_writes(), &found.name, all_flags)?;
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
+        gate::loading(self.node.loading.is_on(), flags)?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags) {
             return Ok(Ok(Done::Wait(Wait::Until(until))));
         }

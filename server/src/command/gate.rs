@@ -75,6 +75,26 @@ pub fn memory(over: bool, flags: Flags, make_room: impl FnOnce() -> bool) -> Res
     if !over || make_room() || !flags.has(Flags::DENYOOM) { Ok(()) } else { Err(Fault::OutOfMemory) }
 }
 
+/// Whether a command may run while the data is being loaded.
+#[inline]
+pub fn loading(is_loading: bool, flags: Flags) -> Result<(), Fault> {
+    if !is_loading || flags.has(Flags::LOADING) { Ok(()) } else { Err(LOADING) }
+}
+
+const LOADING: Fault = Fault::text("LOADING Redis is loading the dataset in memory");
+
+/// Whether a command may run while snapshots cannot be written: no write may, nor may PING, by which clients find out.
+#[inline]
+pub fn disk(is_failing: bool, name: &str, flags: Flags) -> Result<(), Fault> {
+    if is_failing && (flags.has(Flags::WRITE) || name == "ping") { Err(UNSAVED) } else { Ok(()) }
+}
+
+const UNSAVED: Fault = Fault::text(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may \
+     modify the data set are disabled, because this instance is configured to report errors during writes if RDB \
+     snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+);
+
 /// Until when a command is held back, if it is; `flags` are its own and those of what it runs.
 #[inline]
 pub fn pause(pause: Option<Pause>, found: &Found, flags: Flags) -> Option<u64> {

@@ -25,12 +25,14 @@ pub mod introspect;
 pub mod keyspec;
 pub mod limits;
 pub mod list;
+pub mod loading;
 pub mod notation;
 #[cfg(test)]
 mod page;
 pub mod pubsub;
 pub mod reply;
 pub mod row;
+pub mod saving;
 pub mod scan;
 pub mod server;
 pub mod session;

@@ -12,7 +12,8 @@ mod counts;
 mod debug;
 mod debug_protocol;
 mod fields;
-mod info;
+mod files;
+pub(super) mod info;
 mod latency;
 mod lolwut;
 mod memory;
@@ -23,23 +24,23 @@ mod tests;
 mod usage;
 
 pub const COMMANDS: &[Command] = &[
-    BGREWRITEAOF,
-    BGSAVE,
+    files::BGREWRITEAOF,
+    files::BGSAVE,
     config::CONFIG,
     DBSIZE,
     debug::DEBUG,
     FLUSHALL,
     FLUSHDB,
     info::INFO,
-    LASTSAVE,
+    files::LASTSAVE,
     latency::LATENCY,
     lolwut::LOLWUT,
     memory::MEMORY,
     MONITOR,
     REPLICAOF,
     ROLE,
-    SAVE,
-    SHUTDOWN,
+    files::SAVE,
+    files::SHUTDOWN,
     SLAVEOF,
     slowlog::SLOWLOG,
     SWAPDB,
@@ -228,68 +229,6 @@ fn replicaof(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     )))
 }
 
-// --- what is kept on disk
-
-const LASTSAVE: Command = Command {
-    name: "LASTSAVE",
-    run: lastsave,
-    summary: "Returns when the data was last saved, in seconds since 1970; the start of the node if it never was.",
-    flags: Flags::LOADING.and(Flags::STALE).and(Flags::FAST).and(Flags::ADMIN_CATEGORY),
-    tips: &["nondeterministic_output"],
-    ..SERVER
-};
-
-fn lastsave(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
-    let started_s = started_s(cx.node, cx.now_ms());
-    cx.reply.int(started_s as i64);
-    REPLIED
-}
-
-/// When the node started, in seconds since 1970.
-fn started_s(node: &Shared, now_ms: u64) -> u64 {
-    now_ms.saturating_sub(node.started.elapsed().as_millis() as u64) / 1000
-}
-
-const SAVE: Command = Command {
-    name: "SAVE",
-    run: save,
-    summary: "Saves the data to disk while everybody waits.",
-    complexity: "O(N) where N is the number of keys in all databases",
-    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING).and(Flags::NO_MULTI),
-    ..SERVER
-};
-
-fn save(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
-    Err(no_persistence(cx.command.name))
-}
-
-const BGSAVE: Command = Command {
-    name: "BGSAVE",
-    run: bgsave,
-    summary: "Saves the data to disk while commands go on.",
-    args: &[token("schedule", "SCHEDULE").since("3.2.2").optional()],
-    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING),
-    ..SERVER
-};
-
-fn bgsave(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let _ = args.take("SCHEDULE");
-    args.end()?;
-    Err(no_persistence(cx.command.name))
-}
-
-const BGREWRITEAOF: Command = Command {
-    name: "BGREWRITEAOF",
-    run: save,
-    summary: "Writes the append-only file anew, as short as the data allows.",
-    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING),
-    ..SERVER
-};
-
-fn no_persistence(name: &str) -> Fault {
-    Fault::owned(format!("ERR {name} is not supported yet: this version keeps its data in memory alone"))
-}
-
 // --- watching and ending
 
 const MONITOR: Command = Command {
@@ -304,57 +243,4 @@ fn monitor(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     cx.session.start_monitor(cx.node);
     cx.reply.ok();
     REPLIED
-}
-
-const SHUTDOWN: Command = Command {
-    name: "SHUTDOWN",
-    run: shutdown,
-    summary: "Finishes what is in flight and ends the node.",
-    complexity: "O(N) when saving, where N is the number of keys in all databases, otherwise O(1)",
-    args: &[
-        one_of("save-selector", &[token("nosave", "NOSAVE"), token("save", "SAVE")]).optional(),
-        token("now", "NOW").since("7.0.0").optional(),
-        token("force", "FORCE").since("7.0.0").optional(),
-        token("abort", "ABORT").since("7.0.0").optional(),
-    ],
-    flags: ADMIN.and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY),
-    ..SERVER
-};
-
-fn shutdown(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let asked = ShutdownOptions::read(args)?;
-    if asked.abort {
-        // A node here ends at once, there are no replicas to wait for; so there is never anything to call off.
-        return Err(Fault::text("ERR No shutdown in progress."));
-    }
-    if asked.save {
-        return Err(no_persistence("SHUTDOWN SAVE"));
-    }
-    tracing::info!(client = %cx.session.client.address, "a client asked the node to shut down");
-    cx.node.stop();
-    Ok(Done::Close)
-}
-
-#[derive(Default)]
-struct ShutdownOptions {
-    save: bool,
-    abort: bool,
-}
-
-impl ShutdownOptions {
-    fn read(args: &mut Args<'_>) -> Result<ShutdownOptions, Fault> {
-        let mut options = ShutdownOptions::default();
-        let (mut nosave, mut others) = (false, false);
-        while !args.is_empty() {
-            match () {
-                () if args.take("NOSAVE") => nosave = true,
-                () if args.take("SAVE") => options.save = true,
-                () if args.take("NOW") || args.take("FORCE") => others = true,
-                () if args.take("ABORT") => options.abort = true,
-                () => return Err(Fault::Syntax),
-            }
-        }
-        let is_mixed = options.abort && (nosave || options.save || others) || nosave && options.save;
-        if is_mixed { Err(Fault::Syntax) } else { Ok(options) }
-    }
 }

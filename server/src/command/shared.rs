@@ -5,7 +5,9 @@ use super::clients::{Client, Clients};
 use super::events::Class;
 use super::events::Wanted;
 use super::limits::Limits;
+use super::loading::Loading;
 use super::pubsub::PubSub;
+use super::saving::Saves;
 use super::session::Session;
 use super::stats::Stats;
 use super::tracking::Broadcasts;
@@ -16,8 +18,8 @@ use crate::config::{Live, Named};
 use crate::observe::{latency::Latency, process, slowlog::SlowLog};
 use crate::store::{Eviction, Moment, Store};
 use parking_lot::{Mutex, RwLock};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often [`Shared::tick`] is called.
@@ -37,6 +39,12 @@ pub struct Shared {
     /// Who is told of every change to some keys.
     pub broadcasts: Broadcasts,
     pub stats: Stats,
+    /// Snapshots on disk.
+    pub saves: Saves,
+    /// Where keys that were on disk come from.
+    pub loading: Loading,
+    /// Whether the last snapshot is written when the node has stopped.
+    saves_last: AtomicBool,
     pub slowlog: SlowLog,
     pub latency: Latency,
     pub barrier: Barrier,
@@ -45,6 +53,8 @@ pub struct Shared {
     pub events: Wanted,
     /// 40 hexadecimal digits, new at each start.
     pub run_id: String,
+    /// For threads that are started on the way.
+    itself: OnceLock<Weak<Shared>>,
     replication_id: Mutex<String>,
     pub started: Instant,
     /// The port that clients are told of.
@@ -99,12 +109,16 @@ impl Shared {
             audience: Audience::new(stripes),
             broadcasts: Broadcasts::default(),
             stats: Stats::new(parts.workers),
+            saves: Saves::new(now_ms()),
+            loading: Loading::default(),
+            saves_last: AtomicBool::new(false),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
             barrier: Barrier::new(parts.workers),
             pubsub: PubSub::default(),
             events: Wanted::default(),
             run_id: random_id(),
+            itself: OnceLock::new(),
             replication_id: Mutex::new(random_id()),
             started: Instant::now(),
             port: parts.port,
@@ -141,6 +155,8 @@ impl Shared {
 
     /// Lets the store tell of changes. Called once, before any command is run.
     pub fn listen(self: &Arc<Shared>) {
+        // A second call is the same node's.
+        let _ = self.itself.set(Arc::downgrade(self));
         self.store.set_listener(Box::new(Ear(Arc::downgrade(self))));
     }
 
@@ -181,7 +197,7 @@ impl Shared {
     }
 
     /// What one worker does for the node, `TICKS_PER_SECOND` times a second.
-    pub fn tick(&self, now_ms: u64, count: u64) {
+    pub fn tick(self: &Arc<Self>, now_ms: u64, count: u64) {
         ticks::calibrate();
         self.stats.memory_peak.fetch_max(self.store.used_bytes(), Relaxed);
         if self.store.memory_max() > 0 {
@@ -191,6 +207,7 @@ impl Shared {
         if count.is_multiple_of(TICKS_PER_SECOND) {
             self.stats.tick(now_ms);
             self.end_idle(now_ms);
+            self.save_if_due(now_ms);
         }
     }
 
@@ -238,6 +255,22 @@ impl Shared {
         if !self.stopping.swap(true, Relaxed) {
             (self.stop)();
         }
+    }
+
+    /// As [`Shared::stop`]; `saves` says whether a snapshot is written in the end.
+    pub fn stop_saving(&self, saves: bool) {
+        self.saves_last.store(saves, Relaxed);
+        self.stop();
+    }
+
+    /// Whether a snapshot is written in the end.
+    pub fn saves_last(&self) -> bool {
+        self.saves_last.load(Relaxed)
+    }
+
+    /// The node, to be held by a thread; `None` once it is being taken apart.
+    pub fn itself(&self) -> Option<Arc<Shared>> {
+        self.itself.get()?.upgrade()
     }
 
     pub fn is_stopping(&self) -> bool {

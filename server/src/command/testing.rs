@@ -114,7 +114,8 @@ fn node(options: Options, settings: &[(&str, &str)]) -> Arc<Shared> {
 fn live(options: Options, settings: &[(&str, &str)]) -> Live {
     const MACHINE: Machine = Machine { memory: 8 << 30, cores: 1 };
     let limit = options.memory_max.to_string();
-    let of_store = [("maxmemory", limit.as_str()), ("maxmemory-policy", options.eviction.name())];
+    // Whoever wants snapshots says so, and where.
+    let of_store = [("maxmemory", limit.as_str()), ("maxmemory-policy", options.eviction.name()), ("save", "")];
     let mut values = Values::defaults(&MACHINE);
     for (name, text) in of_store.iter().chain(settings) {
         let id = table::find(name).expect("tests know the names of settings");

@@ -8,7 +8,7 @@ use super::machine::Machine;
 use super::memory::Bytes;
 use super::raw::{Entry, Raw, Wrong};
 use super::table::{self, Effect, Id, Setting};
-use super::value::{BindAddress, Events, OutputLimits, Value};
+use super::value::{BindAddress, Events, OutputLimits, SavePoint, Value};
 
 /// A value for every row of the table, in its order.
 #[derive(Clone, Debug, PartialEq)]
@@ -255,7 +255,7 @@ macro_rules! typed_as {
 }
 
 typed_as!(bool: Switch, String: Text, Vec<BindAddress>: Addresses, OutputLimits: OutputLimits, Events: Events,
-          Vec<f64>: Percentiles);
+          Vec<f64>: Percentiles, Vec<SavePoint>: SavePoints, Vec<&'static str>: Choices);
 
 impl<T: Named> Typed for T {
     fn from_value(value: &Value, _: &Setting) -> Option<T> {
@@ -439,6 +439,24 @@ config! {
     databases: u32 = "databases",
     /// The folder for what is kept on disk.
     dir: PathBuf = "dir",
+    /// When snapshots are due.
+    save: Vec<SavePoint> = "save",
+    /// The snapshot's name.
+    dbfilename: String = "dbfilename",
+    /// A snapshot to start from instead of the usual one.
+    load: Option<PathBuf> = "load",
+    /// Start with what a damaged snapshot still has.
+    salvage: bool = "salvage",
+    /// Compress strings in snapshots.
+    rdbcompression: bool = "rdbcompression",
+    /// End snapshots with a sum.
+    rdbchecksum: bool = "rdbchecksum",
+    /// Refuse writes while snapshots fail.
+    stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error",
+    /// What Ctrl-C does.
+    shutdown_on_sigint: Vec<&'static str> = "shutdown-on-sigint",
+    /// What SIGTERM does.
+    shutdown_on_sigterm: Vec<&'static str> = "shutdown-on-sigterm",
     /// The longest a shutdown waits.
     shutdown_timeout: Duration = "shutdown-timeout",
     /// Clients at once, at least 1.

@@ -302,7 +302,7 @@ mod tests {
         let words =
             ["--port", "7000", "--bind", "127.0.0.1", "-::1", "--save", "", "--dir", "/tmp", "--appendonly", "no"];
         let expected =
-            [("bind", "127.0.0.1|-::1"), ("port", "7000"), ("dir", "/tmp"), ("appendonly", "no"), ("save", "")];
+            [("bind", "127.0.0.1|-::1"), ("port", "7000"), ("dir", "/tmp"), ("save", ""), ("appendonly", "no")];
         assert_eq!(found(&words), expected.map(|(name, words)| (name, words.to_owned())));
         assert_eq!(
             found(&["--save", "900", "1", "--save", "60 10"]),

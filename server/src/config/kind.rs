@@ -90,7 +90,7 @@ impl Kind {
                 Value::Addresses(default.iter().filter_map(|word| BindAddress::parse(word)).collect())
             }
             Kind::OutputLimits => Value::OutputLimits(OutputLimits::DEFAULT),
-            Kind::SavePoints => Value::SavePoints(Vec::new()),
+            Kind::SavePoints => Value::SavePoints(SavePoint::DEFAULT.into()),
             Kind::Events => Value::Events(Events::default()),
             Kind::Percentiles { default } => Value::Percentiles(default.to_vec()),
         }

@@ -500,7 +500,7 @@ mod tests {
         let live = live();
         for (name, text) in [
             ("maxmemory", "6442450944"),
-            ("save", ""),
+            ("save", "3600 1 300 100 60 10000"),
             ("appendonly", "no"),
             ("databases", "16"),
             ("replica-read-only", "yes"),

@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(
             file.text(),
             "[memory]\n# much\nmaxmemory = \"50%\"\nmaxmemory-policy = \"allkeys-lru\"\n\n[network]\ntimeout = 9\n\n\
-             [redis]\nsave = [\"1 2\", \"3 4\"]\n"
+             [persistence]\nsave = [\"1 2\", \"3 4\"]\n"
         );
     }
 

@@ -141,6 +141,10 @@ const fn node(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
     row("node", name, kind, doc)
 }
 
+const fn persistence(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
+    row("persistence", name, kind, doc)
+}
+
 const fn watch(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
     row("observe", name, kind, doc)
 }
@@ -213,7 +217,6 @@ pub const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
 const SHUTDOWN: Kind = Kind::Choices { default: "default", choices: &["default", "save", "nosave", "now", "force"] };
 
 const NO_AOF: &str = "This version writes no append-only file: what it holds is gone after a restart.";
-const NO_RDB: &str = "This version writes no snapshot files: what it holds is gone after a restart.";
 const NO_REPLICATION: &str = "This version has no replication.";
 const NO_CLUSTER: &str = "This version runs single nodes.";
 const NO_TLS: &str = "This version has no TLS.";
@@ -280,6 +283,35 @@ pub const SETTINGS: &[Setting] = &[
     node("databases", whole(16, 1, INT), "How many databases SELECT can choose from.").restart(),
     node("dir", text("./"), "The folder for what the node keeps on disk.").alias(&["data-dir"]).protected(),
     node("shutdown-timeout", timed(Unit::Seconds, 10, 0, INT), "How long a shutdown waits for what is in flight."),
+    // What is kept on disk.
+    persistence(
+        "save",
+        Kind::SavePoints,
+        "A snapshot is written once so many changes have happened and so many seconds have passed since the last; several \
+         pairs may be given, \"\" is never. Whoever has some is also saved when the node stops.",
+    ),
+    persistence("dbfilename", text("dump.rdb"), "The name of the snapshot in the folder of `dir`.").protected(),
+    persistence(
+        "load",
+        text(""),
+        "A snapshot to start from instead of the one in `dir`: of Larder, Redis or Valkey. It is read and never written.",
+    )
+    .restart(),
+    persistence(
+        "salvage",
+        switch(false),
+        "Start with what stands before the damage if the snapshot is damaged. The file is kept under another name.",
+    )
+    .restart(),
+    persistence("rdbcompression", switch(true), "Compress long strings in snapshots and DUMP, which takes CPU time."),
+    persistence("rdbchecksum", switch(true), "End snapshots with a sum over all bytes.").restart(),
+    persistence(
+        "stop-writes-on-bgsave-error",
+        switch(true),
+        "Refuse writes while snapshots are to be written and the last one could not be.",
+    ),
+    persistence("shutdown-on-sigint", SHUTDOWN, "What Ctrl-C does: `default` saves if there are save points."),
+    persistence("shutdown-on-sigterm", SHUTDOWN, "What SIGTERM does: `default` saves if there are save points."),
     // Clients and what waits for them.
     clients("maxclients", whole(10_000, 1, u32::MAX as i64), "How many clients may be connected at once."),
     clients(
@@ -405,17 +437,10 @@ pub const SETTINGS: &[Setting] = &[
     ignored("aof-timestamp-enabled", switch(false), NO_AOF),
     ignored("aof-rewrite-incremental-fsync", switch(true), NO_AOF),
     ignored("aof-disable-auto-gc", switch(false), NO_AOF),
-    ignored("save", Kind::SavePoints, NO_RDB),
-    ignored("dbfilename", text("dump.rdb"), NO_RDB).protected(),
-    ignored("rdbcompression", switch(true), NO_RDB),
-    ignored("rdbchecksum", switch(true), NO_RDB).restart(),
-    ignored("rdb-save-incremental-fsync", switch(true), NO_RDB),
-    ignored("rdb-del-sync-files", switch(false), NO_RDB),
-    ignored("rdb-key-save-delay", whole(0, i32::MIN as i64, INT), NO_RDB),
-    ignored("stop-writes-on-bgsave-error", switch(true), NO_RDB),
+    ignored("rdb-save-incremental-fsync", switch(true), "A snapshot is always synced bit by bit."),
+    ignored("rdb-del-sync-files", switch(false), NO_REPLICATION),
+    ignored("rdb-key-save-delay", whole(0, i32::MIN as i64, INT), "It slows snapshots of Redis down for its tests."),
     ignored("sanitize-dump-payload", choice("no", &["no", "yes", "clients"]), "RESTORE always checks its payload."),
-    ignored("shutdown-on-sigint", SHUTDOWN, NO_RDB),
-    ignored("shutdown-on-sigterm", SHUTDOWN, NO_RDB),
     ignored("masterauth", text(""), NO_REPLICATION).secret(),
     ignored("masteruser", text(""), NO_REPLICATION),
     ignored("min-replicas-to-write", whole(0, 0, INT), NO_REPLICATION).alias(&["min-slaves-to-write"]),

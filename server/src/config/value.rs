@@ -176,6 +176,13 @@ pub struct SavePoint {
 }
 
 impl SavePoint {
+    /// Those of Redis: an hour for one change, five minutes for a hundred, a minute for ten thousand.
+    pub const DEFAULT: [SavePoint; 3] = [
+        SavePoint { seconds: 3600, changes: 1 },
+        SavePoint { seconds: 300, changes: 100 },
+        SavePoint { seconds: 60, changes: 10_000 },
+    ];
+
     /// The two words of a `save` line.
     pub fn words(&self) -> [String; 2] {
         [self.seconds.to_string(), self.changes.to_string()]

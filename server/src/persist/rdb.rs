@@ -14,6 +14,7 @@
 pub mod file;
 pub mod kind;
 
+pub mod file_write;
 mod intset;
 mod listpack;
 mod load;

@@ -1,7 +1,8 @@
 //! The 8-byte header in front of every block of an arena, live or free.
 //!
 //! ```text
-//! bits  0..4   shape of the value; 0 marks a free block
+//! bits  0..3   shape of the value; 0 marks a free block
+//!       3      the era of the stripe when the record was captured last, or made; see [`super::snapshot`]
 //!       4      the block before this one is free
 //!       5      an expiry word follows the header
 //!       6..10  database
@@ -42,9 +43,11 @@ pub const SHORT_KEY_MAX: usize = 254;
 pub const CLOCK_STEP_MS: u64 = 8_000;
 
 /// The header, read and written as one word.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header(pub u64);
 
+const SHAPE_MASK: u64 = 7;
+const ERA: u64 = 1 << 3;
 const PREV_FREE: u64 = 1 << 4;
 const EXPIRES: u64 = 1 << 5;
 const POLICY_SHIFT: u32 = 29;
@@ -76,7 +79,7 @@ impl Header {
     }
 
     pub fn shape(self) -> Shape {
-        match self.0 & 15 {
+        match self.0 & SHAPE_MASK {
             1 => Shape::Bytes,
             2 => Shape::Edited,
             3 => Shape::Int,
@@ -89,7 +92,7 @@ impl Header {
     }
 
     pub fn is_hole(self) -> bool {
-        self.0 & 15 == 0
+        self.0 & SHAPE_MASK == 0
     }
 
     pub fn hole_units(self) -> usize {
@@ -109,6 +112,14 @@ impl Header {
         Header(self.0 & u64::from(u32::MAX) | u64::from(before) << 32)
     }
 
+    pub fn era(self) -> bool {
+        self.0 & ERA != 0
+    }
+
+    pub fn with_era(self, era: bool) -> Header {
+        Header(if era { self.0 | ERA } else { self.0 & !ERA })
+    }
+
     pub fn prev_free(self) -> bool {
         self.0 & PREV_FREE != 0
     }
@@ -126,7 +137,7 @@ impl Header {
     }
 
     pub fn with_shape(self, shape: Shape) -> Header {
-        Header(self.0 & !15 | shape as u64)
+        Header(self.0 & !SHAPE_MASK | shape as u64)
     }
 
     pub fn db(self) -> u8 {
@@ -206,8 +217,11 @@ mod tests {
         let header = Header::record(Shape::Int, 15, 300, 2047, true)
             .with_policy(Policy::larder(15, 14, 127, 255))
             .with_clock(4095)
-            .with_prev_free(true);
+            .with_prev_free(true)
+            .with_era(true);
         assert_eq!(header.shape(), Shape::Int);
+        assert_eq!(header.with_shape(Shape::Object).with_shape(Shape::Int), header);
+        assert!(header.era() && !header.with_era(false).era());
         assert_eq!((header.db(), header.key_len(), header.value_len()), (15, 255, 2047));
         assert!(header.expires() && header.prev_free() && !header.is_hole());
         let policy = header.policy();

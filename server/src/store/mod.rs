@@ -15,6 +15,7 @@ pub mod record;
 mod room;
 mod sampled;
 mod shared;
+pub mod snapshot;
 pub mod stripe;
 pub mod table;
 mod tags;

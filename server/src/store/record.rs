@@ -326,6 +326,16 @@ pub(super) fn heap_bytes(at: NonNull<u8>) -> usize {
     }
 }
 
+/// Where a value on the heap begins; `None` if the record holds it itself.
+pub(super) fn heap_address(at: NonNull<u8>) -> Option<NonNull<u8>> {
+    match header(at).shape() {
+        // SAFETY: a heap record holds its parts here, and the first is the address of a buffer.
+        Shape::Heap => NonNull::new(unsafe { value_start(at).cast::<*mut u8>().read_unaligned() }),
+        Shape::Object => Some(object(at).cast()),
+        _ => None,
+    }
+}
+
 /// Bytes the value holds beside the record: those of its buffer, or of its pieces.
 pub(super) fn bytes_beside(at: NonNull<u8>) -> usize {
     match header(at).shape() {

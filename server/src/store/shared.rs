@@ -12,8 +12,9 @@ use super::record::{self, New};
 use super::room::Room;
 use super::stripe::{self, Counters, DATABASES, Entry, Key, Moment, Stripe};
 use super::taken::Taken;
+use parking_lot::Mutex;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -62,6 +63,10 @@ pub struct Store {
     pub(super) room: Room,
     reaper: SyncSender<Discarded>,
     listener: OnceLock<Box<dyn Listener>>,
+    /// Whether a snapshot is on its way.
+    pub(super) snapshotting: AtomicBool,
+    /// Stripes that were emptied as a whole before the snapshot had been through them.
+    pub(super) emptied: Mutex<Vec<Stripe>>,
 }
 
 /// Sums over all stripes.
@@ -105,6 +110,8 @@ impl Store {
             room: Room::new(options.memory_max, options.samples),
             reaper,
             listener: OnceLock::new(),
+            snapshotting: AtomicBool::new(false),
+            emptied: Mutex::default(),
         }
     }
 
@@ -372,8 +379,11 @@ impl Store {
         stripe.news.clear();
     }
 
-    fn discard(&self, stripe: Option<Stripe>) {
+    pub(super) fn discard(&self, stripe: Option<Stripe>) {
         if let Some(stripe) = stripe {
+            if stripe.is_walked() {
+                return self.emptied.lock().push(stripe);
+            }
             // A full queue gives the stripe back and it is freed here.
             let _ = self.reaper.try_send(Discarded::Stripe(Box::new(stripe)));
         }

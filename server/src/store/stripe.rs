@@ -14,9 +14,11 @@ use super::table::{self, At, ScanAt, Table};
 use super::wheel::Wheel;
 use crate::types::object::Object;
 use crate::types::stream::Group;
+use capture::Walk;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+mod capture;
 mod chain;
 mod expiry;
 mod opened;
@@ -92,6 +94,10 @@ pub struct Stripe {
     pub(super) heed: Heed,
     /// Changes that have not been told yet.
     pub(super) news: Vec<News>,
+    /// The era of records that no snapshot has still to capture; see [`super::snapshot`].
+    era: bool,
+    /// The walk of a snapshot through this stripe.
+    walk: Option<Box<Walk>>,
 }
 
 struct Db {
@@ -195,6 +201,8 @@ impl Stripe {
             counters: Counters::default(),
             heed: Heed::default(),
             news: Vec::new(),
+            era: false,
+            walk: None,
         }
     }
 
@@ -370,12 +378,14 @@ impl Stripe {
         let old = record::header(old_at);
         let old_units = record::units(old_at);
         let old_expiry = record::expiry(old_at);
+        self.preserve_going(found);
         self.drop_value(found);
         let block = if old_units == units { found } else { self.arena.alloc_or_grow(units) };
         let to = self.arena.at(block);
         let header = Header::record(placed.shape, old.db(), key.bytes.len(), placed.len, expiry.is_some())
             .with_policy(old.policy())
             .with_clock(old.clock())
+            .with_era(self.era)
             .with_prev_free(record::header(to).prev_free());
         record::write(to, header, expiry, key.bytes, placed);
         self.own_chain(block);
@@ -405,6 +415,7 @@ impl Stripe {
         let at = self.arena.at(block);
         let header = Header::record(placed.shape, db as u8, key.bytes.len(), placed.len, expiry.is_some())
             .with_clock(moment.clock())
+            .with_era(self.era)
             .with_prev_free(record::header(at).prev_free());
         record::write(at, header, expiry, key.bytes, placed);
         self.own_chain(block);
@@ -458,6 +469,7 @@ impl Stripe {
             return false;
         };
         self.changed(db, key.bytes, How::Removed);
+        self.preserve_going(found);
         self.remove_at(db, key.place, at, found);
         true
     }
@@ -508,6 +520,7 @@ impl Stripe {
             return false;
         };
         self.changed(db, key.bytes, How::Written);
+        self.preserve(found);
         let from = self.arena.at(found);
         let old = record::expiry(from);
         match (old, expiry) {
@@ -544,6 +557,7 @@ impl Stripe {
     /// made sure that there is room, and notes the change.
     pub fn edit(&mut self, db: usize, key: Key<'_>, len_min: usize, moment: Moment, change: impl FnOnce(&mut [u8])) {
         let (_, found) = self.live(db, key, moment).expect("only keys that are there are edited");
+        self.preserve(found);
         let at = self.arena.at(found);
         let header = record::header(at);
         if header.shape() == Shape::Heap {
@@ -600,6 +614,7 @@ impl Stripe {
         let (_, found) = self.live(db, key, moment)?;
         let at = self.arena.at(found);
         let Value::Int(old) = record::value(at, &self.arena) else { return None };
+        self.preserve(found);
         let new = change(old)?;
         if !record::set_int(at, new) {
             return None;
@@ -644,10 +659,15 @@ impl Stripe {
         let at = self.arena.at(found);
         let bytes = record::heap_bytes(at);
         self.heap_bytes -= bytes;
-        match record::header(at).shape() {
-            Shape::Heap => self.discard(Discarded::Buffer(record::take_heap(at)), bytes >= DISCARD_MIN),
-            Shape::Object => self.discard(Discarded::Object(record::take_object(at)), bytes >= DISCARD_OBJECT_MIN),
-            _ => {}
+        let is_lent = self.is_lent(found);
+        let (discarded, is_large) = match record::header(at).shape() {
+            Shape::Heap => (Discarded::Buffer(record::take_heap(at)), bytes >= DISCARD_MIN),
+            Shape::Object => (Discarded::Object(record::take_object(at)), bytes >= DISCARD_OBJECT_MIN),
+            _ => return,
+        };
+        match &mut self.walk {
+            Some(walk) if is_lent => walk.keep(discarded),
+            _ => self.discard(discarded, is_large),
         }
     }
 
@@ -667,7 +687,7 @@ impl Stripe {
             return;
         }
         self.counters.changes += keys as u64;
-        if (0..DATABASES).all(|other| other == db || self.keys(other) == 0) {
+        if self.walk.is_none() && (0..DATABASES).all(|other| other == db || self.keys(other) == 0) {
             self.discard_heaps(db);
             self.arena.clear();
             self.chain = NIL;
@@ -680,7 +700,10 @@ impl Stripe {
         }
         let mut all = Vec::with_capacity(keys);
         self.dbs[db].iter().flat_map(|db| &db.tables).for_each(|table| table.each(|found| all.push(found)));
-        all.into_iter().for_each(|found| self.remove_ref(found));
+        for found in all {
+            self.preserve_going(found);
+            self.remove_ref(found);
+        }
     }
 
     /// Whether no database has keys.
@@ -701,6 +724,7 @@ impl Stripe {
         empty.told_bytes = self.told_bytes;
         empty.told_owed = self.told_owed;
         empty.heed = self.heed;
+        empty.era = self.era;
         empty.queues.catch_up(self.queues.age());
         std::mem::swap(&mut empty.discarded, &mut self.discarded);
         std::mem::replace(self, empty)

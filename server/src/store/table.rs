@@ -59,7 +59,7 @@ pub fn has_name(hash: u64, prefix: u32, bits: u8) -> bool {
 ///
 /// The upper 16 bits are the low bits of the hash reversed, the lower 22 its top bits: leaves split, and lines spread,
 /// in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScanAt(pub u64);
 
 const SCAN_LINE_BITS: u32 = 22;

@@ -4,30 +4,38 @@ use super::fields::Fields;
 use super::info::Told;
 use super::*;
 use crate::command::table;
+use std::time::Duration;
 
 pub fn persistence(told: &Told<'_>, fields: &mut Fields) {
+    let saves = told.node.saves.told(told.totals().counters.changes);
+    let seconds = |time: Option<Duration>| time.map_or(-1, |time| time.as_secs() as i64);
+    let keys: usize = told.totals().keys.iter().sum();
+    let total = if saves.running.is_some() { keys } else { 0 };
     fields.section("Persistence");
+    for (name, value) in told.node.loading.told(told.node.store.used_bytes()) {
+        fields.put(name, value);
+    }
     fields.put_all(&[
-        ("loading", "0"),
         ("async_loading", "0"),
         ("current_cow_peak", "0"),
         ("current_cow_size", "0"),
         ("current_cow_size_age", "0"),
         ("current_fork_perc", "0.00"),
-        ("current_save_keys_processed", "0"),
-        ("current_save_keys_total", "0"),
     ]);
-    fields.put("rdb_changes_since_last_save", told.totals().counters.changes);
-    fields.put("rdb_bgsave_in_progress", 0);
-    fields.put("rdb_last_save_time", started_s(told.node, told.now_ms));
+    fields.put("current_save_keys_processed", (total as f64 * saves.progress) as u64);
+    fields.put("current_save_keys_total", total);
+    fields.put("rdb_changes_since_last_save", saves.changes);
+    fields.put("rdb_bgsave_in_progress", u8::from(saves.running.is_some()));
+    fields.put("rdb_last_save_time", saves.last_s);
+    fields.put("rdb_last_bgsave_status", if saves.failed.is_some() { "err" } else { "ok" });
+    fields.put("rdb_last_bgsave_time_sec", seconds(saves.took));
+    fields.put("rdb_current_bgsave_time_sec", seconds(saves.running));
+    fields.put("rdb_saves", saves.count);
+    fields.put_all(&[("rdb_last_cow_size", "0")]);
+    let (expired, loaded) = told.node.loading.last();
+    fields.put("rdb_last_load_keys_expired", expired);
+    fields.put("rdb_last_load_keys_loaded", loaded);
     fields.put_all(&[
-        ("rdb_last_bgsave_status", "ok"),
-        ("rdb_last_bgsave_time_sec", "-1"),
-        ("rdb_current_bgsave_time_sec", "-1"),
-        ("rdb_saves", "0"),
-        ("rdb_last_cow_size", "0"),
-        ("rdb_last_load_keys_expired", "0"),
-        ("rdb_last_load_keys_loaded", "0"),
         ("aof_enabled", "0"),
         ("aof_rewrite_in_progress", "0"),
         ("aof_rewrite_scheduled", "0"),

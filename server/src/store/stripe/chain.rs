@@ -18,8 +18,11 @@ impl Stripe {
         self.free_chain(left);
         let Some((_, found)) = self.find(db, key) else { return false };
         let at = self.arena.at(found);
-        let is_alike = record::bytes_beside(at) == bytes.len() / PIECE_LEN * PIECE_BYTES;
-        if record::header(at).shape() != Shape::Pieces || !is_alike {
+        if record::header(at).shape() != Shape::Pieces {
+            return false;
+        }
+        self.preserve(found);
+        if record::bytes_beside(at) != bytes.len() / PIECE_LEN * PIECE_BYTES {
             self.cut(found);
             return false;
         }

@@ -104,6 +104,7 @@ impl Stripe {
         if fields_due(at).is_none() {
             return 0;
         }
+        self.preserve(found);
         let before = record::heap_bytes(at);
         // SAFETY: it is a collection, the stripe is held mutably, and nothing else refers to it.
         let Object::Hash(hash) = (unsafe { record::object(at).as_mut() }) else { return 0 };

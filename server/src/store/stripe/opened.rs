@@ -11,6 +11,7 @@ impl Stripe {
     /// Finds a key that is to be changed where it lies: an access, not counted.
     pub(in crate::store) fn open(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
         let (at, found) = self.live(db, key, moment)?;
+        self.preserve(found);
         self.touch(found, moment);
         self.take_fields(db, key.place, found, moment);
         Some((at, found))

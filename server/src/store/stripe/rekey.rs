@@ -15,6 +15,7 @@ impl Stripe {
     /// Takes the value of a key out and deletes the key. A buffer is handed over, not copied.
     pub fn take(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<Taken> {
         let (at, found) = self.live(db, key, moment)?;
+        self.preserve(found);
         let entry = self.entry(found);
         let (expiry, frequency) = (entry.expiry(), entry.frequency(moment));
         let shape = entry.shape();
@@ -30,7 +31,7 @@ impl Stripe {
     }
 
     /// Takes the buffer of a heap value, and leaves a record that is only good for being freed.
-    fn detach_heap(&mut self, found: Ref) -> Vec<u8> {
+    pub(super) fn detach_heap(&mut self, found: Ref) -> Vec<u8> {
         let at = self.arena.at(found);
         let buffer = record::take_heap(at);
         self.heap_bytes -= buffer.capacity();
@@ -40,7 +41,7 @@ impl Stripe {
     }
 
     /// Takes the collection of a record, as [`Stripe::detach_heap`] takes a buffer.
-    fn detach_object(&mut self, found: Ref) -> Box<Object> {
+    pub(super) fn detach_object(&mut self, found: Ref) -> Box<Object> {
         let at = self.arena.at(found);
         self.heap_bytes -= record::heap_bytes(at);
         let object = record::take_object(at);

@@ -1,0 +1,209 @@
+//! Loading: from a snapshot on disk to keys in the store, while clients are told to wait.
+
+use super::shared::{Shared, now_ms};
+use crate::persist::rdb::Value;
+use crate::persist::rdb::file::{Entry, FileError, FileReader, Step};
+use crate::store::pieces::PIECES_MAX;
+use crate::store::{DATABASES, New};
+use std::fmt::{self, Display};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Bytes of the file that are read at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// How often the log tells how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// How far loading is, for whoever asks.
+#[derive(Default)]
+pub struct Loading {
+    is_on: AtomicBool,
+    began_s: AtomicU64,
+    bytes_total: AtomicU64,
+    bytes: AtomicU64,
+    keys: AtomicU64,
+    expired: AtomicU64,
+}
+
+/// What was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Loaded {
+    pub keys: u64,
+    /// Keys whose time had come already.
+    pub expired: u64,
+    /// Values of modules, empty collections: what has no place here.
+    pub skipped: u64,
+    pub seconds: f64,
+}
+
+/// Why a file was not loaded.
+#[derive(Debug)]
+pub enum LoadFailed {
+    Unreadable(io::Error),
+    Corrupt(FileError),
+    /// At an offset stands a key that the file has had before.
+    Twice {
+        offset: u64,
+        key: Vec<u8>,
+    },
+    /// At an offset stands a key of a database that does not exist.
+    NoDatabase {
+        offset: u64,
+        number: u64,
+    },
+}
+
+impl Display for LoadFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadFailed::Unreadable(error) => error.fmt(f),
+            LoadFailed::Corrupt(error) => error.fmt(f),
+            LoadFailed::Twice { offset, key } => {
+                write!(f, "before byte {offset}: the key \"{}\" comes a second time", key.escape_ascii())
+            }
+            LoadFailed::NoDatabase { offset, number } => {
+                write!(f, "before byte {offset}: a key of database {number}, and there are {DATABASES}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadFailed {}
+
+impl Loading {
+    /// Whether clients have to wait.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.is_on.load(Relaxed)
+    }
+
+    /// Begins, so that clients have to wait from now on.
+    pub fn begin(&self) {
+        self.began_s.store(now_ms() / 1000, Relaxed);
+        self.is_on.store(true, Relaxed);
+    }
+
+    pub fn end(&self) {
+        self.is_on.store(false, Relaxed);
+    }
+
+    /// What `INFO` tells: names and values.
+    pub fn told(&self, used_bytes: u64) -> Vec<(&'static str, String)> {
+        let (total, done) = (self.bytes_total.load(Relaxed), self.bytes.load(Relaxed));
+        let began_s = self.began_s.load(Relaxed);
+        let mut fields = vec![("loading", u8::from(self.is_on()).to_string())];
+        if self.is_on() {
+            let share = if total == 0 { 0.0 } else { done as f64 / total as f64 };
+            let elapsed = (now_ms() / 1000).saturating_sub(began_s) as f64;
+            let left = if share > 0.0 { elapsed / share - elapsed } else { 1.0 };
+            fields.extend([
+                ("loading_start_time", began_s.to_string()),
+                ("loading_total_bytes", total.to_string()),
+                ("loading_rdb_used_mem", used_bytes.to_string()),
+                ("loading_loaded_bytes", done.to_string()),
+                ("loading_loaded_perc", format!("{:.2}", share * 100.0)),
+                ("loading_eta_seconds", format!("{left:.0}")),
+            ]);
+        }
+        fields
+    }
+
+    /// Keys that the last loading has passed over as expired, and those it has loaded.
+    pub fn last(&self) -> (u64, u64) {
+        (self.expired.load(Relaxed), self.keys.load(Relaxed))
+    }
+}
+
+impl Shared {
+    /// Loads a file, and calls `tell` now and then with the share that is done.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadFailed`]; what stood before the error is in the store then, and has been counted in the second part.
+    pub fn load(&self, path: &Path, tell: &mut dyn FnMut(f64, u64)) -> (Result<(), LoadFailed>, Loaded) {
+        let began = Instant::now();
+        let mut loaded = Loaded::default();
+        let result = self.load_into(path, &mut loaded, tell);
+        loaded.seconds = began.elapsed().as_secs_f64();
+        self.saves.loaded(self.store.totals().counters.changes);
+        (result, loaded)
+    }
+
+    fn load_into(&self, path: &Path, loaded: &mut Loaded, tell: &mut dyn FnMut(f64, u64)) -> Result<(), LoadFailed> {
+        let mut file = File::open(path).map_err(LoadFailed::Unreadable)?;
+        let total = file.metadata().map_err(LoadFailed::Unreadable)?.len();
+        self.loading.bytes_total.store(total, Relaxed);
+        let mut reader = FileReader::new(self.limits.of_loaded());
+        let mut buffer = vec![0; READ_BYTES];
+        let mut told = Instant::now();
+        loop {
+            match reader.next().map_err(LoadFailed::Corrupt)? {
+                Step::Entry(entry) => self.take_in(entry, &reader, loaded)?,
+                Step::Skipped(_) => loaded.skipped += 1,
+                Step::Aux { .. } | Step::Database(_) | Step::Resize { .. } | Step::Library(_) => {}
+                Step::End(_) => return Ok(()),
+                Step::NeedMore => {
+                    let read = file.read(&mut buffer).map_err(LoadFailed::Unreadable)?;
+                    if read == 0 {
+                        return reader.end_of_input().map(drop).map_err(LoadFailed::Corrupt);
+                    }
+                    reader.feed(&buffer[..read]);
+                    self.loading.bytes.fetch_add(read as u64, Relaxed);
+                    self.loading.keys.store(loaded.keys, Relaxed);
+                    self.loading.expired.store(loaded.expired, Relaxed);
+                    if told.elapsed() > TOLD_EVERY {
+                        told = Instant::now();
+                        tell(self.loading.bytes.load(Relaxed) as f64 / total.max(1) as f64, loaded.keys);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_in(&self, entry: Entry, reader: &FileReader, loaded: &mut Loaded) -> Result<(), LoadFailed> {
+        let Entry { database, key, value, expiry_ms, idle_s, frequency, .. } = entry;
+        let number = usize::try_from(database).ok().filter(|number| *number < DATABASES);
+        let Some(number) = number else {
+            return Err(LoadFailed::NoDatabase { offset: reader.offset(), number: database });
+        };
+        let now_ms = now_ms();
+        if expiry_ms.is_some_and(|expiry| expiry <= now_ms) {
+            loaded.expired += 1;
+            return Ok(());
+        }
+        let place = self.store.key(&key);
+        let moment = self.store.moment(now_ms);
+        let mut keys = self.store.lock_one(place.place.stripe(), self.store.database(number), moment);
+        if keys.peek(place).is_some() {
+            drop(keys);
+            return Err(LoadFailed::Twice { offset: reader.offset(), key });
+        }
+        match value {
+            Value::Object(object) => keys.put_object(place, object, expiry_ms),
+            Value::String(text) if text.len() > PIECES_MAX => keys.set(place, New::Heap(text), expiry_ms),
+            Value::String(text) => keys.set(place, New::Set(&text), expiry_ms),
+        }
+        if let Some(idle_s) = idle_s {
+            keys.set_idle(place, idle_s.saturating_mul(1000));
+        }
+        if let Some(frequency) = frequency {
+            keys.set_frequency(place, frequency);
+        }
+        loaded.keys += 1;
+        Ok(())
+    }
+}
+
+/// Puts a file that is damaged out of the way of the next snapshot. Returns its new name.
+///
+/// # Errors
+///
+/// If it cannot be renamed.
+pub fn put_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = PathBuf::from(format!("{}.damaged-{}", path.display(), now_ms() / 1000));
+    fs::rename(path, &aside).map(|()| aside)
+}

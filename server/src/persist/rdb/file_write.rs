@@ -1,0 +1,144 @@
+//! RDB as a stream of bytes, for files and replicas: the head, what a snapshot captures, and the end with its sum.
+
+use super::write::{push_length, push_millis, push_string};
+use super::{VERSION, kind, push_body, type_of};
+use crate::base::crc64::crc64;
+use crate::base::number::Digits;
+use crate::store::snapshot::{Captor, Captured, Item};
+use crate::store::{DATABASES, Value};
+
+/// The codes that stand where an entry could begin.
+pub const OPCODE_AUX: u8 = 0xfa;
+pub const OPCODE_RESIZE: u8 = 0xfb;
+pub const OPCODE_EXPIRES_MS: u8 = 0xfc;
+pub const OPCODE_DATABASE: u8 = 0xfe;
+pub const OPCODE_END: u8 = 0xff;
+
+/// Longer strings are not compressed under a lock.
+const STRING_NOW_MAX: usize = 2_000;
+
+/// How a snapshot is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// The number of each physical database when the snapshot began.
+    pub numbers: [u8; DATABASES],
+    /// The setting `rdbcompression`.
+    pub compress: bool,
+}
+
+/// Turns records into entries.
+pub struct Entries {
+    form: Form,
+    out: Captured,
+    /// The database of the last entry in `out`.
+    database: Option<usize>,
+}
+
+impl Entries {
+    pub fn new(form: Form) -> Entries {
+        Entries { form, out: Captured::default(), database: None }
+    }
+}
+
+impl Captor for Entries {
+    fn take(&mut self, item: Item<'_>) {
+        if self.database != Some(item.db) {
+            self.database = Some(item.db);
+            push_database(&mut self.out.bytes, self.form.numbers[item.db]);
+        }
+        push_head(&mut self.out.bytes, &item);
+        let later = match item.value {
+            Value::Bytes(bytes) if bytes.len() > STRING_NOW_MAX => bytes.to_vec(),
+            Value::Pieces(pieces) => pieces.to_vec(),
+            value => return push_value(&mut self.out.bytes, value, self.form.compress),
+        };
+        self.out.strings.push((self.out.bytes.len(), later));
+    }
+
+    fn drain(&mut self) -> Captured {
+        self.database = None;
+        std::mem::take(&mut self.out)
+    }
+}
+
+/// Appends what was captured.
+pub fn push_captured(out: &mut Vec<u8>, captured: &Captured, form: Form) {
+    let mut from = 0;
+    for (at, string) in &captured.strings {
+        out.extend_from_slice(&captured.bytes[from..*at]);
+        push_string(out, string, form.compress);
+        from = *at;
+    }
+    out.extend_from_slice(&captured.bytes[from..]);
+}
+
+/// Appends a record by itself, with its database.
+pub fn push_item(out: &mut Vec<u8>, item: &Item<'_>, form: Form) {
+    push_database(out, form.numbers[item.db]);
+    push_head(out, item);
+    push_value(out, item.value, form.compress);
+}
+
+fn push_database(out: &mut Vec<u8>, number: u8) {
+    out.push(OPCODE_DATABASE);
+    push_length(out, number.into());
+}
+
+/// All of an entry but its value.
+fn push_head(out: &mut Vec<u8>, item: &Item<'_>) {
+    if let Some(expiry) = item.expiry {
+        out.push(OPCODE_EXPIRES_MS);
+        push_millis(out, expiry as i64);
+    }
+    out.push(match item.value {
+        Value::Object(object) => type_of(object),
+        _ => kind::STRING,
+    });
+    push_string(out, item.key, false);
+}
+
+fn push_value(out: &mut Vec<u8>, value: Value<'_>, compress: bool) {
+    match value {
+        Value::Object(object) => push_body(out, object, compress),
+        Value::Bytes(bytes) => push_string(out, bytes, compress),
+        Value::Pieces(pieces) => push_string(out, &pieces.to_vec(), compress),
+        Value::Int(number) => push_string(out, Digits::new().format(number).as_bytes(), compress),
+    }
+}
+
+/// Appends the magic word, and what is told about the file: names and values.
+pub fn push_start(out: &mut Vec<u8>, told: &[(&str, String)]) {
+    out.extend_from_slice(b"REDIS");
+    out.extend_from_slice(&[b'0', b'0', b'0' + (VERSION / 10) as u8, b'0' + (VERSION % 10) as u8]);
+    for (name, value) in told {
+        out.push(OPCODE_AUX);
+        push_string(out, name.as_bytes(), false);
+        push_string(out, value.as_bytes(), false);
+    }
+}
+
+/// Appends how many keys of a database come, and how many of them expire: a hint for who loads them.
+pub fn push_sizes(out: &mut Vec<u8>, number: u8, keys: usize, expiring: usize) {
+    push_database(out, number);
+    out.push(OPCODE_RESIZE);
+    push_length(out, keys as u64);
+    push_length(out, expiring as u64);
+}
+
+/// The sum over all bytes of a file so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum(u64);
+
+impl Sum {
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0 = crc64(self.0, bytes);
+    }
+
+    /// The last bytes of a file, whose code this has not seen yet. Without a sum where `is_wanted` says so.
+    pub fn end(mut self, is_wanted: bool) -> [u8; 9] {
+        self.add(&[OPCODE_END]);
+        let mut end = [OPCODE_END; 9];
+        end[1..].copy_from_slice(&if is_wanted { self.0 } else { 0 }.to_le_bytes());
+        end
+    }
+}

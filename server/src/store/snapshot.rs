@@ -1,0 +1,220 @@
+//! Snapshots: all records as they were at one point in time, without a copy of the process and without a stall.
+//!
+//! A snapshot begins while nothing else runs, which takes some microseconds; then its owner walks the stripes line by
+//! line, and whoever changes a record that the walk has not come to has it captured first. What a captured record is
+//! turned into, and where it goes, is up to the [`Captor`].
+//!
+//! Values of more than 64 KiB on the heap are not captured under the lock. The walk reads them where they lie, and they
+//! are kept for it if their record goes meanwhile; only who wants to change such a value in place while it is read waits
+//! for that. What is large, was not yet come to and is changed in place is the exception: it is captured under the lock.
+//!
+//! Keys that expire or are evicted before the walk comes to them are not captured: who loads a snapshot, or follows the
+//! stream behind it, would lose them at once.
+
+use super::record::Value;
+use super::shared::Store;
+use super::stripe::Stripe;
+use crate::types::object::Object;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A record as a captor sees it.
+#[derive(Clone, Copy)]
+pub struct Item<'a> {
+    /// The physical number of the database; see [`Store::logical`].
+    pub db: usize,
+    pub key: &'a [u8],
+    /// When it expires, in milliseconds since 1970.
+    pub expiry: Option<u64>,
+    pub value: Value<'a>,
+}
+
+/// What captured records are turned into. There is one in each stripe, which is used under its lock.
+pub trait Captor: Send {
+    /// Takes a record.
+    fn take(&mut self, item: Item<'_>);
+
+    /// Gives what the records were turned into since the last time.
+    fn drain(&mut self) -> Captured;
+}
+
+/// What records were turned into: bytes, and strings that are still to be turned into bytes, which takes too long under a
+/// lock. Each of these belongs where it says into the bytes.
+#[derive(Default)]
+pub struct Captured {
+    pub bytes: Vec<u8>,
+    pub strings: Vec<(usize, Vec<u8>)>,
+}
+
+impl Captured {
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// A record that is too large to be captured under the lock.
+pub struct Large {
+    pub(super) db: usize,
+    pub(super) key: Box<[u8]>,
+    pub(super) expiry: Option<u64>,
+    pub(super) value: LargeValue,
+}
+
+pub(super) enum LargeValue {
+    Buffer(Vec<u8>),
+    Object(Box<Object>),
+    LentBytes { bytes: NonNull<[u8]>, _reading: Reading },
+    LentObject { object: NonNull<Object>, _reading: Reading },
+}
+
+// SAFETY: what is lent is kept, and not changed, until the reading is over; see `Loan`.
+unsafe impl Send for LargeValue {}
+
+impl LargeValue {
+    pub fn lent_bytes(bytes: &[u8], loan: &Loan) -> LargeValue {
+        LargeValue::LentBytes { bytes: NonNull::from(bytes), _reading: Reading(loan.over.clone()) }
+    }
+
+    pub fn lent_object(object: &Object, loan: &Loan) -> LargeValue {
+        LargeValue::LentObject { object: NonNull::from(object), _reading: Reading(loan.over.clone()) }
+    }
+}
+
+impl Large {
+    pub fn item(&self) -> Item<'_> {
+        let Large { db, key, expiry, value } = self;
+        let value = match value {
+            LargeValue::Buffer(bytes) => Value::Bytes(bytes),
+            LargeValue::Object(object) => Value::Object(object),
+            // SAFETY: the stripe neither changes nor frees what it has lent before the reading is dropped.
+            LargeValue::LentBytes { bytes, .. } => Value::Bytes(unsafe { bytes.as_ref() }),
+            // SAFETY: as above.
+            LargeValue::LentObject { object, .. } => Value::Object(unsafe { object.as_ref() }),
+        };
+        Item { db: *db, key, expiry: *expiry, value }
+    }
+}
+
+/// The right to read something that is lent. It ends when this is dropped.
+pub(super) struct Reading(Arc<AtomicBool>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// What a stripe knows of a value that it has lent.
+pub(super) struct Loan {
+    pub db: usize,
+    pub key: Box<[u8]>,
+    /// Where the value lies.
+    pub address: NonNull<u8>,
+    over: Arc<AtomicBool>,
+}
+
+// SAFETY: the address is compared, never followed.
+unsafe impl Send for Loan {}
+
+impl Loan {
+    pub fn new(db: usize, key: &[u8], address: NonNull<u8>) -> Loan {
+        Loan { db, key: key.into(), address, over: Arc::default() }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Waits until it has been read, which is being done on another thread just now.
+    pub fn wait(&self) {
+        while !self.is_over() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// What one step of a walk gives.
+#[derive(Default)]
+pub struct Step {
+    pub captured: Captured,
+    /// Large values that their records have lost.
+    pub(super) orphans: Vec<Large>,
+    /// A large value that is still where it was; the walk goes no further before it is dropped.
+    pub(super) lent: Option<Large>,
+}
+
+impl Step {
+    /// What was too large to be captured.
+    pub fn larges(&self) -> impl Iterator<Item = Item<'_>> {
+        self.orphans.iter().chain(&self.lent).map(Large::item)
+    }
+}
+
+/// A snapshot on its way through the store. If it is dropped before its end, the rest is passed over.
+pub struct Snapshot<'a> {
+    store: &'a Store,
+    /// The stripe that the walk is in.
+    stripe: usize,
+    /// Stripes after it that have not been asked yet for what others have captured there.
+    asked: usize,
+}
+
+impl Store {
+    /// Begins a snapshot, for which `captor` makes the captors of all stripes; `None` while there is another. The caller
+    /// holds the barrier.
+    pub fn begin_snapshot(&self, mut captor: impl FnMut() -> Box<dyn Captor>) -> Option<Snapshot<'_>> {
+        if self.snapshotting.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        self.each_stripe(|stripe| stripe.begin_walk(captor()));
+        Some(Snapshot { store: self, stripe: 0, asked: 0 })
+    }
+}
+
+impl Snapshot<'_> {
+    /// The share of the walk that is done, 0 to 1.
+    pub fn progress(&self) -> f64 {
+        self.stripe as f64 / self.store.stripes().len() as f64
+    }
+
+    /// Goes on by one line of one stripe, under its lock. `None` at the end.
+    ///
+    /// What is returned must be dropped before the next call.
+    pub fn next_step(&mut self) -> Option<Step> {
+        loop {
+            if self.asked > self.stripe {
+                // Once a stripe is done, the others give what has been captured there: so that does not pile up.
+                self.asked -= 1;
+                if let Some(step) = self.store.with_stripe(self.asked, Stripe::collect_walk) {
+                    return Some(step);
+                }
+                continue;
+            }
+            if self.stripe < self.store.stripes().len() {
+                match self.store.with_stripe(self.stripe, Stripe::step_walk) {
+                    Some(step) => return Some(step),
+                    None => {
+                        self.stripe += 1;
+                        self.asked = self.store.stripes().len();
+                        continue;
+                    }
+                }
+            }
+            // Stripes that were emptied as a whole while the walk had not been through them.
+            let mut emptied = self.store.emptied.lock();
+            let stripe = emptied.last_mut()?;
+            match stripe.step_walk() {
+                Some(step) => return Some(step),
+                None => self.store.discard(emptied.pop()),
+            }
+        }
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        while self.next_step().is_some() {}
+        self.store.snapshotting.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,222 @@
+//! What a stripe does for a snapshot: every record is captured as it was when the snapshot began, by the walk or by the
+//! first who changes it.
+//!
+//! A record's header says whether it is captured already: its era is the stripe's then. A snapshot begins by turning the
+//! stripe's era, which makes all records that are there ones to be captured, and no others.
+
+use super::super::header::Shape;
+use super::super::record::{self, Value};
+use super::super::snapshot::{Captor, Item, Large, LargeValue, Loan, Step};
+use super::super::table::ScanAt;
+use super::{DATABASES, Discarded, Key, Ref, SLOTS_PER_STRIPE, Stripe};
+
+/// Buffers and collections of more heap bytes are not captured under the lock, but lent to the walk.
+const LENT_MIN: usize = 64 * 1024;
+
+/// A snapshot on its way through a stripe.
+pub(in crate::store) struct Walk {
+    captor: Box<dyn Captor>,
+    db: usize,
+    local: usize,
+    from: ScanAt,
+    /// Large values that were deleted or replaced before they were captured.
+    orphans: Vec<Large>,
+    /// The value that is read outside of the lock just now.
+    loan: Option<Loan>,
+    /// Values whose record has gone while they were lent.
+    kept: Vec<Discarded>,
+}
+
+impl Walk {
+    pub fn keep(&mut self, value: Discarded) {
+        self.kept.push(value);
+    }
+}
+
+impl Stripe {
+    /// Begins a snapshot. The last one must have come to its end.
+    pub(in crate::store) fn begin_walk(&mut self, captor: Box<dyn Captor>) {
+        debug_assert!(self.walk.is_none(), "one snapshot at a time");
+        self.era = !self.era;
+        let (orphans, loan, kept) = Default::default();
+        self.walk = Some(Box::new(Walk { captor, db: 0, local: 0, from: ScanAt::default(), orphans, loan, kept }));
+    }
+
+    /// Whether a snapshot is on its way through it.
+    pub(in crate::store) fn is_walked(&self) -> bool {
+        self.walk.is_some()
+    }
+
+    /// Has a record captured before it is changed.
+    #[inline]
+    pub(super) fn preserve(&mut self, found: Ref) {
+        if record::header(self.arena.at(found)).era() != self.era {
+            self.capture_now(found);
+        }
+    }
+
+    /// Has a record captured before it is deleted or its value replaced: what is large is handed over as it is.
+    #[inline]
+    pub(super) fn preserve_going(&mut self, found: Ref) {
+        if record::header(self.arena.at(found)).era() != self.era {
+            self.capture_going(found);
+        }
+    }
+
+    /// Whether the value of a record is being read outside of the lock.
+    #[inline]
+    pub(super) fn is_lent(&self, found: Ref) -> bool {
+        self.walk.is_some() && self.loan_of(found).is_some()
+    }
+
+    #[cold]
+    fn loan_of(&self, found: Ref) -> Option<&Loan> {
+        let address = record::heap_address(self.arena.at(found))?;
+        self.walk.as_ref()?.loan.as_ref().filter(|loan| loan.address == address)
+    }
+
+    #[cold]
+    fn capture_now(&mut self, found: Ref) {
+        if let Some(loan) = self.loan_of(found) {
+            loan.wait();
+            self.end_loan();
+            return;
+        }
+        self.capture(found);
+    }
+
+    #[cold]
+    fn capture_going(&mut self, found: Ref) {
+        if self.is_lent(found) {
+            // It is kept until it has been read: see `drop_heap`.
+            return;
+        }
+        let at = self.arena.at(found);
+        if record::heap_bytes(at) < LENT_MIN {
+            return self.capture(found);
+        }
+        let header = record::header(at);
+        let (db, key, expiry) = (header.db().into(), record::key(at).into(), record::expiry(at));
+        let value = match header.shape() {
+            Shape::Heap => LargeValue::Buffer(self.detach_heap(found)),
+            _ => LargeValue::Object(self.detach_object(found)),
+        };
+        self.mark_captured(found);
+        if let Some(walk) = &mut self.walk {
+            walk.orphans.push(Large { db, key, expiry, value });
+        }
+    }
+
+    fn capture(&mut self, found: Ref) {
+        self.mark_captured(found);
+        let Some(walk) = &mut self.walk else { return };
+        let at = self.arena.at(found);
+        let (db, key, expiry) = (record::header(at).db().into(), record::key(at), record::expiry(at));
+        walk.captor.take(Item { db, key, expiry, value: record::value(at, &self.arena) });
+    }
+
+    fn mark_captured(&mut self, found: Ref) {
+        let at = self.arena.at(found);
+        record::set_header(at, record::header(at).with_era(self.era));
+    }
+
+    /// Takes one more line of the order, and what was captured since the last step. `None` if no walk is on its way here.
+    ///
+    /// The loan of the step before must have been read.
+    pub(in crate::store) fn step_walk(&mut self) -> Option<Step> {
+        self.end_loan();
+        let mut line = Vec::new();
+        let next = self.next_line(&mut line)?;
+        let mut lent = None;
+        for found in line {
+            let at = self.arena.at(found);
+            if record::header(at).era() == self.era {
+                continue;
+            }
+            if record::heap_bytes(at) < LENT_MIN {
+                self.capture(found);
+            } else if lent.is_none() {
+                lent = self.lend(found);
+            }
+        }
+        let is_over = next.is_none();
+        let walk = self.walk.as_mut()?;
+        if let (Some(next), None) = (next, &lent) {
+            // A line with large values is come to again, until none of them is left.
+            (walk.db, walk.local, walk.from) = next;
+        }
+        let step = self.collect(lent);
+        if is_over {
+            self.walk = None;
+        }
+        Some(step)
+    }
+
+    /// What was captured since the last step, without a step.
+    pub(in crate::store) fn collect_walk(&mut self) -> Option<Step> {
+        self.walk.is_some().then(|| self.collect(None))
+    }
+
+    fn collect(&mut self, lent: Option<Large>) -> Step {
+        match &mut self.walk {
+            Some(walk) => Step { captured: walk.captor.drain(), orphans: std::mem::take(&mut walk.orphans), lent },
+            None => Step::default(),
+        }
+    }
+
+    /// The records of the next line of the order that has any, and where the order goes on; `Some(None)` at its end.
+    #[expect(clippy::type_complexity, reason = "a place of the walk, used once")]
+    fn next_line(&self, line: &mut Vec<Ref>) -> Option<Option<(usize, usize, ScanAt)>> {
+        let walk = self.walk.as_ref()?;
+        let (mut db, mut local, mut from) = (walk.db, walk.local, walk.from);
+        let hash_of = |found: Ref| self.hasher.hash(record::key(self.arena.at(found)));
+        while db < DATABASES {
+            let Some(filled) = (local < SLOTS_PER_STRIPE).then(|| self.next_filled(db, local)).flatten() else {
+                (db, local, from) = (db + 1, 0, ScanAt::default());
+                continue;
+            };
+            if filled != local {
+                (local, from) = (filled, ScanAt::default());
+            }
+            let table = &self.dbs[db].as_ref()?.tables[local];
+            let next = match table.scan(from, &hash_of, |found| line.push(found)) {
+                Some(next) => (db, local, next),
+                None => (db, local + 1, ScanAt::default()),
+            };
+            if !line.is_empty() {
+                return Some(Some(next));
+            }
+            (db, local, from) = next;
+        }
+        Some(None)
+    }
+
+    fn lend(&mut self, found: Ref) -> Option<Large> {
+        let at = self.arena.at(found);
+        let header = record::header(at);
+        let (db, key, expiry) = (usize::from(header.db()), Box::from(record::key(at)), record::expiry(at));
+        let loan = Loan::new(db, record::key(at), record::heap_address(at)?);
+        let value = match record::value(at, &self.arena) {
+            Value::Bytes(bytes) => LargeValue::lent_bytes(bytes, &loan),
+            Value::Object(object) => LargeValue::lent_object(object, &loan),
+            _ => return None,
+        };
+        self.walk.as_mut()?.loan = Some(loan);
+        Some(Large { db, key, expiry, value })
+    }
+
+    /// Takes back what was lent, which has been read: its record is captured, if it is still there.
+    fn end_loan(&mut self) {
+        let Some(walk) = &mut self.walk else { return };
+        let Some(loan) = walk.loan.take() else { return };
+        debug_assert!(loan.is_over());
+        let kept = std::mem::take(&mut walk.kept);
+        self.discarded.extend(kept);
+        let key = Key { bytes: &loan.key, place: self.hasher.place(&loan.key) };
+        if let Some((_, found)) = self.find(loan.db, key)
+            && record::heap_address(self.arena.at(found)) == Some(loan.address)
+        {
+            self.mark_captured(found);
+        }
+    }
+}
