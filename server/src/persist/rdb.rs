@@ -11,6 +11,7 @@
 //!
 //! Source: Redis's documentation of the format, the comments in its `rdb.h`, and what its servers write and take.
 
+pub mod file;
 pub mod kind;
 
 mod intset;

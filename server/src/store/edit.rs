@@ -1,8 +1,8 @@
 //! Collections as handlers see them: read where they lie, or opened to be changed.
 
 use super::arena::Ref;
-use super::record::{self, New, Value};
 use super::news::How;
+use super::record::{self, New, Value};
 use super::shared::Keys;
 use super::stripe::{Entry, Key};
 use super::table::At;

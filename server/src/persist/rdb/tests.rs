@@ -38,7 +38,7 @@ fn from_hex(digits: &str) -> Vec<u8> {
 }
 
 /// All that a value says to clients, in one order, its encoding at the head.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("string {}", text.escape_ascii()),
         Value::Object(object) => shown_object(object),
