@@ -106,14 +106,14 @@ impl Tally {
         }
         let left = self.all.all - self.databases.values().map(|keys| keys.all).sum::<u64>();
         let notes = [
-            (left, "in further databases"),
-            (self.empty, "keys without elements, which are passed over"),
-            (self.libraries, "libraries of functions"),
-            (self.module_parts, "parts of modules beside the keys, which are passed over"),
-            (self.imports, "migrations of slots that were going on, whose keys are among these"),
+            ("keys in further databases", left),
+            ("keys without elements, which are passed over", self.empty),
+            ("libraries of functions", self.libraries),
+            ("parts of modules beside the keys, which are passed over", self.module_parts),
+            ("migrations of slots that were going on, whose keys are among these", self.imports),
         ];
-        for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
-            say("", format!("{} {what}", grouped(count)));
+        for (what, count) in notes.into_iter().filter(|(_, count)| *count > 0) {
+            say("", format!("{what}: {}", grouped(count)));
         }
         say("bytes", format!("{} ({})", grouped(whole.bytes), size(whole.bytes)));
         if whole.bytes_behind > 0 {

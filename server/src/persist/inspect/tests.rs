@@ -75,7 +75,10 @@ fn said(name: &str, bytes: &[u8], look: impl Fn(&Path) -> Found) -> (String, Opt
     (without(found.text), found.error.map(without))
 }
 
-fn quiet(look: fn(&Path, bool, &mut dyn FnMut(u64, u64)) -> Found, json: bool) -> impl Fn(&Path) -> Found {
+/// One of the two.
+type Look = fn(&Path, bool, &mut dyn FnMut(u64, u64)) -> Found;
+
+fn quiet(look: Look, json: bool) -> impl Fn(&Path) -> Found {
     move |path| look(path, json, &mut |_, _| ())
 }
 
