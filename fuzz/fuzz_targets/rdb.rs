@@ -19,10 +19,10 @@ const MAGICS: [&[u8]; 6] = [b"REDIS0003", b"REDIS0006", b"REDIS0009", b"REDIS001
 
 fuzz_target!(|input: &[u8]| {
     // Input that ends early has run all the same.
-    let _ = run(&mut Unstructured::new(input));
+    let _ = run(Unstructured::new(input));
 });
 
-fn run(input: &mut Unstructured<'_>) -> Result<()> {
+fn run(mut input: Unstructured<'_>) -> Result<()> {
     let is_raw = input.ratio(1, 3)?;
     let mut pieces = Vec::new();
     for _ in 0..input.int_in_range(1..=8)? {
@@ -32,7 +32,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
     if !is_raw {
         file.extend_from_slice(input.choose(&MAGICS)?);
         for _ in 0..input.int_in_range(0..=ITEMS_MAX)? {
-            push_item(&mut file, input)?;
+            push_item(&mut file, &mut input)?;
         }
         if input.ratio(1, 2)? {
             file.push(255);
