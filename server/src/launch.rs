@@ -1,8 +1,10 @@
 //! From a command line to a running node: settings, log, banner, signals.
 
 use crate::base::number::Digits;
-use crate::config::{self, Config, LogLevel, Named, Run, Start};
+use crate::config::{self, Config, LogLevel, Named, RdbJob, RdbVerb, Run, Start};
 use crate::node::Node;
+use crate::persist::inspect;
+use crate::progress::Bar;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -19,6 +21,7 @@ pub fn run(args: impl Iterator<Item = OsString>, env: impl Iterator<Item = (OsSt
             let _ = io::stdout().write_all(printed.text(io::stdout().is_terminal()).as_bytes());
             ExitCode::SUCCESS
         }
+        Ok(Start::Rdb(job)) => look_at(&job),
         Ok(Start::Run(run)) => serve(*run).unwrap_or_else(fail),
         Err(refused) => fail(refused.to_string()),
     }
@@ -27,6 +30,20 @@ pub fn run(args: impl Iterator<Item = OsString>, env: impl Iterator<Item = (OsSt
 fn fail(text: String) -> ExitCode {
     eprintln!("{}", text.trim_end());
     ExitCode::FAILURE
+}
+
+/// Looks at an RDB file, with a bar on a terminal while that takes time.
+fn look_at(job: &RdbJob) -> ExitCode {
+    let look = match job.verb {
+        RdbVerb::Check => inspect::check,
+        RdbVerb::Stats => inspect::stats,
+    };
+    let mut bar = Bar::on_terminal();
+    let found = look(Path::new(&job.file), job.json, &mut |done, all| bar.show(done, all));
+    drop(bar);
+    // A reader that has gone away, such as `head`, is no error.
+    let _ = io::stdout().write_all(found.text.as_bytes());
+    found.error.map_or(ExitCode::SUCCESS, fail)
 }
 
 fn serve(run: Run) -> Result<ExitCode, String> {

@@ -8,5 +8,6 @@ pub mod net;
 pub mod node;
 pub mod observe;
 pub mod persist;
+mod progress;
 pub mod store;
 pub mod types;

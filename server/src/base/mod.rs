@@ -8,6 +8,7 @@ pub mod crc64;
 pub mod digest;
 pub mod glob;
 pub mod hash;
+pub mod json;
 pub mod lcs;
 pub mod long_double;
 pub mod lzf;

@@ -8,6 +8,7 @@ use super::memory;
 use super::raw::{Raw, Wrong};
 use super::table::{self, Change, Effect, Id, SETTINGS, Setting};
 use super::value::Value;
+use crate::base::json::json_text;
 
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -199,19 +200,6 @@ fn json_object(id: Id, values: &Values, raw: &Raw) -> String {
     format!("{{{}}}", fields.join(","))
 }
 
-fn json_text(text: &str) -> String {
-    let mut out = String::from("\"");
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            control if u32::from(control) < 0x20 => put(&mut out, format_args!("\\u{:04x}", u32::from(control))),
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
-}
-
 /// The page of all settings.
 pub fn page() -> String {
     let mut out = String::from(PAGE_HEAD);
@@ -347,7 +335,6 @@ mod tests {
         let all = printed(None, true).text(false);
         assert_eq!(all.matches("\"name\":").count(), SETTINGS.len());
         assert!(all.contains(r#"{"name":"requirepass","value":null,"#) && !all.contains("geheim"));
-        assert_eq!(json_text("a\"b\\c\n"), r#""a\"b\\c\u000a""#);
     }
 
     #[test]

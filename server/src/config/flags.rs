@@ -24,6 +24,26 @@ pub enum Verb {
     Print(Printed),
     /// Print the settings, or one of them.
     Explain { name: Option<String>, json: bool },
+    /// Look at an RDB file.
+    Rdb(RdbJob),
+}
+
+/// What is asked about an RDB file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RdbJob {
+    pub verb: RdbVerb,
+    pub file: OsString,
+    /// Whether the answer is for a program.
+    pub json: bool,
+}
+
+/// What to do with an RDB file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RdbVerb {
+    /// Read it to its end and tell whether it is sound.
+    Check,
+    /// Tell what takes how much of it.
+    Stats,
 }
 
 /// A command line once it is read.
@@ -70,10 +90,17 @@ fn verb(matches: &ArgMatches) -> Verb {
     if matches.get_flag("version") {
         return Verb::Print(Printed::styled(version()));
     }
-    match matches.subcommand().and_then(|(_, config)| config.subcommand()) {
+    match matches.subcommand().and_then(|(_, group)| group.subcommand()) {
+        Some(("check", asked)) => Verb::Rdb(rdb_job(RdbVerb::Check, asked)),
+        Some(("stats", asked)) => Verb::Rdb(rdb_job(RdbVerb::Stats, asked)),
         Some((_, explain)) => Verb::Explain { name: explain.get_one("name").cloned(), json: explain.get_flag("json") },
         None => Verb::Run,
     }
+}
+
+fn rdb_job(verb: RdbVerb, matches: &ArgMatches) -> RdbJob {
+    let file = matches.get_one("rdb").cloned().unwrap_or_default();
+    RdbJob { verb, file, json: matches.get_flag("json") }
 }
 
 /// In the manner of `redis-server -v`, which scripts take apart.
@@ -187,6 +214,7 @@ fn command() -> Command {
         .arg(version)
         .args(SETTINGS.iter().map(setting))
         .subcommand(config())
+        .subcommand(rdb())
         .after_long_help(after_help())
         .after_help("Every setting is a flag: --help describes them all.")
 }
@@ -205,6 +233,22 @@ fn config() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(explain)
+}
+
+fn rdb() -> Command {
+    let verb = |name: &'static str, about: &'static str| {
+        let file = Arg::new("rdb").value_name("FILE").required(true).value_parser(clap::value_parser!(OsString));
+        let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON");
+        let file = file.help("An RDB file of Larder, of Redis or of Valkey");
+        Command::new(name).about(about).disable_version_flag(true).arg(file).arg(json)
+    };
+    Command::new("rdb")
+        .about("Look into RDB files: check one, or see what takes the room in it")
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(verb("check", "Read a file to its end and tell whether it is sound; leaves with 1 if not"))
+        .subcommand(verb("stats", "Tell what takes how much of a file: types, biggest keys, prefixes, times to live"))
 }
 
 /// Settings without effect work as flags but are hidden, and listed at the end by name.
@@ -247,7 +291,8 @@ fn after_help() -> String {
          these before the file, and the file before the defaults.\n\n\
          Accepted for those who come from Redis, but without effect (`larder config explain NAME` says why): {}.\n\n\
          Examples:\n  larder\n  larder node.toml\n  larder /etc/redis/redis.conf --port 7000\n  \
-         larder --maxmemory 2gb --bind 127.0.0.1 10.0.0.1 --requirepass secret\n  larder config explain maxmemory",
+         larder --maxmemory 2gb --bind 127.0.0.1 10.0.0.1 --requirepass secret\n  larder config explain maxmemory\n  \
+         larder rdb check /var/lib/redis/dump.rdb",
         idle.join(", ")
     )
 }
@@ -380,6 +425,19 @@ mod tests {
         assert_eq!(found(&words), [("port", "1".to_owned()), ("timeout", "2".to_owned())]);
         assert_eq!(asked.file, Some("a.toml".into()));
         assert!(matches!(asked.verb, Verb::Explain { name: Some(name), json: true } if name == "maxmemory"));
+    }
+
+    #[test]
+    fn rdb_files_are_looked_at_by_two_verbs() {
+        for (words, verb, json) in [
+            (&["rdb", "check", "dump.rdb"][..], RdbVerb::Check, false),
+            (&["rdb", "stats", "--json", "dump.rdb"], RdbVerb::Stats, true),
+        ] {
+            let job = RdbJob { verb, file: "dump.rdb".into(), json };
+            assert!(matches!(ask(words).verb, Verb::Rdb(asked) if asked == job), "{words:?}");
+        }
+        assert!(printed(&["rdb"]).contains("check"));
+        assert!(wrong(&["rdb", "check"])[0].contains("<FILE>"), "{:?}", wrong(&["rdb", "check"]));
     }
 
     #[test]

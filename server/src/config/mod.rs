@@ -27,6 +27,7 @@ use std::path::Path;
 
 pub use checked::{Access, ClientMemory, Config, EvictionPolicy, LogLevel, Named};
 pub use explain::Printed;
+pub use flags::{RdbJob, RdbVerb};
 pub use live::Live;
 pub use machine::Machine;
 pub use memory::Bytes;
@@ -43,6 +44,8 @@ pub enum Start {
     Run(Box<Run>),
     /// Print this and leave with 0.
     Print(Printed),
+    /// Look at an RDB file.
+    Rdb(RdbJob),
 }
 
 /// All that a node is started with.
@@ -98,6 +101,11 @@ pub fn read_on(
     let asked = flags::read(args);
     if let Verb::Print(text) = asked.verb {
         return Ok(Start::Print(text));
+    }
+    if let Verb::Rdb(job) = asked.verb {
+        // No node runs, so settings do not matter; but a mistake may be what was to be a flag of the verb.
+        let wrong = asked.reading.wrong;
+        return if wrong.is_empty() { Ok(Start::Rdb(job)) } else { Err(Refused { wrong }) };
     }
     let (variables, named) = raw::variables(env);
     let (mut reading, file) = asked.file.or(named).map_or_else(Default::default, |path| read_file(&path));

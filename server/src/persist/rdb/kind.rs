@@ -48,3 +48,29 @@ pub const HASH_LISTPACK_EX_EARLY: u8 = 23;
 pub const HASH_METADATA: u8 = 24;
 /// The first expiry, then fields, values and expiries in a listpack: since RDB 12.
 pub const HASH_LISTPACK_EX: u8 = 25;
+
+/// A type as `TYPE` says it, and the encoding in words.
+pub fn names(kind: u8) -> (&'static str, &'static str) {
+    match kind {
+        STRING => ("string", "string"),
+        LIST => ("list", "strings"),
+        LIST_ZIPLIST => ("list", "ziplist"),
+        LIST_QUICKLIST => ("list", "ziplists"),
+        LIST_QUICKLIST_2 => ("list", "listpacks"),
+        SET => ("set", "strings"),
+        SET_INTSET => ("set", "intset"),
+        SET_LISTPACK => ("set", "listpack"),
+        ZSET => ("zset", "members and text scores"),
+        ZSET_2 => ("zset", "members and scores"),
+        ZSET_ZIPLIST => ("zset", "ziplist"),
+        ZSET_LISTPACK => ("zset", "listpack"),
+        HASH => ("hash", "fields"),
+        HASH_ZIPMAP => ("hash", "zipmap"),
+        HASH_ZIPLIST => ("hash", "ziplist"),
+        HASH_LISTPACK => ("hash", "listpack"),
+        HASH_METADATA_EARLY | HASH_METADATA => ("hash", "fields that expire"),
+        HASH_LISTPACK_EX_EARLY | HASH_LISTPACK_EX => ("hash", "listpack that expires"),
+        STREAM_LISTPACKS | STREAM_LISTPACKS_2 | STREAM_LISTPACKS_3 => ("stream", "listpacks"),
+        _ => ("unknown", "unknown"),
+    }
+}
