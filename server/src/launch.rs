@@ -46,7 +46,12 @@ fn look_at(job: &RdbJob) -> ExitCode {
     found.error.map_or(ExitCode::SUCCESS, fail)
 }
 
-fn serve(run: Run) -> Result<ExitCode, String> {
+fn serve(mut run: Run) -> Result<ExitCode, String> {
+    if let Some(load) = &mut run.config.load {
+        // It was named from here, and not from the folder that the node works in.
+        *load =
+            std::path::absolute(&load).map_err(|error| format!("cannot tell where {} is: {error}", load.display()))?;
+    }
     start_log(&run.config)?;
     for notice in &run.notices {
         tracing::warn!("{notice}");

@@ -144,7 +144,8 @@ impl Shared {
             match reader.next().map_err(LoadFailed::Corrupt)? {
                 Step::Entry(entry) => self.take_in(entry, &reader, loaded)?,
                 Step::Skipped(_) => loaded.skipped += 1,
-                Step::Aux { .. } | Step::Database(_) | Step::Resize { .. } | Step::Library(_) => {}
+                Step::Library(source) => self.saves.keep_library(source),
+                Step::Aux { .. } | Step::Database(_) | Step::Resize { .. } => {}
                 Step::End(_) => return Ok(()),
                 Step::NeedMore => {
                     let read = file.read(&mut buffer).map_err(LoadFailed::Unreadable)?;

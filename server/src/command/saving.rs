@@ -33,6 +33,8 @@ pub struct Saves {
     progress: AtomicU64,
     /// Whether the last one failed.
     is_failing: AtomicBool,
+    /// Libraries of functions that came with the data. Nothing runs them yet; they go back with it.
+    libraries: Mutex<Vec<Vec<u8>>>,
 }
 
 struct State {
@@ -85,7 +87,12 @@ impl Saves {
             last_s: now_ms / 1000,
             changes: 0,
         };
-        Saves { state: Mutex::new(state), progress: AtomicU64::new(0), is_failing: AtomicBool::new(false) }
+        Saves {
+            state: Mutex::new(state),
+            progress: AtomicU64::new(0),
+            is_failing: AtomicBool::new(false),
+            libraries: Mutex::default(),
+        }
     }
 
     /// What is told, where so many changes have happened since the start.
@@ -110,6 +117,11 @@ impl Saves {
     /// Has another one written after that which is on its way.
     pub fn schedule(&self) {
         self.state.lock().is_scheduled = true;
+    }
+
+    /// Keeps a library of functions for the next snapshot.
+    pub fn keep_library(&self, source: Vec<u8>) {
+        self.libraries.lock().push(source);
     }
 
     /// Notes that so many changes were on disk or are none that have to be: the data was loaded.
@@ -330,6 +342,7 @@ fn write_snapshot<'a>(
 ) -> io::Result<u64> {
     let mut out = Vec::with_capacity(2 * WRITE_BYTES);
     file_write::push_start(&mut out, &about(node));
+    node.saves.libraries.lock().iter().for_each(|source| file_write::push_library(&mut out, source));
     let compress = node.live.config().rdbcompression;
     let Begun { mut snapshot, form, changes } = alone(&mut || begin(node, compress, &mut out)).ok_or_else(|| {
         io::Error::new(io::ErrorKind::ResourceBusy, "another snapshot is on its way, for a replica perhaps")

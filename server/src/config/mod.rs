@@ -24,6 +24,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use checked::{Access, ClientMemory, Config, EvictionPolicy, LogLevel, Named};
 pub use explain::Printed;
@@ -35,7 +36,7 @@ pub use raw::{ConfigFile, Format, Raw};
 pub use value::{BindAddress, Events, OutputLimit, OutputLimits};
 
 use flags::Verb;
-use raw::{Reading, Wrong};
+use raw::{Entry, Origin, Reading, Wrong};
 
 /// What a command line leads to.
 #[derive(Debug)]
@@ -136,6 +137,9 @@ fn read_file(path: &OsStr) -> (Reading, Option<ConfigFile>) {
         let path = Path::new("(standard input)");
         return (read.map_or_else(|error| unreadable(path, &error), |_| redis_conf::read(path, &text)), None);
     }
+    if is_snapshot(path) {
+        return (start_from(path), None);
+    }
     match std::fs::read_to_string(path) {
         Err(error) => (unreadable(path, &error), None),
         Ok(text) => {
@@ -143,6 +147,23 @@ fn read_file(path: &OsStr) -> (Reading, Option<ConfigFile>) {
             (rewrite::read_text(&file, &text), Some(file))
         }
     }
+}
+
+/// Whether a file is no configuration but an RDB file, by its name or its first bytes.
+fn is_snapshot(path: &Path) -> bool {
+    const MAGIC: [&[u8]; 2] = [b"REDIS0", b"VALKEY"];
+    let mut head = [0; 6];
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("rdb"))
+        || std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok()
+            && MAGIC.contains(&&head[..])
+}
+
+/// The setting `load`, as a file given in place of a configuration means it.
+fn start_from(path: &Path) -> Reading {
+    let id = table::find("load").expect("it has a row");
+    let origin = Origin::File { path: Arc::new(path.to_owned()), line: 1, key: "load".to_owned() };
+    let words = vec![path.to_string_lossy().into_owned()];
+    Reading { entries: vec![Entry { id, words, origin }], ..Reading::default() }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Reading {
@@ -236,6 +257,17 @@ mod tests {
         assert_eq!(run.config.maxmemory_policy, EvictionPolicy::AllkeysLfu);
         assert_eq!(run.notices.len(), 1, "{:?}", run.notices);
         assert!(run.notices[0].contains(":6: appendonly: 'appendonly' is accepted but has no effect."));
+    }
+
+    #[test]
+    fn a_snapshot_may_stand_where_a_configuration_does() {
+        for name in ["dump.rdb", "other"] {
+            let file = Written::new(name, "REDIS0011");
+            let run = run(&[file.path(), "--port", "7000"], &[]);
+            assert_eq!(run.config.load.as_deref(), Some(Path::new(file.path())));
+            assert_eq!(run.config.port, 7000);
+            assert!(run.raw.file.is_none());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::store::snapshot::{Captor, Captured, Item};
 use crate::store::{DATABASES, Value};
 
 /// The codes that stand where an entry could begin.
+pub const OPCODE_LIBRARY: u8 = 0xf5;
 pub const OPCODE_AUX: u8 = 0xfa;
 pub const OPCODE_RESIZE: u8 = 0xfb;
 pub const OPCODE_EXPIRES_MS: u8 = 0xfc;
@@ -115,6 +116,12 @@ pub fn push_start(out: &mut Vec<u8>, told: &[(&str, String)]) {
         push_string(out, name.as_bytes(), false);
         push_string(out, value.as_bytes(), false);
     }
+}
+
+/// Appends a library of functions.
+pub fn push_library(out: &mut Vec<u8>, source: &[u8]) {
+    out.push(OPCODE_LIBRARY);
+    push_string(out, source, true);
 }
 
 /// Appends how many keys of a database come, and how many of them expire: a hint for who loads them.
