@@ -1,4 +1,4 @@
-//! What leaves memory and comes back: today single values (DUMP and RESTORE), in RDB's encoding of objects.
+//! What leaves memory and comes back: single values (DUMP and RESTORE) and files, in RDB's encoding of objects.
 
 pub mod inspect;
 pub mod rdb;

@@ -3,7 +3,7 @@
 //! A value is one byte for its type and then its parts. Strings, the part that all types are made of, are a length and
 //! bytes, or an encoded form: an integer of 8, 16 or 32 bits, or LZF. A DUMP payload ends with the format's number
 //! (2 bytes) and the CRC-64 of all before it (8 bytes), both little-endian. In a file the key stands between the type
-//! and the value, and there is one sum for all.
+//! and the value, and there is one sum for all; [`file`] reads those.
 //!
 //! What is written, Redis 7.2 reads, with one exception: hashes with fields that expire, which Redis 7.2 does not know,
 //! are written as Redis 7.4 does. What is read are all encodings of RDB 5 to 12 and of Valkey's 80, but for values of

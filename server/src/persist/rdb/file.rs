@@ -64,7 +64,8 @@ const WINDOW_KEPT: usize = 4 << 20;
 /// Reads a file. Give it bytes with [`FileReader::feed`], then take [`FileReader::next`] until it needs more.
 ///
 /// It holds the bytes that were fed and not yet taken, and the item in hand; what a file promises costs nothing. So
-/// memory is bounded by the longest item, and by what is fed at a time.
+/// memory is bounded by the longest item, and by what is fed at a time. Who wants a bound on items as well looks at how
+/// much is [`FileReader::unread`] before it feeds more.
 pub struct FileReader {
     limits: Limits,
     window: Vec<u8>,

@@ -1,5 +1,6 @@
 //! Values of all types and sizes, drawn from a seed, come back as they were: the same content in the same form.
 
+use super::super::file::{Checksum, FileReader, Step};
 use super::*;
 use crate::types::hash::Expiry;
 use crate::types::list::{End, List};
@@ -126,6 +127,40 @@ fn values_of_all_types_come_back() {
             let expected = shown_object(&object);
             assert_eq!(restored.as_deref(), Ok(&*expected), "seed {seed}");
         }
+    }
+}
+
+#[test]
+fn values_of_all_types_come_back_from_a_file_in_pieces() {
+    for seed in 0..200 {
+        let mut random = Random::new(seed);
+        let objects: Vec<Object> = (0..5).map(|_| draw(&mut random)).collect();
+        let mut file = b"REDIS0012".to_vec();
+        for (number, object) in objects.iter().enumerate() {
+            file.push(type_of(object));
+            push_string(&mut file, &[number as u8], true);
+            push_body(&mut file, object, random.below(2) == 0);
+        }
+        file.push(255);
+        let sum = crc64(0, &file);
+        file.extend_from_slice(&sum.to_le_bytes());
+
+        let mut reader = FileReader::new(limits());
+        let (mut rest, mut seen) = (&file[..], Vec::new());
+        let end = loop {
+            match reader.next().expect("the file is sound") {
+                Step::Entry(entry) => seen.push(shown(&entry.value)),
+                Step::End(checksum) => break checksum,
+                _ => {
+                    assert!(!rest.is_empty(), "all is there, and it needs more: seed {seed}");
+                    let (piece, later) = rest.split_at(rest.len().min(1 + random.below(1000)));
+                    reader.feed(piece);
+                    rest = later;
+                }
+            }
+        };
+        let expected: Vec<String> = objects.iter().map(shown_object).collect();
+        assert_eq!((seen, end), (expected, Checksum::Right), "seed {seed}");
     }
 }
 
