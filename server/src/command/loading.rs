@@ -129,6 +129,8 @@ impl Shared {
         let mut loaded = Loaded::default();
         let result = self.load_into(path, &mut loaded, tell);
         loaded.seconds = began.elapsed().as_secs_f64();
+        self.loading.keys.store(loaded.keys, Relaxed);
+        self.loading.expired.store(loaded.expired, Relaxed);
         self.saves.loaded(self.store.totals().counters.changes);
         (result, loaded)
     }
