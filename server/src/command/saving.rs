@@ -23,6 +23,10 @@ const WRITE_BYTES: usize = 256 * 1024;
 /// Bytes after which the system is asked to write to the disk, so that it does not have all to write at the end.
 const SYNC_BYTES: u64 = 4 << 20;
 
+/// What others may have captured that has not been written yet: a part of all that the store holds, or so many bytes.
+const PILE_SHARE: usize = 4;
+const PILE_MIN: usize = 64 << 20;
+
 /// How long a failed snapshot keeps the save points from trying again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -343,11 +347,16 @@ fn write_snapshot<'a>(
     let mut out = Vec::with_capacity(2 * WRITE_BYTES);
     file_write::push_start(&mut out, &about(node));
     node.saves.libraries.lock().iter().for_each(|source| file_write::push_library(&mut out, source));
-    let compress = node.live.config().rdbcompression;
+    let compress = node.live.rdbcompression();
     let Begun { mut snapshot, form, changes } = alone(&mut || begin(node, compress, &mut out)).ok_or_else(|| {
         io::Error::new(io::ErrorKind::ResourceBusy, "another snapshot is on its way, for a replica perhaps")
     })?;
     while let Some(step) = snapshot.next_step() {
+        if snapshot.is_void() {
+            return Err(io::Error::other(
+                "changes came faster than the disk takes them; try again when there are fewer",
+            ));
+        }
         file_write::push_captured(&mut out, &step.captured, form);
         for item in step.larges() {
             file_write::push_item(&mut out, &item, form);
@@ -367,7 +376,8 @@ fn write_snapshot<'a>(
 fn begin<'a>(node: &'a Shared, compress: bool, out: &mut Vec<u8>) -> Option<Begun<'a>> {
     let numbers = std::array::from_fn(|physical| node.store.logical(physical) as u8);
     let form = Form { numbers, compress };
-    let snapshot = node.store.begin_snapshot(|| Box::new(Entries::new(form)))?;
+    let pile_max = (node.store.used_bytes() as usize / PILE_SHARE).max(PILE_MIN);
+    let snapshot = node.store.begin_snapshot(pile_max, || Box::new(Entries::new(form)))?;
     let totals = node.store.totals();
     for physical in (0..DATABASES).filter(|&physical| totals.keys[physical] > 0) {
         file_write::push_sizes(out, numbers[physical], totals.keys[physical], totals.expiring[physical]);

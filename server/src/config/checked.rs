@@ -623,10 +623,8 @@ mod tests {
         let (values, _) = check(&raw, &MACHINE);
         assert_eq!(
             notices(&raw, &values, &MACHINE),
-            [
-                "--appendonly: 'appendonly' is accepted but has no effect. This version writes no append-only file: what it \
-              holds is gone after a restart."
-            ]
+            ["--appendonly: 'appendonly' is accepted but has no effect. Larder writes snapshots (see save) and no \
+                 append-only file."]
         );
     }
 }

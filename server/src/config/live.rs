@@ -444,6 +444,8 @@ hot! {
     stream_node_max_bytes: Bytes = "stream-node-max-bytes",
     /// The entries of a stream's node; 0 is no limit.
     stream_node_max_entries: u64 = "stream-node-max-entries",
+    /// Compress strings in snapshots and in what DUMP returns.
+    rdbcompression: bool = "rdbcompression",
     /// Keys that are remembered for clients that keep copies; 0 is no limit.
     tracking_table_max_keys: u64 = "tracking-table-max-keys",
 }

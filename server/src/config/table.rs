@@ -216,7 +216,7 @@ pub const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
 
 const SHUTDOWN: Kind = Kind::Choices { default: "default", choices: &["default", "save", "nosave", "now", "force"] };
 
-const NO_AOF: &str = "This version writes no append-only file: what it holds is gone after a restart.";
+const NO_AOF: &str = "Larder writes snapshots (see save) and no append-only file.";
 const NO_REPLICATION: &str = "This version has no replication.";
 const NO_CLUSTER: &str = "This version runs single nodes.";
 const NO_TLS: &str = "This version has no TLS.";

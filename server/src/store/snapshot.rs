@@ -8,6 +8,9 @@
 //! are kept for it if their record goes meanwhile; only who wants to change such a value in place while it is read waits
 //! for that. What is large, was not yet come to and is changed in place is the exception: it is captured under the lock.
 //!
+//! What others have captured waits until the walk collects it. There is a bound for that: a snapshot whose owner cannot
+//! keep up with the writes becomes void.
+//!
 //! Keys that expire or are evicted before the walk comes to them are not captured: who loads a snapshot, or follows the
 //! stream behind it, would lose them at once.
 
@@ -17,7 +20,7 @@ use super::stripe::Stripe;
 use crate::types::object::Object;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A record as a captor sees it.
 #[derive(Clone, Copy)]
@@ -37,6 +40,38 @@ pub trait Captor: Send {
 
     /// Gives what the records were turned into since the last time.
     fn drain(&mut self) -> Captured;
+
+    /// Bytes that [`Captor::drain`] would give.
+    fn held(&self) -> usize;
+}
+
+/// What has been captured and not collected, in all stripes.
+#[derive(Debug)]
+pub(super) struct Pile {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl Pile {
+    pub fn new(bytes_max: usize) -> Pile {
+        Pile { bytes: AtomicUsize::new(0), bytes_max }
+    }
+
+    pub fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes away what was collected, unless it has become too much before.
+    pub fn remove(&self, bytes: usize) {
+        // A pile that was too high once stays so: something was left out.
+        let down = |now: usize| (now <= self.bytes_max).then(|| now.saturating_sub(bytes));
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, down);
+    }
+
+    /// Whether more waits than may. Then nothing more is captured.
+    pub fn is_too_high(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.bytes_max
+    }
 }
 
 /// What records were turned into: bytes, and strings that are still to be turned into bytes, which takes too long under a
@@ -158,17 +193,19 @@ pub struct Snapshot<'a> {
     stripe: usize,
     /// Stripes after it that have not been asked yet for what others have captured there.
     asked: usize,
+    pile: Arc<Pile>,
 }
 
 impl Store {
-    /// Begins a snapshot, for which `captor` makes the captors of all stripes; `None` while there is another. The caller
-    /// holds the barrier.
-    pub fn begin_snapshot(&self, mut captor: impl FnMut() -> Box<dyn Captor>) -> Option<Snapshot<'_>> {
+    /// Begins a snapshot, for which `captor` makes the captors of all stripes; `None` while there is another. At most
+    /// `pile_max` bytes that others have captured may wait to be collected. The caller holds the barrier.
+    pub fn begin_snapshot(&self, pile_max: usize, mut captor: impl FnMut() -> Box<dyn Captor>) -> Option<Snapshot<'_>> {
         if self.snapshotting.swap(true, Ordering::Acquire) {
             return None;
         }
-        self.each_stripe(|stripe| stripe.begin_walk(captor()));
-        Some(Snapshot { store: self, stripe: 0, asked: 0 })
+        let pile = Arc::new(Pile::new(pile_max));
+        self.each_stripe(|stripe| stripe.begin_walk(captor(), pile.clone()));
+        Some(Snapshot { store: self, stripe: 0, asked: 0, pile })
     }
 }
 
@@ -176,6 +213,11 @@ impl Snapshot<'_> {
     /// The share of the walk that is done, 0 to 1.
     pub fn progress(&self) -> f64 {
         self.stripe as f64 / self.store.stripes().len() as f64
+    }
+
+    /// Whether it is void, as more was captured at a time than may wait.
+    pub fn is_void(&self) -> bool {
+        self.pile.is_too_high()
     }
 
     /// Goes on by one line of one stripe, under its lock. `None` at the end.

@@ -29,11 +29,11 @@ fn dump(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     };
     let mut payload = Vec::new();
     match entry.object() {
-        Some(object) => rdb::dump_object(&mut payload, object, true),
+        Some(object) => rdb::dump_object(&mut payload, object, cx.node.live.rdbcompression()),
         None => {
             let mut text = Vec::new();
             entry.value().append_to(&mut text);
-            rdb::dump_string(&mut payload, &text, true);
+            rdb::dump_string(&mut payload, &text, cx.node.live.rdbcompression());
         }
     }
     cx.reply.bulk(&payload);

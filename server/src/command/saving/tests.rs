@@ -370,3 +370,35 @@ fn a_snapshot_is_written_when_it_is_due() {
     node.wait();
     assert_eq!(loaded(&fs::read(&node.path).unwrap()).len(), 3);
 }
+
+#[test]
+fn a_snapshot_that_cannot_follow_is_void_and_the_next_is_whole() {
+    let mut desk = Desk::new();
+    // 30 MB a round, where 64 MB may wait.
+    let fill = |desk: &mut Desk| {
+        for number in 0..100 {
+            desk.run(&format!("SET big{number} {}", "b".repeat(300_000)));
+        }
+    };
+    fill(&mut desk);
+    let node = desk.node.clone();
+    let mut snapshot = begin(&node, true, &mut Vec::new()).expect("there is no other").snapshot;
+    fill(&mut desk);
+    assert!(!snapshot.is_void());
+    while snapshot.next_step().is_some() {}
+    assert!(!snapshot.is_void());
+    drop(snapshot);
+    for number in 100..300 {
+        desk.run(&format!("SET big{number} {}", "b".repeat(300_000)));
+    }
+    let mut snapshot = begin(&node, true, &mut Vec::new()).expect("it has ended").snapshot;
+    for number in 0..300 {
+        desk.run(&format!("DEL big{number}"));
+    }
+    assert!(snapshot.is_void());
+    while snapshot.next_step().is_some() {}
+    assert!(snapshot.is_void(), "collecting does not mend it");
+    drop(snapshot);
+    desk.run("SET a 1");
+    assert_eq!(loaded(&written(&node, || ())).len(), 1);
+}

@@ -33,11 +33,13 @@ pub struct Entries {
     out: Captured,
     /// The database of the last entry in `out`.
     database: Option<usize>,
+    /// Bytes of the strings in `out`.
+    later_bytes: usize,
 }
 
 impl Entries {
     pub fn new(form: Form) -> Entries {
-        Entries { form, out: Captured::default(), database: None }
+        Entries { form, out: Captured::default(), database: None, later_bytes: 0 }
     }
 }
 
@@ -53,12 +55,17 @@ impl Captor for Entries {
             Value::Pieces(pieces) => pieces.to_vec(),
             value => return push_value(&mut self.out.bytes, value, self.form.compress),
         };
+        self.later_bytes += later.len();
         self.out.strings.push((self.out.bytes.len(), later));
     }
 
     fn drain(&mut self) -> Captured {
-        self.database = None;
+        (self.database, self.later_bytes) = (None, 0);
         std::mem::take(&mut self.out)
+    }
+
+    fn held(&self) -> usize {
+        self.out.bytes.len() + self.later_bytes
     }
 }
 

@@ -6,9 +6,10 @@
 
 use super::super::header::Shape;
 use super::super::record::{self, Value};
-use super::super::snapshot::{Captor, Item, Large, LargeValue, Loan, Step};
+use super::super::snapshot::{Captor, Item, Large, LargeValue, Loan, Pile, Step};
 use super::super::table::ScanAt;
 use super::{DATABASES, Discarded, Key, Ref, SLOTS_PER_STRIPE, Stripe};
+use std::sync::Arc;
 
 /// Buffers and collections of more heap bytes are not captured under the lock, but lent to the walk.
 const LENT_MIN: usize = 64 * 1024;
@@ -16,6 +17,9 @@ const LENT_MIN: usize = 64 * 1024;
 /// A snapshot on its way through a stripe.
 pub(in crate::store) struct Walk {
     captor: Box<dyn Captor>,
+    pile: Arc<Pile>,
+    /// What of the pile is of this stripe.
+    held: usize,
     db: usize,
     local: usize,
     from: ScanAt,
@@ -28,6 +32,11 @@ pub(in crate::store) struct Walk {
 }
 
 impl Walk {
+    fn pile_up(&mut self, bytes: usize) {
+        self.held += bytes;
+        self.pile.add(bytes);
+    }
+
     pub fn keep(&mut self, value: Discarded) {
         self.kept.push(value);
     }
@@ -35,11 +44,12 @@ impl Walk {
 
 impl Stripe {
     /// Begins a snapshot. The last one must have come to its end.
-    pub(in crate::store) fn begin_walk(&mut self, captor: Box<dyn Captor>) {
+    pub(in crate::store) fn begin_walk(&mut self, captor: Box<dyn Captor>, pile: Arc<Pile>) {
         debug_assert!(self.walk.is_none(), "one snapshot at a time");
         self.era = !self.era;
         let (orphans, loan, kept) = Default::default();
-        self.walk = Some(Box::new(Walk { captor, db: 0, local: 0, from: ScanAt::default(), orphans, loan, kept }));
+        let (held, db, local, from) = Default::default();
+        self.walk = Some(Box::new(Walk { captor, pile, held, db, local, from, orphans, loan, kept }));
     }
 
     /// Whether a snapshot is on its way through it.
@@ -92,7 +102,9 @@ impl Stripe {
             return;
         }
         let at = self.arena.at(found);
-        if record::heap_bytes(at) < LENT_MIN {
+        let bytes = record::heap_bytes(at);
+        let is_void = self.walk.as_ref().is_none_or(|walk| walk.pile.is_too_high());
+        if bytes < LENT_MIN || is_void {
             return self.capture(found);
         }
         let header = record::header(at);
@@ -103,6 +115,8 @@ impl Stripe {
         };
         self.mark_captured(found);
         if let Some(walk) = &mut self.walk {
+            walk.pile_up(bytes);
+            // One too many is let go with the snapshot, which is void then.
             walk.orphans.push(Large { db, key, expiry, value });
         }
     }
@@ -112,7 +126,11 @@ impl Stripe {
         let Some(walk) = &mut self.walk else { return };
         let at = self.arena.at(found);
         let (db, key, expiry) = (record::header(at).db().into(), record::key(at), record::expiry(at));
-        walk.captor.take(Item { db, key, expiry, value: record::value(at, &self.arena) });
+        if !walk.pile.is_too_high() {
+            let before = walk.captor.held();
+            walk.captor.take(Item { db, key, expiry, value: record::value(at, &self.arena) });
+            walk.pile_up(walk.captor.held() - before);
+        }
     }
 
     fn mark_captured(&mut self, found: Ref) {
@@ -159,13 +177,15 @@ impl Stripe {
 
     fn collect(&mut self, lent: Option<Large>) -> Step {
         match &mut self.walk {
-            Some(walk) => Step { captured: walk.captor.drain(), orphans: std::mem::take(&mut walk.orphans), lent },
+            Some(walk) => {
+                walk.pile.remove(std::mem::take(&mut walk.held));
+                Step { captured: walk.captor.drain(), orphans: std::mem::take(&mut walk.orphans), lent }
+            }
             None => Step::default(),
         }
     }
 
     /// The records of the next line of the order that has any, and where the order goes on; `Some(None)` at its end.
-    #[expect(clippy::type_complexity, reason = "a place of the walk, used once")]
     fn next_line(&self, line: &mut Vec<Ref>) -> Option<Option<(usize, usize, ScanAt)>> {
         let walk = self.walk.as_ref()?;
         let (mut db, mut local, mut from) = (walk.db, walk.local, walk.from);
