@@ -18,6 +18,7 @@ use crate::{
     keys::Choice,
     load,
     reply::Protocol,
+    snapshot,
     workload::{Operation, Score, Workload},
 };
 
@@ -29,6 +30,7 @@ pub enum Verb {
     Compare(Box<compare::Options>),
     Elements(elements::Options),
     Expire(expire::Options),
+    Snapshot(snapshot::Options),
 }
 
 /// Reads the command line; prints help or a complaint and ends the process if that is all there is to do.
@@ -46,8 +48,11 @@ fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
         Some(("fill", matches)) => Ok(Verb::Fill(fill_options(matches)?)),
         Some(("elements", matches)) => Ok(Verb::Elements(elements_options(matches))),
         Some(("expire", matches)) => Ok(Verb::Expire(expire_options(matches)?)),
+        Some(("snapshot", matches)) => Ok(Verb::Snapshot(snapshot_options(matches)?)),
         Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
-        None => Err(Error::Usage("say load, fill, compare, elements or expire; --help explains them".to_owned())),
+        None => {
+            Err(Error::Usage("say load, fill, compare, elements, expire or snapshot; --help explains them".to_owned()))
+        }
     }
 }
 
@@ -58,7 +63,8 @@ fn command() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([load_command(), fill_command(), compare_command(), elements_command(), expire_command()])
+        .subcommands([load_command(), fill_command(), compare_command()])
+        .subcommands([elements_command(), expire_command(), snapshot_command()])
 }
 
 fn load_command() -> Command {
@@ -184,6 +190,24 @@ fn expire_command() -> Command {
         value_length(),
         json(),
     ])
+}
+
+fn snapshot_command() -> Command {
+    Command::new("snapshot")
+        .about("Measures what clients feel while Larder and Redis save, the memory that takes, and how fast they load")
+        .args([
+            larder(),
+            number("rounds").default_value("3").help("Rounds, in each of which both servers run"),
+            real("rate").default_value("20000").help("Requests a second, in an open loop"),
+            real("set-share").default_value("0.1").value_name("X").help("The share of SET among them, 0 to 1"),
+            real("seconds").default_value("3").help("The length of each period, with and without saving"),
+            core("server-core").default_value("0").help("The core of the servers, or `any`"),
+            cores("client-cores").alias("client-core").help("The cores of the generator, or `any` [default: 1]"),
+            keys(),
+            key_length(),
+            value_length(),
+            json(),
+        ])
 }
 
 fn server_args() -> [Arg; 4] {
@@ -388,6 +412,31 @@ fn expire_options(matches: &ArgMatches) -> Result<expire::Options, Error> {
     };
     match options.rounds == 0 || options.keys == 0 {
         true => Err(Error::Usage("--rounds and --keys have to be at least 1".to_owned())),
+        false => Ok(options),
+    }
+}
+
+fn snapshot_options(matches: &ArgMatches) -> Result<snapshot::Options, Error> {
+    let base = Workload {
+        key_count: count(matches, "keys"),
+        key_length: size(matches, "key-length"),
+        value_length: size(matches, "value-length"),
+        ..Workload::standard(Operation::Get)
+    };
+    base.check()?;
+    let options = snapshot::Options {
+        larder: matches.get_one("larder").cloned(),
+        rounds: size(matches, "rounds"),
+        base,
+        rate: matches.get_one("rate").copied().unwrap_or(20_000.0),
+        set_share: matches.get_one("set-share").copied().unwrap_or(0.1),
+        time: seconds(matches, "seconds", 3.0),
+        server_core: matches.get_one::<Option<usize>>("server-core").copied().flatten(),
+        client_cores: core_list(matches, "client-cores").unwrap_or(vec![1]),
+        json: matches.get_flag("json"),
+    };
+    match options.rounds == 0 || options.rate <= 0.0 || !(0.0..=1.0).contains(&options.set_share) {
+        true => Err(Error::Usage("--rounds and --rate have to be above 0, and --set-share 0 to 1".to_owned())),
         false => Ok(options),
     }
 }

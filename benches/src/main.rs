@@ -1,4 +1,4 @@
-//! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`, `expire`. See `README.md`.
+//! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`, `expire`, `snapshot`. See `README.md`.
 
 mod ask;
 mod compare;
@@ -18,6 +18,7 @@ mod progress;
 mod random;
 mod reply;
 mod request;
+mod snapshot;
 mod table;
 mod workload;
 
@@ -56,5 +57,6 @@ fn run() -> Result<(), Error> {
         Verb::Compare(options) => compare::run(&options),
         Verb::Elements(options) => elements::run(&options),
         Verb::Expire(options) => expire::run(&options),
+        Verb::Snapshot(options) => snapshot::run(&options),
     }
 }

@@ -129,6 +129,20 @@ pub fn resident_bytes(pid: u32) -> io::Result<u64> {
     about_resident_bytes(pid)
 }
 
+/// The processes that a process has started and that still run.
+pub fn children(pid: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
+/// Bytes that a process shares with no other and has written: of a child, what was copied because of it. None if it is gone.
+pub fn private_bytes(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
 fn rollup_bytes(text: &str) -> io::Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
     let kib: Option<u64> = line.and_then(|rest| rest.trim().strip_suffix("kB")).and_then(|n| n.trim().parse().ok());

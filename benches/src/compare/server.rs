@@ -122,7 +122,7 @@ pub struct Running {
     address: SocketAddr,
     log: PathBuf,
     /// Dropped after the process has ended, as fields are dropped after `drop`.
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// A server that does not answer within this time has failed to start.
@@ -143,7 +143,7 @@ impl Running {
         let child = spawn(contestant, cores, port, &folder.0, &log)
             .map_err(Error::io(format!("cannot start {name} ({}){place}", contestant.command[0])))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut running = Self { child, address, log, _folder: folder };
+        let mut running = Self { child, address, log, folder };
         running.wait_until_ready(contestant)?;
         Ok(running)
     }
@@ -155,6 +155,11 @@ impl Running {
     /// [`Error::Io`] if it is gone.
     pub fn pause(&self, on: bool) -> Result<(), Error> {
         os::pause(self.pid(), on).map_err(Error::io("cannot stop a server or let it go on"))
+    }
+
+    /// The folder it was started in.
+    pub fn folder(&self) -> &Path {
+        &self.folder.0
     }
 
     pub fn pid(&self) -> u32 {
@@ -309,7 +314,7 @@ mod tests {
         let pid = child.id();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         assert!(contestant.is_installed());
-        drop(Running { child, address, log, _folder: folder });
+        drop(Running { child, address, log, folder });
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
         assert!(!path.exists());
     }

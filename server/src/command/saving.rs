@@ -7,6 +7,7 @@
 mod tests;
 
 use super::shared::{Shared, now_ms};
+use crate::observe::process;
 use crate::persist::rdb::file_write::{self, Entries, Form, Sum};
 use crate::store::DATABASES;
 use crate::store::snapshot::Snapshot;
@@ -182,6 +183,8 @@ impl Shared {
         let Some(node) = self.itself() else { return Ok(()) };
         self.saves.begin()?;
         let spawned = std::thread::Builder::new().name("larder-save".into()).spawn(move || {
+            // Where cores are few, whoever waits for an answer goes first.
+            process::be_modest();
             while node.save_begun(|begin| node.barrier.alone(begin)).1
                 && !node.is_stopping()
                 && node.saves.begin().is_ok()

@@ -23,6 +23,19 @@ fn total_of(meminfo: &str) -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
+/// Lets other threads go first from now on where there are too few cores for all. Nothing happens where the system does
+/// not know priorities of threads.
+pub fn be_modest() {
+    /// Some tenth of the time that a worker gets that wants the same core.
+    #[cfg(target_os = "linux")]
+    const NICE: libc::c_int = 10;
+    // SAFETY: the call takes no pointers. On Linux it concerns the calling thread; it is always allowed to become nicer.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+    }
+}
+
 /// The system's name, release and processor, such as `Linux 6.1.0 x86_64`.
 pub fn system() -> String {
     let proc_text = |file: &str| std::fs::read_to_string(file).map(|text| text.trim().to_owned());
