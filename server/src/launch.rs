@@ -1,6 +1,7 @@
 //! From a command line to a running node: settings, log, banner, signals.
 
 use crate::base::number::Digits;
+use crate::command::shared::Shared;
 use crate::config::{self, Config, LogLevel, Named, RdbJob, RdbVerb, Run, Start};
 use crate::node::Node;
 use crate::persist::inspect;
@@ -142,14 +143,12 @@ fn wait_for_signals(node: &Node) -> Result<(), String> {
     let shared = node.shared().clone();
     let waiting = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        runtime.block_on(async {
-            let signal = asked_to_stop().await?;
-            tracing::info!("{signal} received: finishing what is in flight, then leaving");
-            let config = shared.live.config();
-            let words = if signal == "SIGTERM" { config.shutdown_on_sigterm } else { config.shutdown_on_sigint };
-            shared.stop_saving(shared.saves_on(&words));
-            io::Result::Ok(())
-        })
+        loop {
+            let signal = runtime.block_on(asked_to_stop())?;
+            if leave(&shared, signal) {
+                return io::Result::Ok(());
+            }
+        }
     };
     std::thread::Builder::new()
         .name("larder-signals".into())
@@ -160,6 +159,21 @@ fn wait_for_signals(node: &Node) -> Result<(), String> {
         })
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     Ok(())
+}
+
+/// Does what the settings say of a signal. Returns whether the node stops: as in Redis it goes on if it is to be saved first and
+/// cannot be.
+fn leave(node: &Shared, signal: &str) -> bool {
+    let config = node.live.config();
+    let words = if signal == "SIGTERM" { config.shutdown_on_sigterm } else { config.shutdown_on_sigint };
+    let saves = node.saves_on(&words);
+    if saves && !node.loading.is_on() && !words.contains(&"force") && matches!(node.save_beside(), Ok(Err(_))) {
+        tracing::error!("{signal} received, but nothing could be saved, so the node goes on; SHUTDOWN NOSAVE ends it");
+        return false;
+    }
+    tracing::info!("{signal} received: finishing what is in flight, then leaving");
+    node.stop_saving(saves);
+    true
 }
 
 #[cfg(unix)]

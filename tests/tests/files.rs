@@ -1,7 +1,7 @@
 //! Snapshots on disk, of nodes that stop and start again.
 
 use larder_client::resp::Reply;
-use larder_tests::{Client, Launch, Node, render};
+use larder_tests::{Client, Launch, Node, render, wait_until};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -172,4 +172,24 @@ fn a_snapshot_is_written_while_clients_go_on() {
     for (key, value) in expected.iter().filter(|(key, _)| !is_late(key)) {
         assert_eq!(seen.get(key), Some(value), "{key}");
     }
+}
+
+#[test]
+fn a_node_that_cannot_save_does_not_leave() {
+    let Some(mut node) = Node::larder() else { return };
+    node.check("CONFIG SET save '3600 1'", "OK");
+    node.check("SET a one", "OK");
+    // A folder stands where the new file would be written.
+    let beside = node.folder().join(format!("temp-{}.rdb", node.process_id()));
+    fs::create_dir(&beside).expect("a folder can be made");
+    node.terminate();
+    wait_until("the node says that it goes on", || node.log().contains("so the node goes on"));
+    node.check("GET a", "one");
+    node.check_matches("SET b 1", "MISCONF *");
+    node.check_matches("SHUTDOWN", "ERR Errors trying to SHUTDOWN. Check logs.");
+    fs::remove_dir(&beside).expect("it is empty");
+    node.terminate();
+    assert!(node.wait_for_exit().success(), "{}", node.log());
+    let mut again = Node::start_with(&at(node.folder()));
+    again.check("GET a", "one");
 }

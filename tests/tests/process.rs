@@ -105,7 +105,7 @@ fn a_toml_file_configures_a_node() {
 fn a_redis_conf_configures_a_node() {
     let launch = Launch::new();
     let text = format!(
-        "# from before\nport {}\nbind 127.0.0.1\nsave 900 1\nappendonly no\nmaxmemory 10mb\nmaxmemory-policy allkeys-lru\n\
+        "# from before\nport {}\nbind 127.0.0.1\nsave 900 1\nappendonly yes\nmaxmemory 10mb\nmaxmemory-policy allkeys-lru\n\
          io-threads 4\nclient-output-buffer-limit normal 1mb 512kb 10\n",
         launch.port()
     );
@@ -117,8 +117,9 @@ fn a_redis_conf_configures_a_node() {
         r#"["client-output-buffer-limit", "normal 1048576 524288 10 *"]"#,
     );
     let log = node.log();
-    has(&log, &["redis.conf:4", "'save' is accepted but has no effect", "workers=4"]);
-    assert_eq!(log.matches("'save'").count(), 1, "once is enough:\n{log}");
+    has(&log, &["redis.conf:5", "'appendonly' is accepted but has no effect", "workers=4"]);
+    assert_eq!(log.matches("'appendonly'").count(), 1, "once is enough:\n{log}");
+    node.check("CONFIG GET save", r#"["save", "900 1"]"#);
 }
 
 #[test]

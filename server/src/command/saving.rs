@@ -174,6 +174,16 @@ impl Shared {
         Ok(self.save_begun(|begin| begin()).0)
     }
 
+    /// As [`Shared::save`], for who holds nothing: commands go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shared::save`].
+    pub fn save_beside(&self) -> Result<Result<(), String>, Busy> {
+        self.saves.begin()?;
+        Ok(self.save_begun(|begin| self.barrier.alone(begin)).0)
+    }
+
     /// Begins to write a snapshot on a thread of its own.
     ///
     /// # Errors
