@@ -193,3 +193,27 @@ fn a_node_that_cannot_save_does_not_leave() {
     let mut again = Node::start_with(&at(node.folder()));
     again.check("GET a", "one");
 }
+
+#[test]
+fn the_folder_and_the_name_of_the_file_can_be_changed() {
+    if Node::larder().is_none() {
+        return;
+    }
+    let mut node = Node::start_with(&[("--enable-protected-configs", "yes")]);
+    node.check("SET a one", "OK");
+    node.check_matches(
+        "CONFIG SET dir /no/such/folder",
+        "ERR CONFIG SET failed (possibly related to argument 'dir') - No such file or directory",
+    );
+    node.check_matches(
+        "CONFIG SET dbfilename a/b",
+        "ERR CONFIG SET failed (possibly related to argument 'dbfilename') - dbfilename can't be a path, just a filename",
+    );
+    let other = node.folder().join("other");
+    fs::create_dir(&other).expect("a folder can be made");
+    let words =
+        ["CONFIG", "SET", "dir", other.to_str().expect("temporary folders have plain names"), "dbfilename", "b.rdb"];
+    assert_eq!(render(&node.call_words(&words)), "OK");
+    node.check("SAVE", "OK");
+    assert!(other.join("b.rdb").exists() && !node.folder().join("dump.rdb").exists());
+}

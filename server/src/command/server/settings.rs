@@ -66,8 +66,21 @@ fn carry_out(node: &Shared, step: &Step) -> Result<(), Refusal> {
             };
             if possible < clients { Err(Refusal { name: step.name, why: why() }) } else { Ok(()) }
         }
+        ("dbfilename", Value::Text(file)) if file.contains(std::path::is_separator) => {
+            Err(Refusal { name: step.name, why: "dbfilename can't be a path, just a filename".to_owned() })
+        }
+        // Files are named without their folder, which is where the process works.
+        ("dir", Value::Text(folder)) => {
+            std::env::set_current_dir(folder).map_err(|error| Refusal { name: step.name, why: system_text(&error) })
+        }
         _ => Ok(()),
     }
+}
+
+/// What the system says of an error, without its number.
+fn system_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// Writes the settings to the configuration file.
