@@ -41,8 +41,14 @@ impl Point {
 
     /// The middle of the cell that a score stands for.
     pub fn of_score(score: f64) -> Point {
-        // A score may be any number, since ZADD too can write it. A negative one becomes what C makes of it.
-        let bits = if score < 0.0 { score as i64 as u64 } else { score as u64 };
+        /// 2 to the 64th: one more than bits can tell.
+        const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+        // A score may be any number, since ZADD too can write it. Those that are no bits become what C makes of them.
+        let bits = match score {
+            ..0.0 => score as i64 as u64,
+            BEYOND.. => 0,
+            _ => score as u64,
+        };
         let area = Cell { bits, steps: STEPS_MAX }.area();
         Point {
             longitude: middle(area.longitude).clamp(-LONGITUDE_MAX, LONGITUDE_MAX),

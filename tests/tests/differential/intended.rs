@@ -23,6 +23,10 @@ const TOO_MANY_FOR_ZREVRANK: &str = "ERR wrong number of arguments for 'zrevrank
 const STALE_ERRNO: &str = "ERR One or more scores can't be converted into double*";
 const STALE_ERRNO_IN_EXEC: &str = "[*ERR One or more scores can't be converted into double*";
 
+/// A transaction has fed two keys that one waits for.
+const FIRST_OF_SEVERAL: &str = "since 7.2 the call is made again, and takes the first of its keys that holds something; before, \
+                                the one that was fed first";
+
 const INTENDED: &[Intended] = &[
     Intended {
         call: "command getkeys*",
@@ -158,6 +162,11 @@ const PARTINGS: &[Intended] = &[
         _reason: "since 7.2 who waits for several keys has its call made again when one of them is ready, and another may \
                   hold something else by then",
     },
+    Intended { call: "blpop q* q* *", ours: "[*", theirs: "[*", _reason: FIRST_OF_SEVERAL },
+    Intended { call: "brpop q* q* *", ours: "[*", theirs: "[*", _reason: FIRST_OF_SEVERAL },
+    Intended { call: "bzpop* q* q* *", ours: "[*", theirs: "[*", _reason: FIRST_OF_SEVERAL },
+    Intended { call: "blmpop * q* q* *", ours: "[*", theirs: "[*", _reason: FIRST_OF_SEVERAL },
+    Intended { call: "bzmpop * q* q* *", ours: "[*", theirs: "[*", _reason: FIRST_OF_SEVERAL },
     Intended { call: "xread *block *", ours: "WRONGTYPE *", theirs: "*", _reason: "as of BLPOP and its like" },
     Intended {
         call: "xread * qx1 qx2 *",

@@ -274,3 +274,17 @@ fn a_count_takes_the_front_of_the_whole_answer() {
         }
     }
 }
+
+#[test]
+fn scores_that_no_place_has_are_places_all_the_same() {
+    let mut desk = Desk::new();
+    desk.check("ZADD g inf a 1e19 b 18446744073709551616 c -inf d 9.3e18 e -1e19 f", ":6");
+    let corner =
+        |longitude: &str, latitude: &str| format!("*2 ${} {longitude} ${} {latitude}", longitude.len(), latitude.len());
+    let first = corner("-179.99999731779098511", "-85.05112751263942528");
+    let last = corner("180", "85.0511287799999991");
+    let south = corner("180", "-85.05112751263942528");
+    for (member, expected) in [("a", &first), ("b", &last), ("c", &first), ("d", &south), ("e", &last), ("f", &south)] {
+        desk.check(&format!("GEOPOS g {member}"), &format!("*1 {expected}"));
+    }
+}

@@ -8,7 +8,8 @@ pub const GROUP: Group = Group {
         (40, "!MULTI"),
         (6, "!EXEC"),
         (3, "!DISCARD"),
-        (20, "WATCH KEY+"),
+        // No bits: a BITFIELD of which all is refused makes the key all the same, and the reference does not tell.
+        (20, "WATCH STR|HKEY|LKEY|SKEY|ZKEY|XKEY|PKEY|GKEY+"),
         (4, "UNWATCH"),
         (1, "!EXEC x"),
         (1, "!MULTI x"),
