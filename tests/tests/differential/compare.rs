@@ -238,7 +238,11 @@ fn client_lines(reply: &Reply) -> Vec<Vec<String>> {
     const NAMES: [&str; 8] = ["name", "flags", "db", "sub", "psub", "multi", "cmd", "resp"];
     let is_fact = |field: &&str| field.split_once('=').is_none_or(|(name, _)| NAMES.contains(&name));
     // RESET ends NO-EVICT since 7.2, so its letter may be gone.
-    let lasting = |field: &str| field.replace("flags=e", "flags=N");
+    let lasting = |field: &str| match field.strip_prefix("flags=") {
+        Some("e") => "flags=N".to_owned(),
+        Some(letters) => format!("flags={}", letters.replace('e', "")),
+        None => field.to_owned(),
+    };
     let mut all: Vec<Vec<String>> =
         lines(reply).map(|line| line.split(' ').filter(is_fact).map(lasting).collect()).collect();
     all.sort();

@@ -16,6 +16,7 @@ struct Intended {
 }
 
 const TOO_FEW_FOR_GETKEYS: &str = "ERR wrong number of arguments for 'command|getkeys*";
+const TOO_MANY_FOR_KEYS: &str = "ERR Invalid number of arguments specified for command";
 const TOO_MANY_FOR_ZRANK: &str = "ERR wrong number of arguments for 'zrank' command";
 const TOO_MANY_FOR_ZREVRANK: &str = "ERR wrong number of arguments for 'zrevrank' command";
 
@@ -167,6 +168,19 @@ const PARTINGS: &[Intended] = &[
     Intended { call: "bzpop* q* q* *", ours: "[*", theirs: "[*", _reason: FIRST_OF_SEVERAL },
     Intended { call: "blmpop * q* q* *", ours: "[*", theirs: "[*", _reason: FIRST_OF_SEVERAL },
     Intended { call: "bzmpop * q* q* *", ours: "[*", theirs: "[*", _reason: FIRST_OF_SEVERAL },
+    Intended {
+        call: "del q1 q2 qz1 qz2",
+        ours: "*",
+        theirs: "*",
+        _reason: "what is left once a call has waited that the reference ends otherwise, as above",
+    },
+    Intended { call: "command getkeys* zrank *", ours: "[*", theirs: TOO_MANY_FOR_KEYS, _reason: "as of ZRANK itself" },
+    Intended {
+        call: "command getkeys* zrevrank *",
+        ours: "[*",
+        theirs: TOO_MANY_FOR_KEYS,
+        _reason: "as of ZRANK itself",
+    },
     Intended { call: "xread *block *", ours: "WRONGTYPE *", theirs: "*", _reason: "as of BLPOP and its like" },
     Intended {
         call: "xread * qx1 qx2 *",
