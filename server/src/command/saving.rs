@@ -14,6 +14,7 @@ use crate::store::snapshot::Snapshot;
 use parking_lot::Mutex;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -213,7 +214,9 @@ impl Shared {
     ) -> (Result<(), String>, bool) {
         let path = PathBuf::from(&self.live.config().dbfilename);
         let began = Instant::now();
-        let result = write_file(self, &path, alone);
+        // One that breaks must not count as on its way for ever: no other could begin, and the node could not leave.
+        let result = catch_unwind(AssertUnwindSafe(|| write_file(self, &path, alone)))
+            .unwrap_or_else(|_| Err("writing it broke; please report this with the lines above".to_owned()));
         match &result {
             Ok(written) => tracing::info!(
                 file = %path.display(), bytes = written.bytes, seconds = began.elapsed().as_secs_f64(), "snapshot written"

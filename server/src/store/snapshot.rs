@@ -82,12 +82,6 @@ pub struct Captured {
     pub strings: Vec<(usize, Vec<u8>)>,
 }
 
-impl Captured {
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-}
-
 /// A record that is too large to be captured under the lock.
 pub struct Large {
     pub(super) db: usize,

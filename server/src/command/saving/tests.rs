@@ -402,3 +402,13 @@ fn a_snapshot_that_cannot_follow_is_void_and_the_next_is_whole() {
     desk.run("SET a 1");
     assert_eq!(loaded(&written(&node, || ())).len(), 1);
 }
+
+#[test]
+fn one_that_breaks_is_over() {
+    let node = OnDisk::new("broken");
+    let saves = &node.desk.node.saves;
+    saves.begin().unwrap();
+    let (result, _) = node.desk.node.save_begun(|_| panic!("this is the test's"));
+    assert!(result.unwrap_err().starts_with("writing it broke"));
+    assert!(!saves.is_running() && !node.path.exists());
+}

@@ -229,7 +229,7 @@ impl Stripe {
     fn end_loan(&mut self) {
         let Some(walk) = &mut self.walk else { return };
         let Some(loan) = walk.loan.take() else { return };
-        debug_assert!(loan.is_over());
+        assert!(loan.is_over(), "the step of before is dropped before the next");
         let kept = std::mem::take(&mut walk.kept);
         self.discarded.extend(kept);
         let key = Key { bytes: &loan.key, place: self.hasher.place(&loan.key) };
