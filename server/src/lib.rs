@@ -9,5 +9,6 @@ pub mod node;
 pub mod observe;
 pub mod persist;
 mod progress;
+pub mod repl;
 pub mod store;
 pub mod types;

@@ -6,6 +6,8 @@ use crate::command::clients::Client;
 use crate::command::shared::{Parts, Shared, now_ms};
 use crate::config::{Config, Live, Named, Run};
 use crate::net::descriptors;
+use crate::net::feed;
+use crate::net::follow;
 use crate::net::listen::{self, CannotListen};
 use crate::net::worker::{self, Accepted};
 use crate::store::{self, Eviction, Store};
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// A running node. Dropping it stops it.
@@ -51,15 +53,26 @@ impl Node {
         }));
         shared.listen();
         shared.settings_changed();
+        if let Some(primary) = config.primary() {
+            shared.barrier.alone(|| shared.follow(Some(primary)));
+        }
         let loader = restore::start(&shared, &config);
         let mut threads = Vec::new();
         let mut senders = Vec::new();
+        let (feed, follow) = (watch::channel(0u64), watch::channel(0u64));
+        let ring = |bell: watch::Sender<u64>| Box::new(move || bell.send_modify(|rung| *rung += 1));
+        shared.replication.set_bells(ring(feed.0), ring(follow.0));
+        let node = shared.clone();
+        threads.push(spawn("larder-follow", move || follow::run(&node, follow.1)));
+        let (hand_over, handed) = unbounded_channel();
+        let node = shared.clone();
+        threads.push(spawn("larder-feed", move || feed::run(node, handed, &feed.1)));
         for number in 0..workers {
             let (sender, receiver) = unbounded_channel();
             senders.push(sender);
-            let node = shared.clone();
+            let (node, hand_over) = (shared.clone(), hand_over.clone());
             threads.push(spawn(&format!("larder-{number}"), move || {
-                if let Err(error) = worker::run(number, node.clone(), receiver) {
+                if let Err(error) = worker::run(number, node.clone(), receiver, hand_over) {
                     tracing::error!(%error, "a worker could not start");
                     node.stop();
                 }

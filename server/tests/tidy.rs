@@ -19,9 +19,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("persist", &["base", "types", "store", "client"]),
     ("observe", &["base", "types", "store", "client"]),
     ("config", &["base"]),
-    ("command", &["base", "types", "store", "persist", "observe", "config", "client"]),
-    ("net", &["base", "client", "command", "observe"]),
-    ("node", &["base", "types", "store", "persist", "observe", "config", "command", "net", "client"]),
+    ("repl", &["base"]),
+    ("command", &["base", "types", "store", "persist", "observe", "config", "repl", "client"]),
+    ("net", &["base", "client", "repl", "command", "observe"]),
+    ("node", &["base", "types", "store", "persist", "observe", "config", "repl", "command", "net", "client"]),
 ];
 
 /// Where something may be awaited. All other rooms of the server run to their end once they are called.

@@ -399,7 +399,12 @@ pub struct Ear(pub Weak<Shared>);
 impl Listener for Ear {
     fn hear(&self, stripe: usize, by: u64, news: &mut Vec<News>) {
         let Some(node) = self.0.upgrade() else { return };
-        for News { db, key, how } in news.drain(..) {
+        for mut one in news.drain(..) {
+            let physical = one.db;
+            one.db = node.store.logical(physical);
+            node.replication.note_gone(stripe, one.db, &one);
+            let News { key, how, .. } = one;
+            let db = physical;
             let told = node.audience.changed(stripe, db, &key, how);
             told.iter().for_each(|id| node.tell_changed(*id, Some(&key), by));
             if how != How::GroupGone {

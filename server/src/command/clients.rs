@@ -48,6 +48,11 @@ pub struct Client {
     /// Keys that are watched.
     pub watching: AtomicU64,
     watch_broken: AtomicBool,
+    /// Whether it is the node's primary, or a replica of it.
+    pub is_primary: AtomicBool,
+    pub is_replica: AtomicBool,
+    /// The offset of the stream behind its last write.
+    pub written: AtomicU64,
 }
 
 /// How many channels, patterns and shard channels a connection is subscribed to.
@@ -133,6 +138,9 @@ impl Client {
             queued: AtomicI64::new(-1),
             watching: AtomicU64::new(0),
             watch_broken: AtomicBool::new(false),
+            is_primary: AtomicBool::new(false),
+            is_replica: AtomicBool::new(false),
+            written: AtomicU64::new(0),
         }
     }
 

@@ -21,6 +21,8 @@ pub enum Done {
     Replied,
     /// The reply is written and the connection is to be closed once it is sent.
     Close,
+    /// There is no reply: the connection is given to those who send the stream to replicas.
+    HandOver,
     /// Nothing has been done: the command is to be run again when its time has come.
     Wait(Wait),
 }

@@ -12,10 +12,10 @@ use super::session::{Replies, Session};
 use super::shared::{Pass, Shared, now_ms};
 use super::table::Found;
 use super::words::{Args, Placed, REPLIED, Span, Words};
-use super::{audience, blocking, transaction};
+use super::{audience, blocking, replication, transaction};
 use crate::base::ticks::Ticks;
 use crate::store::hash::Place;
-use crate::store::{Keys, Moment, Numbers};
+use crate::store::{Keys, Moment, Numbers, Sight};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -75,6 +75,8 @@ pub enum Ended {
     Done,
     /// The connection is to be closed once its output is sent.
     Close,
+    /// The connection goes to those who send the stream to replicas.
+    HandOver,
     /// The requests from this offset of the buffer on are to be run once the driver has tried to send.
     Paused { from: usize },
     /// The request at this offset of the buffer, and those behind it, wait.
@@ -121,7 +123,10 @@ impl Batch {
         reply: &mut Reply,
         pass: &mut Pass<'_>,
     ) -> Ended {
-        let moment = Moment { by: session.client.id, ..node.store.moment(now_ms()) };
+        let mut moment = Moment { by: session.client.id, ..node.store.moment(now_ms()) };
+        if session.is_primary {
+            moment.sight = Sight::Primary;
+        }
         self.place(buffer, node);
         self.prefetch(node, session);
         let mut last_end = 0;
@@ -144,10 +149,12 @@ impl Batch {
             match done {
                 Done::Replied => {}
                 Done::Close => return Ended::Close,
+                Done::HandOver => return Ended::HandOver,
                 Done::Wait(wait) => return Ended::Wait { from: last_end, wait },
             }
             last_end = request.end;
         }
+        node.replication.nudge();
         Ended::Done
     }
 
@@ -268,6 +275,10 @@ impl Call<'_> {
             return Done::Wait(wait);
         }
         if let Ok(Err(fault)) | Err(fault) = &passed {
+            if session.is_primary {
+                let command = request.found.map_or("unknown", |found| &found.name);
+                tracing::warn!(command, "a command of the primary was answered: {fault}");
+            }
             reply.take_back();
             reply.error(fault);
             self.node.stats.error(fault.code());
@@ -305,6 +316,9 @@ impl Call<'_> {
         }
         let flags = found.row.flags;
         let store = &self.node.store;
+        if session.is_primary {
+            return self.pass_as_primary(found, session, reply, pass);
+        }
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
         let all_flags = match &session.queue {
             Some(queue) if found.row.scope == Scope::Transaction => flags.and(queue.flags()),
@@ -314,6 +328,7 @@ impl Call<'_> {
             store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()
         })?;
         gate::disk(self.node.bars_writes(), &found.name, all_flags)?;
+        self.node.replication.gate(all_flags)?;
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         gate::loading(self.node.loading.is_on(), flags)?;
         if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags) {
@@ -325,11 +340,36 @@ impl Call<'_> {
         if !flags.has(Flags::SKIP_MONITOR) {
             self.show_to_monitors(found, session);
         }
-        Ok(match found.row.scope {
+        Ok(self.enter(found, session, reply, pass))
+    }
+
+    /// What the primary has run is run, whatever the state of the node.
+    fn pass_as_primary(
+        &self,
+        found: &'static Found,
+        session: &mut Session,
+        reply: &mut Reply,
+        pass: &mut Pass<'_>,
+    ) -> Result<Outcome, Fault> {
+        if transaction::enqueue(found, self.words, session, reply)? {
+            return Ok(REPLIED);
+        }
+        Ok(self.enter(found, session, reply, pass))
+    }
+
+    /// Runs a command that has passed all gates.
+    fn enter(
+        &self,
+        found: &'static Found,
+        session: &mut Session,
+        reply: &mut Reply,
+        pass: &mut Pass<'_>,
+    ) -> Outcome {
+        match found.row.scope {
             Scope::Keys | Scope::AllKeys | Scope::AllKeysBeyond(_) => self.act(found, session, reply),
             Scope::Transaction => transaction::exec(found, self, session, reply, pass),
             Scope::Everything => pass.alone(|| self.act(found, session, reply)),
-        })
+        }
     }
 
     /// Locks what a command needs and runs it. One about everything is called while no other worker runs any.
@@ -374,8 +414,18 @@ impl Call<'_> {
         let placed = Placed { range, places: self.places };
         let mut args = Args::new(self.words, found.depth, placed, &self.node.store);
         let (words, node) = (self.words, self.node);
+        let is_noted = node.replication.notes()
+            && found.row.flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE))
+            && !session.is_primary;
+        let changes = if is_noted { keys.changes() } else { 0 };
         let mut cx = Ctx { command: found.row, found, words, store: keys, reply, session, node };
+        if is_noted {
+            replication::begin_command();
+        }
         let outcome = (found.row.run)(&mut cx, &mut args);
+        if is_noted {
+            replication::end_command(&mut cx, changes, outcome.is_ok());
+        }
         // What CLIENT CACHING said is about one command, or one transaction.
         let Session { tracking, queue, in_transaction, .. } = &mut *cx.session;
         if let Some(tracking) = tracking

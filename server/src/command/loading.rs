@@ -1,10 +1,11 @@
 //! Loading: from a snapshot on disk to keys in the store, while clients are told to wait.
 
+use super::replication::StreamPlace;
 use super::shared::{Shared, now_ms};
 use crate::persist::rdb::Value;
 use crate::persist::rdb::file::{Entry, FileError, FileReader, Step};
 use crate::store::pieces::PIECES_MAX;
-use crate::store::{DATABASES, New};
+use crate::store::{DATABASES, Moment, New, Sight};
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -30,8 +31,12 @@ pub struct Loading {
 }
 
 /// What was loaded.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loaded {
+    /// Whether keys whose time had come are kept.
+    pub keeps_expired: bool,
+    /// The place of the snapshot in a stream, if it tells.
+    pub place: Option<StreamPlace>,
     pub keys: u64,
     /// Keys whose time had come already.
     pub expired: u64,
@@ -124,9 +129,14 @@ impl Shared {
     /// # Errors
     ///
     /// [`LoadFailed`]; what stood before the error is in the store then, and has been counted in the second part.
-    pub fn load(&self, path: &Path, tell: &mut dyn FnMut(f64, u64)) -> (Result<(), LoadFailed>, Loaded) {
+    pub fn load(
+        &self,
+        path: &Path,
+        keeps_expired: bool,
+        tell: &mut dyn FnMut(f64, u64),
+    ) -> (Result<(), LoadFailed>, Loaded) {
         let began = Instant::now();
-        let mut loaded = Loaded::default();
+        let mut loaded = Loaded { keeps_expired, ..Loaded::default() };
         let result = self.load_into(path, &mut loaded, tell);
         loaded.seconds = began.elapsed().as_secs_f64();
         self.loading.keys.store(loaded.keys, Relaxed);
@@ -139,51 +149,133 @@ impl Shared {
         let mut file = File::open(path).map_err(LoadFailed::Unreadable)?;
         let total = file.metadata().map_err(LoadFailed::Unreadable)?.len();
         self.loading.bytes_total.store(total, Relaxed);
-        let mut reader = FileReader::new(self.limits.of_loaded());
+        let mut intake = Intake::new(self, loaded.keeps_expired);
         let mut buffer = vec![0; READ_BYTES];
         let mut told = Instant::now();
         loop {
-            match reader.next().map_err(LoadFailed::Corrupt)? {
-                Step::Entry(entry) => self.take_in(entry, &reader, loaded)?,
-                Step::Skipped(_) => loaded.skipped += 1,
-                Step::Library(source) => self.saves.keep_library(source),
-                Step::Aux { .. } | Step::Database(_) | Step::Resize { .. } => {}
-                Step::End(_) => return Ok(()),
-                Step::NeedMore => {
-                    let read = file.read(&mut buffer).map_err(LoadFailed::Unreadable)?;
-                    if read == 0 {
-                        return reader.end_of_input().map(drop).map_err(LoadFailed::Corrupt);
-                    }
-                    reader.feed(&buffer[..read]);
-                    self.loading.bytes.fetch_add(read as u64, Relaxed);
-                    self.loading.keys.store(loaded.keys, Relaxed);
-                    self.loading.expired.store(loaded.expired, Relaxed);
-                    if told.elapsed() > TOLD_EVERY {
-                        told = Instant::now();
-                        tell(self.loading.bytes.load(Relaxed) as f64 / total.max(1) as f64, loaded.keys);
-                    }
-                }
+            if intake.take_all(self)? {
+                (loaded.keys, loaded.expired, loaded.skipped) = (intake.keys, intake.expired, intake.skipped);
+                loaded.place = intake.place();
+                return Ok(());
+            }
+            let read = file.read(&mut buffer).map_err(LoadFailed::Unreadable)?;
+            (loaded.keys, loaded.expired, loaded.skipped) = (intake.keys, intake.expired, intake.skipped);
+            if read == 0 {
+                return intake.reader.end_of_input().map(drop).map_err(LoadFailed::Corrupt);
+            }
+            intake.reader.feed(&buffer[..read]);
+            self.loading.bytes.fetch_add(read as u64, Relaxed);
+            self.loading.keys.store(loaded.keys, Relaxed);
+            self.loading.expired.store(loaded.expired, Relaxed);
+            if told.elapsed() > TOLD_EVERY {
+                told = Instant::now();
+                tell(self.loading.bytes.load(Relaxed) as f64 / total.max(1) as f64, loaded.keys);
+            }
+        }
+    }
+}
+
+/// A snapshot that becomes keys, as its bytes come.
+pub struct Intake {
+    pub reader: FileReader,
+    pub keys: u64,
+    pub expired: u64,
+    pub skipped: u64,
+    /// Whether keys whose time has come are kept, as somebody else decides that they go, or has to be told.
+    keeps_expired: bool,
+    id: Option<String>,
+    offset: Option<u64>,
+    db: Option<usize>,
+}
+
+impl Intake {
+    pub fn new(node: &Shared, keeps_expired: bool) -> Intake {
+        let reader = FileReader::new(node.limits.of_loaded());
+        Intake { reader, keys: 0, expired: 0, skipped: 0, keeps_expired, id: None, offset: None, db: None }
+    }
+
+    /// The place of the snapshot in a stream, if it tells.
+    pub fn place(&self) -> Option<StreamPlace> {
+        Some(StreamPlace { id: self.id.clone()?, offset: self.offset?, db: self.db })
+    }
+
+    /// The database that the stream has selected, if the snapshot tells.
+    pub fn db(&self) -> Option<usize> {
+        self.db
+    }
+
+    /// Puts all that is whole into the store. Returns whether the end was reached; if not, more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadFailed`]; what stood before the error is in the store then.
+    pub fn take_all(&mut self, node: &Shared) -> Result<bool, LoadFailed> {
+        loop {
+            match self.reader.next().map_err(LoadFailed::Corrupt)? {
+                Step::Entry(entry) => self.take_in(node, entry)?,
+                Step::Library(source) => node.saves.keep_library(source),
+                step => match self.look(step) {
+                    Some(is_over) => return Ok(is_over),
+                    None => {}
+                },
             }
         }
     }
 
-    fn take_in(&self, entry: Entry, reader: &FileReader, loaded: &mut Loaded) -> Result<(), LoadFailed> {
+    /// As [`Intake::take_all`], but nothing is put anywhere: the bytes are only looked through.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadFailed`]
+    pub fn look_through(&mut self) -> Result<bool, LoadFailed> {
+        loop {
+            let step = self.reader.next().map_err(LoadFailed::Corrupt)?;
+            if let Some(is_over) = self.look(step) {
+                return Ok(is_over);
+            }
+        }
+    }
+
+    /// Notes what is told beside entries. Returns whether it is over, if it stops here.
+    fn look(&mut self, step: Step) -> Option<bool> {
+        match step {
+            Step::Skipped(_) => self.skipped += 1,
+            Step::Aux { name, value } => self.note(&name, &value),
+            Step::Entry(_) | Step::Library(_) | Step::Database(_) | Step::Resize { .. } => {}
+            Step::End(_) => return Some(true),
+            Step::NeedMore => return Some(false),
+        }
+        None
+    }
+
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        let text = String::from_utf8_lossy(value);
+        match name {
+            b"repl-id" => self.id = Some(text.into_owned()).filter(|id| id.len() == 40),
+            b"repl-offset" => self.offset = text.parse().ok(),
+            b"repl-stream-db" => self.db = text.parse().ok().filter(|db| *db < DATABASES),
+            _ => {}
+        }
+    }
+
+    fn take_in(&mut self, node: &Shared, entry: Entry) -> Result<(), LoadFailed> {
         let Entry { database, key, value, expiry_ms, idle_s, frequency, .. } = entry;
         let number = usize::try_from(database).ok().filter(|number| *number < DATABASES);
         let Some(number) = number else {
-            return Err(LoadFailed::NoDatabase { offset: reader.offset(), number: database });
+            return Err(LoadFailed::NoDatabase { offset: self.reader.offset(), number: database });
         };
         let now_ms = now_ms();
-        if expiry_ms.is_some_and(|expiry| expiry <= now_ms) {
-            loaded.expired += 1;
+        if !self.keeps_expired && expiry_ms.is_some_and(|expiry| expiry <= now_ms) {
+            self.expired += 1;
             return Ok(());
         }
-        let place = self.store.key(&key);
-        let moment = self.store.moment(now_ms);
-        let mut keys = self.store.lock_one(place.place.stripe(), self.store.database(number), moment);
+        let place = node.store.key(&key);
+        // What is loaded is neither hidden nor taken away, whatever the time.
+        let moment = Moment { sight: Sight::Primary, ..node.store.moment(now_ms) };
+        let mut keys = node.store.lock_one(place.place.stripe(), number, moment);
         if keys.peek(place).is_some() {
             drop(keys);
-            return Err(LoadFailed::Twice { offset: reader.offset(), key });
+            return Err(LoadFailed::Twice { offset: self.reader.offset(), key });
         }
         match value {
             Value::Object(object) => keys.put_object(place, object, expiry_ms),
@@ -196,7 +288,7 @@ impl Shared {
         if let Some(frequency) = frequency {
             keys.set_frequency(place, frequency);
         }
-        loaded.keys += 1;
+        self.keys += 1;
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ pub mod notation;
 #[cfg(test)]
 mod page;
 pub mod pubsub;
+pub mod replication;
 pub mod reply;
 pub mod row;
 pub mod saving;

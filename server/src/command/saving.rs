@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::replication::StreamPlace;
 use super::shared::{Shared, now_ms};
 use crate::observe::process;
 use crate::persist::rdb::file_write::{self, Entries, Form, Sum};
@@ -128,6 +129,11 @@ impl Saves {
     /// Keeps a library of functions for the next snapshot.
     pub fn keep_library(&self, source: Vec<u8>) {
         self.libraries.lock().push(source);
+    }
+
+    /// Forgets the libraries: other data comes.
+    pub fn forget_libraries(&self) {
+        self.libraries.lock().clear();
     }
 
     /// Notes that so many changes were on disk or are none that have to be: the data was loaded.
@@ -388,12 +394,53 @@ fn write_snapshot<'a>(
     Ok(changes)
 }
 
+impl Shared {
+    /// Gives a snapshot of this moment to `sink`, bit by bit, while commands go on. `at_start` is called once, with the
+    /// barrier held, when the moment has come.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::ResourceBusy`] while another snapshot is on its way: then nothing was begun. Else what the sink
+    /// said, or that changes came too fast.
+    pub fn send_snapshot(
+        &self,
+        _newest: bool,
+        at_start: &mut dyn FnMut(),
+        sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut sum = Sum::default();
+        let mut summed = |bytes: &[u8]| {
+            sum.add(bytes);
+            sink(bytes)
+        };
+        write_snapshot(
+            self,
+            |begin| {
+                self.barrier.alone(|| {
+                    let begun = begin();
+                    if begun.is_some() {
+                        at_start();
+                    }
+                    begun
+                })
+            },
+            &mut summed,
+        )?;
+        sink(&sum.end(true))
+    }
+}
+
 /// Begins the snapshot, while nothing else runs, and appends what databases there are.
 fn begin<'a>(node: &'a Shared, compress: bool, out: &mut Vec<u8>) -> Option<Begun<'a>> {
     let numbers = std::array::from_fn(|physical| node.store.logical(physical) as u8);
     let form = Form { numbers, compress };
     let pile_max = (node.store.used_bytes() as usize / PILE_SHARE).max(PILE_MIN);
     let snapshot = node.store.begin_snapshot(pile_max, || Box::new(Entries::new(form)))?;
+    if let Some(StreamPlace { id, offset, db }) = node.replication.place() {
+        let db = db.map(|db| ("repl-stream-db", db.to_string()));
+        let told = [("repl-id", id), ("repl-offset", offset.to_string())];
+        db.into_iter().chain(told).for_each(|(name, value)| file_write::push_told(out, name, &value));
+    }
     let totals = node.store.totals();
     for physical in (0..DATABASES).filter(|&physical| totals.keys[physical] > 0) {
         file_write::push_sizes(out, numbers[physical], totals.keys[physical], totals.expiring[physical]);

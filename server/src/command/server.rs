@@ -37,11 +37,8 @@ pub const COMMANDS: &[Command] = &[
     lolwut::LOLWUT,
     memory::MEMORY,
     MONITOR,
-    REPLICAOF,
-    ROLE,
     files::SAVE,
     files::SHUTDOWN,
-    SLAVEOF,
     slowlog::SLOWLOG,
     SWAPDB,
     TIME,
@@ -161,7 +158,7 @@ fn database(word: &[u8], refusal: &'static str) -> Result<i64, Fault> {
     parse_i64(word).filter(|&n| i32::try_from(n).is_ok()).ok_or(Fault::text(refusal))
 }
 
-// --- clock, role, replication
+// --- clock
 
 const TIME: Command = Command {
     name: "TIME",
@@ -179,54 +176,6 @@ fn time(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     cx.reply.bulk_int(now.as_secs() as i64);
     cx.reply.bulk_int(i64::from(now.subsec_micros()));
     REPLIED
-}
-
-const ROLE: Command = Command {
-    name: "ROLE",
-    run: role,
-    summary: "Returns the node's role in replication.",
-    since: "2.8.12",
-    flags: Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE).and(Flags::FAST).and(Flags::ADMIN_CATEGORY),
-    ..SERVER
-};
-
-fn role(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
-    cx.reply.array(3);
-    cx.reply.text("master");
-    cx.reply.int(0);
-    cx.reply.array(0);
-    REPLIED
-}
-
-const REPLICAOF: Command = Command {
-    name: "REPLICAOF",
-    run: replicaof,
-    summary: "Makes the node a replica of another one, or a primary again.",
-    since: "5.0.0",
-    args: &[one_of(
-        "args",
-        &[block("host-port", &[text("host"), int("port")]), block("no-one", &[token("no", "NO"), token("one", "ONE")])],
-    )],
-    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE).and(Flags::NO_ASYNC_LOADING),
-    ..SERVER
-};
-
-const SLAVEOF: Command =
-    Command { name: "SLAVEOF", summary: "The old name of REPLICAOF.", since: "1.0.0", ..REPLICAOF };
-
-fn replicaof(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    if args.take("NO") && args.take("ONE") {
-        cx.reply.ok();
-        return REPLIED;
-    }
-    let port = args.words().get(2);
-    if !parse_i64(port).is_some_and(|port| (0..=65535).contains(&port)) {
-        return Err(Fault::text("ERR Invalid master port"));
-    }
-    Err(Fault::owned(format!(
-        "ERR {} is not supported yet: this version is always a primary; NO ONE is the one choice",
-        cx.command.name
-    )))
 }
 
 // --- watching and ending

@@ -3,6 +3,7 @@
 use super::blocking::Parked;
 use super::clients::Client;
 use super::pubsub::Subscriptions;
+use super::replication::{Ask, Asked};
 use super::shared::Shared;
 use super::tracking::Tracking;
 use super::transaction::{Queue, Watched};
@@ -42,6 +43,15 @@ pub struct Session {
     pub is_proxy: bool,
     /// What `CLIENT TRACKING` has said, if it is on.
     pub tracking: Option<Box<Tracking>>,
+    /// Whether it stands for the node's primary: its commands pass all gates, and see what has expired.
+    pub is_primary: bool,
+    /// Whether the primary wants to know how far the node is.
+    pub wants_ack: bool,
+    /// What it has said of itself as a replica, and what it asks for.
+    pub asked: Option<Box<Asked>>,
+    pub ask: Option<Box<Ask>>,
+    /// Whether it has acknowledged something since this was last looked at.
+    pub has_acked: bool,
     /// `None` if it is subscribed to nothing.
     pub subscriptions: Option<Box<Subscriptions>>,
 }
@@ -61,6 +71,11 @@ impl Session {
             in_transaction: false,
             is_proxy: false,
             tracking: None,
+            is_primary: false,
+            wants_ack: false,
+            asked: None,
+            ask: None,
+            has_acked: false,
             subscriptions: None,
         }
     }

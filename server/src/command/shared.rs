@@ -7,6 +7,7 @@ use super::events::Wanted;
 use super::limits::Limits;
 use super::loading::Loading;
 use super::pubsub::PubSub;
+use super::replication::Replication;
 use super::saving::Saves;
 use super::session::Session;
 use super::stats::Stats;
@@ -25,6 +26,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How often [`Shared::tick`] is called.
 pub const TICKS_PER_SECOND: u64 = 20;
 
+/// Threads beside the workers that run commands: one for the primary's, one for what replicas say. Each has a gate of the
+/// barrier and a block of counters, behind those of the workers.
+const BESIDE_WORKERS: usize = 2;
+
 pub struct Shared {
     pub store: Store,
     /// The settings as they are now.
@@ -39,6 +44,8 @@ pub struct Shared {
     /// Who is told of every change to some keys.
     pub broadcasts: Broadcasts,
     pub stats: Stats,
+    /// Who follows whom, and the stream of writes.
+    pub replication: Replication,
     /// Snapshots on disk.
     pub saves: Saves,
     /// Where keys that were on disk come from.
@@ -55,7 +62,6 @@ pub struct Shared {
     pub run_id: String,
     /// For threads that are started on the way.
     itself: OnceLock<Weak<Shared>>,
-    replication_id: Mutex<String>,
     pub started: Instant,
     /// The port that clients are told of.
     pub port: u16,
@@ -108,18 +114,18 @@ impl Shared {
             clients: Clients::default(),
             audience: Audience::new(stripes),
             broadcasts: Broadcasts::default(),
-            stats: Stats::new(parts.workers),
+            stats: Stats::new(parts.workers + BESIDE_WORKERS),
+            replication: Replication::default(),
             saves: Saves::new(now_ms()),
             loading: Loading::default(),
             saves_last: AtomicBool::new(false),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
-            barrier: Barrier::new(parts.workers),
+            barrier: Barrier::new(parts.workers + BESIDE_WORKERS),
             pubsub: PubSub::default(),
             events: Wanted::default(),
             run_id: random_id(),
             itself: OnceLock::new(),
-            replication_id: Mutex::new(random_id()),
             started: Instant::now(),
             port: parts.port,
             workers: parts.workers,
@@ -208,6 +214,7 @@ impl Shared {
             self.stats.tick(now_ms);
             self.end_idle(now_ms);
             self.save_if_due(now_ms);
+            self.tick_replication(count / TICKS_PER_SECOND);
         }
     }
 
@@ -253,6 +260,7 @@ impl Shared {
     /// Asks the node to stop: what is in flight is finished first.
     pub fn stop(&self) {
         if !self.stopping.swap(true, Relaxed) {
+            self.replication.wake_all();
             (self.stop)();
         }
     }
@@ -273,6 +281,16 @@ impl Shared {
         self.itself.get()?.upgrade()
     }
 
+    /// The number by which the thread that follows the primary goes among the workers.
+    pub fn follow_number(&self) -> usize {
+        self.workers
+    }
+
+    /// The number by which the thread that sends the stream goes among the workers.
+    pub fn feed_number(&self) -> usize {
+        self.workers + 1
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
@@ -286,6 +304,7 @@ impl Shared {
         self.limits.update(live);
         self.events.set(live.notify_keyspace_events());
         self.heed();
+        self.review_replication();
         self.set_password(live.requirepass().as_bytes());
         *self.admission.lock() = Admission {
             clients_max: live.maxclients() as usize,
@@ -313,6 +332,7 @@ impl Shared {
             blocking::serve_ready(self, worker, moment);
         }
         self.note_duty(began.elapsed());
+        self.replication.nudge();
         result
     }
 
@@ -324,16 +344,6 @@ impl Shared {
         if threshold > 0 && ms >= threshold {
             self.latency.add("expire-cycle", now_ms() / 1000, ms);
         }
-    }
-
-    /// The id of the node's history of writes: 40 hexadecimal digits.
-    pub fn replication_id(&self) -> String {
-        self.replication_id.lock().clone()
-    }
-
-    /// Begins a history of its own, as tests of replication ask for.
-    pub fn change_replication_id(&self) {
-        *self.replication_id.lock() = random_id();
     }
 }
 
@@ -349,7 +359,7 @@ pub fn time_to(until_ms: u64) -> Duration {
 }
 
 /// 40 hexadecimal digits that no other node has.
-fn random_id() -> String {
+pub fn random_id() -> String {
     use std::hash::{BuildHasher, Hasher};
     let mut id = String::new();
     while id.len() < 40 {

@@ -17,6 +17,7 @@ const GROUPS: &[&[Command]] = &[
     super::introspect::COMMANDS,
     super::list::COMMANDS,
     super::pubsub::COMMANDS,
+    super::replication::COMMANDS,
     super::server::COMMANDS,
     super::sets::COMMANDS,
     super::sort::COMMANDS,

@@ -7,6 +7,7 @@
 use super::context::{Ctx, Outcome};
 use super::dispatch::{Call, guarded};
 use super::fault::Fault;
+use super::replication::Transaction;
 use super::reply::Reply;
 use super::row::{COMMAND, Command, Flags, Group, KeyUse, Scope, Usage, key};
 use super::session::Session;
@@ -271,6 +272,13 @@ pub fn exec(
     outcome
 }
 
+/// Ends what was gathered for the stream, while the stripes are held.
+fn note_end(noted: Transaction<'_>, session: &Session) {
+    if let Some(offset) = noted.end() {
+        session.client.written.store(offset, Relaxed);
+    }
+}
+
 /// A transaction that is being run.
 struct Run<'a> {
     call: &'a Call<'a>,
@@ -300,12 +308,14 @@ impl Run<'_> {
             return REPLIED;
         }
         reply.array(self.queue.requests.len());
+        let noted = Transaction::begin(self.call.node, Numbers::all());
         for request in &self.queue.requests {
             let words = self.queue.words(request);
             let places = Call::places(request.found, words, self.call.node);
             let call = Call { words, places: &places, ..*self.call };
             self.complete(request, &call, session, reply, |session, reply| call.act(request.found, session, reply));
         }
+        note_end(noted, session);
         REPLIED
     }
 
@@ -329,6 +339,7 @@ impl Run<'_> {
             return REPLIED;
         }
         reply.array(self.queue.requests.len());
+        let noted = Transaction::begin(node, stripes);
         for (request, places) in self.queue.requests.iter().zip(&places) {
             let call = Call { words: self.queue.words(request), places, ..*self.call };
             let lent = keys.lend(session.db, call.moment_of(request.found, session));
@@ -336,6 +347,7 @@ impl Run<'_> {
                 call.run_with(request.found, lent, session, reply)
             });
         }
+        note_end(noted, session);
         REPLIED
     }
 

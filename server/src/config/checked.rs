@@ -408,6 +408,15 @@ macro_rules! config {
     };
 }
 
+impl Config {
+    /// Host and port of the primary that the node follows from the start, if it is to follow one.
+    pub fn primary(&self) -> Option<(String, u16)> {
+        let mut words = self.replicaof.split_ascii_whitespace();
+        let (host, port) = (words.next()?, words.next()?.parse().ok()?);
+        (!(host.eq_ignore_ascii_case("no"))).then(|| (host.to_owned(), port))
+    }
+}
+
 /// The value of a named row as the type its kind fits.
 pub(super) fn typed<T: Typed>(values: &Values, name: &str) -> T {
     let id = known(name);
@@ -453,6 +462,36 @@ config! {
     rdbchecksum: bool = "rdbchecksum",
     /// Refuse writes while snapshots fail.
     stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error",
+    /// Whom to follow from the start: host and port.
+    replicaof: String = "replicaof",
+    /// What the primary asks for.
+    masterauth: String = "masterauth",
+    masteruser: String = "masteruser",
+    /// Refuse writes of clients on a replica.
+    replica_read_only: bool = "replica-read-only",
+    /// Answer reads while the link to the primary is down.
+    replica_serve_stale_data: bool = "replica-serve-stale-data",
+    /// What is told to those who choose a replica to promote.
+    replica_priority: u32 = "replica-priority",
+    /// Where this replica can be reached, if it is not where it comes from.
+    replica_announce_ip: String = "replica-announce-ip",
+    replica_announce_port: u16 = "replica-announce-port",
+    /// Bytes of the stream that are kept for replicas which were away.
+    repl_backlog_size: Bytes = "repl-backlog-size",
+    /// How long while nobody follows.
+    repl_backlog_ttl: Option<Duration> = "repl-backlog-ttl",
+    /// Silence after which a link is given up.
+    repl_timeout: Duration = "repl-timeout",
+    /// How often a primary pings.
+    repl_ping_replica_period: Duration = "repl-ping-replica-period",
+    /// Refuse writes while fewer replicas follow.
+    min_replicas_to_write: u32 = "min-replicas-to-write",
+    /// Silence after which a replica does not count.
+    min_replicas_max_lag: Option<Duration> = "min-replicas-max-lag",
+    /// Who must hold a write before it is answered.
+    durability: String = "durability",
+    /// How long a reply is held for that.
+    durability_timeout: Duration = "durability-timeout",
     /// What Ctrl-C does.
     shutdown_on_sigint: Vec<&'static str> = "shutdown-on-sigint",
     /// What SIGTERM does.

@@ -145,6 +145,10 @@ const fn persistence(name: &'static str, kind: Kind, doc: &'static str) -> Setti
     row("persistence", name, kind, doc)
 }
 
+const fn replication(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
+    row("replication", name, kind, doc)
+}
+
 const fn watch(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
     row("observe", name, kind, doc)
 }
@@ -217,7 +221,8 @@ pub const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
 const SHUTDOWN: Kind = Kind::Choices { default: "default", choices: &["default", "save", "nosave", "now", "force"] };
 
 const NO_AOF: &str = "Larder writes snapshots (see save) and no append-only file.";
-const NO_REPLICATION: &str = "This version has no replication.";
+const DISKLESS: &str = "Snapshots for replicas are streamed, not written to disk.";
+const UNCHANGED: &str = "Replicas do what Redis does by default.";
 const NO_CLUSTER: &str = "This version runs single nodes.";
 const NO_TLS: &str = "This version has no TLS.";
 const NO_DEFRAG: &str = "The store compacts its own memory.";
@@ -406,8 +411,52 @@ pub const SETTINGS: &[Setting] = &[
     encoding("hll-sparse-max-bytes", bytes(3000, 0), "The size up to which a HyperLogLog stays sparse."),
     encoding("stream-node-max-bytes", bytes(4096, 0), "The size of a stream's node; 0 is no limit."),
     encoding("stream-node-max-entries", whole(100, 0, LONG), "The entries of a stream's node; 0 is no limit."),
+    // Replication.
+    replication("replicaof", line(""), "The primary to follow from the start: \"HOST PORT\". Nothing: the node is one itself.")
+        .alias(&["slaveof"])
+        .restart(),
+    replication("masterauth", text(""), "The password that the primary asks for.").secret(),
+    replication("masteruser", text(""), "The user by whose name to log in at the primary; nothing is the one without a name."),
+    replication("replica-read-only", switch(true), "Refuse writes of clients while the node follows another one.")
+        .alias(&["slave-read-only"]),
+    replication(
+        "replica-serve-stale-data",
+        switch(true),
+        "Answer reads while the link to the primary is down, or its data still comes. If not, most commands get MASTERDOWN.",
+    )
+    .alias(&["slave-serve-stale-data"]),
+    replication(
+        "replica-priority",
+        whole(100, 0, INT),
+        "What INFO tells those who choose a replica to promote: the lowest comes first, 0 never.",
+    )
+    .alias(&["slave-priority"]),
+    replication("replica-announce-ip", text(""), "The address that the primary tells of this replica; nothing is the one it comes from.")
+        .alias(&["slave-announce-ip"]),
+    replication("replica-announce-port", whole(0, 0, 65535), "The port that the primary tells of this replica; 0 is the one it listens on.")
+        .alias(&["slave-announce-port"]),
+    replication("repl-backlog-size", bytes(MIB, 1), "The last writes that are kept for replicas which were away: they go on from there.")
+    ,
+    replication("repl-backlog-ttl", timed(Unit::Seconds, 3600, 0, LONG), "How long these are kept while nobody follows; 0 is for ever."),
+    replication("repl-timeout", timed(Unit::Seconds, 60, 1, INT), "Silence after which a link between primary and replica is given up."),
+    replication("repl-ping-replica-period", timed(Unit::Seconds, 10, 1, INT), "How often a primary that has nothing to say pings its replicas.")
+        .alias(&["repl-ping-slave-period"]),
+    replication("min-replicas-to-write", whole(0, 0, INT), "Refuse writes while fewer replicas than this follow; 0 never does.")
+        .alias(&["min-slaves-to-write"]),
+    replication("min-replicas-max-lag", timed(Unit::Seconds, 10, 0, INT), "Silence after which a replica does not count for min-replicas-to-write; 0 switches both off.")
+        .alias(&["min-slaves-max-lag"]),
+    replication(
+        "durability",
+        choice("async", &["async", "replica", "quorum"]),
+        "Who must hold a write before it is answered: the node alone; one replica, too; more than half of the node and its \
+         replicas. A connection may choose another by CLIENT DURABILITY.",
+    ),
+    replication(
+        "durability-timeout",
+        timed(Unit::Millis, 1000, 1, LONG),
+        "How long a reply is held for that. Then an error says that the write stands on the primary only.",
+    ),
     // What must keep its default, because to pass over it would do harm.
-    fixed("replicaof", line(""), NO_REPLICATION).alias(&["slaveof"]),
     fixed("cluster-enabled", switch(false), NO_CLUSTER),
     fixed("tls-port", whole(0, 0, 65535), NO_TLS),
     fixed("unixsocket", text(""), "This version listens on TCP alone."),
@@ -438,33 +487,19 @@ pub const SETTINGS: &[Setting] = &[
     ignored("aof-rewrite-incremental-fsync", switch(true), NO_AOF),
     ignored("aof-disable-auto-gc", switch(false), NO_AOF),
     ignored("rdb-save-incremental-fsync", switch(true), "A snapshot is always synced bit by bit."),
-    ignored("rdb-del-sync-files", switch(false), NO_REPLICATION),
+    ignored("rdb-del-sync-files", switch(false), UNCHANGED),
     ignored("rdb-key-save-delay", whole(0, i32::MIN as i64, INT), "It slows snapshots of Redis down for its tests."),
     ignored("sanitize-dump-payload", choice("no", &["no", "yes", "clients"]), "RESTORE always checks its payload."),
-    ignored("masterauth", text(""), NO_REPLICATION).secret(),
-    ignored("masteruser", text(""), NO_REPLICATION),
-    ignored("min-replicas-to-write", whole(0, 0, INT), NO_REPLICATION).alias(&["min-slaves-to-write"]),
-    ignored("min-replicas-max-lag", timed(Unit::Seconds, 10, 0, INT), NO_REPLICATION).alias(&["min-slaves-max-lag"]),
-    ignored("propagation-error-behavior", choice("ignore", &["ignore", "panic", "panic-on-replicas"]), NO_REPLICATION),
-    ignored("repl-backlog-size", bytes(MIB, 1), NO_REPLICATION),
-    ignored("repl-backlog-ttl", timed(Unit::Seconds, 3600, 0, LONG), NO_REPLICATION),
-    ignored("repl-disable-tcp-nodelay", switch(false), NO_REPLICATION),
-    ignored("repl-diskless-load", choice("disabled", &["disabled", "on-empty-db", "swapdb"]), NO_REPLICATION),
-    ignored("repl-diskless-sync", switch(true), NO_REPLICATION),
-    ignored("repl-diskless-sync-delay", timed(Unit::Seconds, 5, 0, INT), NO_REPLICATION),
-    ignored("repl-diskless-sync-max-replicas", whole(0, 0, INT), NO_REPLICATION),
-    ignored("repl-ping-replica-period", timed(Unit::Seconds, 10, 1, INT), NO_REPLICATION)
-        .alias(&["repl-ping-slave-period"]),
-    ignored("repl-timeout", timed(Unit::Seconds, 60, 1, INT), NO_REPLICATION),
-    ignored("replica-announce-ip", text(""), NO_REPLICATION).alias(&["slave-announce-ip"]),
-    ignored("replica-announce-port", whole(0, 0, 65535), NO_REPLICATION).alias(&["slave-announce-port"]),
-    ignored("replica-announced", switch(true), NO_REPLICATION),
-    ignored("replica-ignore-disk-write-errors", switch(false), NO_REPLICATION),
-    ignored("replica-ignore-maxmemory", switch(true), NO_REPLICATION).alias(&["slave-ignore-maxmemory"]),
-    ignored("replica-lazy-flush", switch(false), NO_REPLICATION).alias(&["slave-lazy-flush"]),
-    ignored("replica-priority", whole(100, 0, INT), NO_REPLICATION).alias(&["slave-priority"]),
-    ignored("replica-read-only", switch(true), NO_REPLICATION).alias(&["slave-read-only"]),
-    ignored("replica-serve-stale-data", switch(true), NO_REPLICATION).alias(&["slave-serve-stale-data"]),
+    ignored("propagation-error-behavior", choice("ignore", &["ignore", "panic", "panic-on-replicas"]), UNCHANGED),
+    ignored("repl-disable-tcp-nodelay", switch(false), UNCHANGED),
+    ignored("repl-diskless-load", choice("disabled", &["disabled", "on-empty-db", "swapdb"]), DISKLESS),
+    ignored("repl-diskless-sync", switch(true), DISKLESS),
+    ignored("repl-diskless-sync-delay", timed(Unit::Seconds, 5, 0, INT), DISKLESS),
+    ignored("repl-diskless-sync-max-replicas", whole(0, 0, INT), DISKLESS),
+    ignored("replica-announced", switch(true), UNCHANGED),
+    ignored("replica-ignore-disk-write-errors", switch(false), UNCHANGED),
+    ignored("replica-ignore-maxmemory", switch(true), UNCHANGED).alias(&["slave-ignore-maxmemory"]),
+    ignored("replica-lazy-flush", switch(false), UNCHANGED).alias(&["slave-lazy-flush"]),
     ignored("cluster-allow-pubsubshard-when-down", switch(true), NO_CLUSTER),
     ignored("cluster-allow-reads-when-down", switch(false), NO_CLUSTER),
     ignored("cluster-allow-replica-migration", switch(true), NO_CLUSTER),

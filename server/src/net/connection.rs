@@ -37,6 +37,8 @@ pub enum Wish {
     Wait { until_ms: u64 },
     /// To be closed once its output is sent.
     Close,
+    /// To be given, once its output is sent, to those who send the stream to replicas.
+    HandOver,
 }
 
 pub struct Connection {
@@ -122,7 +124,8 @@ impl Connection {
             }
         }
         // What a transaction has queued is not dealt with either.
-        if self.input_len() + self.session.queued_bytes() > node.tuning.input_max() {
+        let is_bounded = !self.session.is_primary;
+        if is_bounded && self.input_len() + self.session.queued_bytes() > node.tuning.input_max() {
             tracing::warn!(
                 client = self.session.client.id,
                 "closed: its unfinished request, or transaction, is over client-query-buffer-limit"
@@ -139,6 +142,23 @@ impl Connection {
         self.used += self.run_all(&input[self.used..], node, bench, pass);
         self.input = input;
         self.give_up_used();
+    }
+
+    /// Runs all that was received, for a peer whose answers nobody wants: they are dropped.
+    ///
+    /// # Errors
+    ///
+    /// If what it sent makes no sense.
+    pub fn run_on(&mut self, node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) -> Result<(), &'static str> {
+        loop {
+            (self.sent, self.reply.out) = (0, Vec::new());
+            match self.wish {
+                Wish::Run => self.run(node, bench, pass),
+                Wish::Close => return Err("has sent what is no command, or asked to be closed"),
+                Wish::HandOver => self.wish = Wish::Read,
+                Wish::Read | Wish::Wait { .. } => return Ok(()),
+            }
+        }
     }
 
     /// Forgets the bytes that are dealt with. Those behind them move only if they are fewer, so that much input that is
@@ -221,7 +241,7 @@ impl Connection {
             let ended = bench.batch.run(input, node, &mut self.session, &mut self.reply, pass);
             match self.end_of_batch(ended, from) {
                 Some(resume) => return (resume, None),
-                None if self.wish == Wish::Close => return (start, None),
+                None if matches!(self.wish, Wish::Close | Wish::HandOver) => return (start, None),
                 None => {}
             }
         }
@@ -242,6 +262,10 @@ impl Connection {
             Ended::Done => None,
             Ended::Close => {
                 self.wish = Wish::Close;
+                None
+            }
+            Ended::HandOver => {
+                self.wish = Wish::HandOver;
                 None
             }
             Ended::Paused { from: resume } => {

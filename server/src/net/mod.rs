@@ -2,6 +2,8 @@
 
 pub mod connection;
 pub mod descriptors;
+pub mod feed;
+pub mod follow;
 pub mod listen;
 pub mod parser;
 pub mod round;

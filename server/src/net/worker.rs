@@ -3,6 +3,7 @@
 mod served;
 
 use super::connection::Bench;
+use super::feed::HandedOver;
 use crate::command::ahead::Ahead;
 use crate::command::clients::Client;
 use crate::command::shared::{Shared, now_ms};
@@ -14,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::LocalSet;
 
 /// Bytes read at a time.
@@ -49,6 +50,8 @@ struct Worker {
     number: usize,
     lent: RefCell<Lent>,
     round: RefCell<Round>,
+    /// Takes connections that ask for the stream.
+    feed: UnboundedSender<HandedOver>,
 }
 
 struct Lent {
@@ -63,10 +66,15 @@ struct Lent {
 /// # Errors
 ///
 /// If the system gives no runtime.
-pub fn run(number: usize, node: Arc<Shared>, mut accepted: UnboundedReceiver<Accepted>) -> io::Result<()> {
+pub fn run(
+    number: usize,
+    node: Arc<Shared>,
+    mut accepted: UnboundedReceiver<Accepted>,
+    feed: UnboundedSender<HandedOver>,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into(), ahead: Ahead::default() };
-    let worker = Rc::new(Worker { node, number, lent: RefCell::new(lent), round: RefCell::default() });
+    let worker = Rc::new(Worker { node, number, lent: RefCell::new(lent), round: RefCell::default(), feed });
     let tasks = LocalSet::new();
     tasks.spawn_local(rounds(worker.clone()));
     tasks.spawn_local(keep_on(worker.clone()));

@@ -41,8 +41,13 @@ fn load(node: &Shared, path: &Path, is_own: bool, salvages: bool) -> Result<(), 
         let per_second = (keys - std::mem::replace(&mut told_keys, keys)) / 5;
         tracing::info!(%file, "loading: {:.0} %, {keys} keys, {per_second} a second", share * 100.0);
     };
-    let (result, loaded) = node.load(path, &mut tell);
-    let Loaded { keys, expired, skipped, seconds } = loaded;
+    // A node of a stream does not forget silently what others still have: it tells them once it is due.
+    let (result, loaded) = node.load(path, is_own, &mut tell);
+    let Loaded { keys, expired, skipped, seconds, ref place, .. } = loaded;
+    if let (Ok(()), true, Some(place)) = (&result, is_own, place) {
+        tracing::info!(id = place.id, offset = place.offset, "the stream of writes goes on from the snapshot");
+        node.resume_stream(place);
+    }
     match result {
         Ok(()) => {
             tracing::info!(%file, keys, expired, skipped, seconds, "loaded");

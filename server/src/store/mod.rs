@@ -34,5 +34,5 @@ pub use pieces::Pieces;
 pub use policy::Eviction;
 pub use record::{New, Value};
 pub use shared::{Keys, Options, Store, Totals};
-pub use stripe::{DATABASES, Entry, Key, Moment};
+pub use stripe::{DATABASES, Entry, Key, Moment, Sight};
 pub use taken::Taken;

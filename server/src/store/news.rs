@@ -28,6 +28,8 @@ pub struct News {
     pub db: usize,
     pub key: Box<[u8]>,
     pub how: How,
+    /// The fields that expired, if the stripe heeds [`Heed::GONE`].
+    pub fields: Vec<Box<[u8]>>,
 }
 
 /// Who is told of changes.
@@ -47,8 +49,17 @@ impl Heed {
     /// Somebody wants to know of a key of this stripe.
     pub const SOME: Heed = Heed(2);
 
+    /// Somebody wants to know what goes without a command that says so: by expiry and eviction.
+    pub const GONE: Heed = Heed(4);
+
     pub fn is_any(self) -> bool {
         self.0 != 0
+    }
+
+    /// Whether somebody wants to know of changes that commands make.
+    #[inline]
+    pub fn has_changes(self) -> bool {
+        self.0 & (Heed::ALL.0 | Heed::SOME.0) != 0
     }
 
     pub fn has(self, why: Heed) -> bool {

@@ -270,7 +270,7 @@ impl Store {
     /// Evicts one record from a held stripe, or from one that should give before it.
     fn evict_near(&self, held: &mut Held<'_>, number: usize, moment: Moment) -> bool {
         match moment.eviction.family() {
-            _ if moment.eviction == Eviction::NoEviction => false,
+            _ if moment.eviction == Eviction::NoEviction || !moment.decides() => false,
             Family::Larder => self.evict_aged(held, number, moment),
             Family::Lru | Family::Lfu => self.evict_worst(held, number, moment),
         }

@@ -10,7 +10,7 @@ use super::policy::Eviction;
 use super::policy::lfu::random;
 use super::record::{self, New};
 use super::room::Room;
-use super::stripe::{self, Counters, DATABASES, Entry, Key, Moment, Stripe};
+use super::stripe::{self, Counters, DATABASES, Entry, Key, Moment, Sight, Stripe};
 use super::taken::Taken;
 use parking_lot::Mutex;
 use std::ops::Range;
@@ -63,6 +63,7 @@ pub struct Store {
     pub(super) room: Room,
     reaper: SyncSender<Discarded>,
     listener: OnceLock<Box<dyn Listener>>,
+    follows: AtomicBool,
     /// Whether a snapshot is on its way.
     pub(super) snapshotting: AtomicBool,
     /// Stripes that were emptied as a whole before the snapshot had been through them.
@@ -110,6 +111,7 @@ impl Store {
             room: Room::new(options.memory_max, options.samples),
             reaper,
             listener: OnceLock::new(),
+            follows: AtomicBool::new(false),
             snapshotting: AtomicBool::new(false),
             emptied: Mutex::default(),
         }
@@ -158,7 +160,25 @@ impl Store {
             lfu_log_factor: self.lfu[0].load(Relaxed),
             lfu_decay_minutes: self.lfu[1].load(Relaxed),
             quiet: false,
+            sight: if self.follows.load(Relaxed) { Sight::Replica } else { Sight::Own },
         }
+    }
+
+    /// Says whether the node is a replica, so that what expires or has to make room is decided elsewhere. The caller holds
+    /// the barrier.
+    pub fn set_follows(&self, follows: bool) {
+        self.follows.store(follows, Relaxed);
+    }
+
+    /// Whether the node is a replica.
+    #[inline]
+    pub fn follows(&self) -> bool {
+        self.follows.load(Relaxed)
+    }
+
+    /// Lets all stripes note what goes without a command that says so, or no longer. The caller holds the barrier.
+    pub fn heed_gone(&self, on: bool) {
+        self.each_stripe(|stripe| stripe.heed.set(Heed::GONE, on));
     }
 
     pub fn eviction(&self) -> Eviction {
@@ -284,7 +304,7 @@ impl Store {
 
     /// Deletes keys of one stripe that are due, at most about `keys_max`. Returns whether more are.
     pub fn expire(&self, number: usize, moment: Moment, keys_max: usize) -> bool {
-        self.with_stripe(number, |stripe| stripe.expire(moment, keys_max))
+        moment.decides() && self.with_stripe(number, |stripe| stripe.expire(moment, keys_max))
     }
 
     /// Tells the store how much of the process is resident, so that its limit holds for that as well.
@@ -492,6 +512,24 @@ impl<'a> Keys<'a> {
     #[inline]
     pub fn is_heeded(&self, key: Key<'_>) -> bool {
         self.held.look(key.place.stripe()).heed.has(Heed::SOME)
+    }
+
+    /// Changes so far to keys of the stripes that are locked.
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.held.numbers().map(|number| self.held.look(number).counters.changes).fold(0, u64::wrapping_add)
+    }
+
+    /// Whether a stripe is locked by this.
+    pub fn holds(&self, stripe: usize) -> bool {
+        self.held.holds(stripe)
+    }
+
+    /// Tells the listener what the stripes have noted so far.
+    pub fn tell(&mut self) {
+        for number in self.held.numbers() {
+            self.store.tell(self.held.stripe(number), number, self.moment.by);
+        }
     }
 
     /// The physical number of the database.

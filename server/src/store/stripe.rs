@@ -48,9 +48,35 @@ pub struct Moment {
     pub lfu_decay_minutes: u32,
     /// Whether reads leave no trace in what eviction goes by: `CLIENT NO-TOUCH`.
     pub quiet: bool,
+    /// What becomes of keys whose time has come.
+    pub sight: Sight,
+}
+
+/// Who decides that a key whose time has come goes, or one that has to make room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// The node itself: what has expired is deleted where it is met.
+    #[default]
+    Own,
+    /// The node's primary, for clients of a replica: what has expired cannot be seen, but stays.
+    Replica,
+    /// The primary, whose commands these are: what it has not deleted is there.
+    Primary,
 }
 
 impl Moment {
+    /// Milliseconds since 1970 up to which keys and fields have expired: none has for the commands of a primary.
+    #[inline]
+    pub fn due_ms(self) -> u64 {
+        if self.sight == Sight::Primary { 0 } else { self.ms }
+    }
+
+    /// Whether the node deletes what expires and what has to make room.
+    #[inline]
+    pub fn decides(self) -> bool {
+        self.sight == Sight::Own
+    }
+
     fn clock(self) -> u16 {
         (self.ms / CLOCK_STEP_MS) as u16 & 0xFFF
     }
@@ -277,8 +303,10 @@ impl Stripe {
     #[inline]
     pub(super) fn live(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
         let (at, found) = self.find(db, key)?;
-        if expiry::is_gone(self.arena.at(found), moment.ms) {
-            self.bury(db, key.place, at, found, moment.ms);
+        if expiry::is_gone(self.arena.at(found), moment.due_ms()) {
+            if moment.decides() {
+                self.bury(db, key.place, at, found, moment.ms);
+            }
             return None;
         }
         Some((at, found))
@@ -287,7 +315,7 @@ impl Stripe {
     /// The entry of a key, as it can be seen without deleting what has expired.
     pub(super) fn entry_of(&self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
         let entry = self.entry(self.find(db, key)?.1);
-        (!expiry::is_gone(entry.at, moment.ms)).then_some(entry)
+        (!expiry::is_gone(entry.at, moment.due_ms())).then_some(entry)
     }
 
     // --- telling
@@ -296,14 +324,22 @@ impl Stripe {
     #[inline]
     pub(super) fn changed(&mut self, db: usize, key: &[u8], how: How) {
         self.counters.changes += 1;
-        if self.heed.is_any() {
+        if self.heed.has_changes() {
             self.tell(db, key, how);
         }
     }
 
     #[cold]
     fn tell(&mut self, db: usize, key: &[u8], how: How) {
-        self.news.push(News { db, key: key.into(), how });
+        self.news.push(News { db, key: key.into(), how, fields: Vec::new() });
+    }
+
+    /// Tells that fields of a hash have expired.
+    #[cold]
+    fn tell_fields(&mut self, found: Ref, is_last: bool, fields: Vec<Box<[u8]>>) {
+        let at = self.arena.at(found);
+        let (db, key) = (record::header(at).db() as usize, record::key(at).into());
+        self.news.push(News { db, key, how: How::FieldsExpired { is_last }, fields });
     }
 
     /// Counts a record that goes because its time has come, and tells who has asked.
@@ -755,7 +791,7 @@ impl Stripe {
         let hash_of = |found: Ref| self.hasher.hash(record::key(self.arena.at(found)));
         table.scan(from, &hash_of, |found| {
             let at = self.arena.at(found);
-            if !expiry::is_gone(at, moment.ms) {
+            if !expiry::is_gone(at, moment.due_ms()) {
                 each(Entry { at, arena: &self.arena });
             }
         })
@@ -766,7 +802,7 @@ impl Stripe {
         for table in self.dbs[db].iter().flat_map(|db| &db.tables) {
             table.each(|found| {
                 let at = self.arena.at(found);
-                if !expiry::is_gone(at, moment.ms) {
+                if !expiry::is_gone(at, moment.due_ms()) {
                     each(Entry { at, arena: &self.arena });
                 }
             });

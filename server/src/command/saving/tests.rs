@@ -93,7 +93,7 @@ fn loaded(bytes: &[u8]) -> State {
     let path = std::env::temp_dir().join(format!("larder-saving-{}-{number}.rdb", std::process::id()));
     fs::write(&path, bytes).unwrap();
     let mut desk = Desk::new();
-    let (result, _) = desk.node.load(&path, &mut |_, _| ());
+    let (result, _) = desk.node.load(&path, false, &mut |_, _| ());
     fs::remove_file(&path).unwrap();
     result.unwrap();
     state(&mut desk)
@@ -259,7 +259,7 @@ fn a_file_that_ends_too_early_or_has_a_key_twice_is_refused() {
     let path = std::env::temp_dir().join(format!("larder-saving-{}-cut.rdb", std::process::id()));
     let refused = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        let (result, loaded) = Desk::new().node.load(&path, &mut |_, _| ());
+        let (result, loaded) = Desk::new().node.load(&path, false, &mut |_, _| ());
         (result.unwrap_err().to_string(), loaded.keys)
     };
     let (why, keys) = refused(&bytes[..bytes.len() - 4]);
@@ -271,7 +271,7 @@ fn a_file_that_ends_too_early_or_has_a_key_twice_is_refused() {
     let beyond = [&b"REDIS0011"[..], &[OPCODE_DATABASE, 16], &entry].concat();
     assert_eq!(refused(&beyond).0, "before byte 16: a key of database 16, and there are 16");
     fs::remove_file(&path).unwrap();
-    let missing = Desk::new().node.load(&path, &mut |_, _| ()).0.unwrap_err();
+    let missing = Desk::new().node.load(&path, false, &mut |_, _| ()).0.unwrap_err();
     assert!(matches!(missing, super::super::loading::LoadFailed::Unreadable(_)), "{missing}");
 }
 

@@ -200,7 +200,7 @@ fn set_active_expire(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 }
 
 fn change_replication_id(cx: &mut Ctx<'_>) -> Outcome {
-    cx.node.change_replication_id();
+    cx.node.replication.change_id();
     cx.reply.ok();
     REPLIED
 }

@@ -7,6 +7,7 @@ use super::fields::{Fields, human};
 use super::usage::Usage;
 use super::*;
 use crate::command::clients::Client;
+use crate::command::replication;
 use crate::observe::process::{self, Whose};
 use crate::store::Totals;
 use std::cell::OnceCell;
@@ -82,7 +83,7 @@ const SECTIONS: [Section; 13] = [
     usual("memory", memory),
     usual("persistence", counts::persistence),
     usual("stats", counts::stats),
-    usual("replication", replication),
+    usual("replication", tell_replication),
     usual("cpu", cpu),
     usual("modules", |_, fields| fields.section("Modules")),
     asked("commandstats", counts::commands),
@@ -219,18 +220,9 @@ fn memory_ratios(usage: &Usage, fields: &mut Fields) {
     fields.put("mem_fragmentation_bytes", usage.resident_excess());
 }
 
-fn replication(told: &Told<'_>, fields: &mut Fields) {
+fn tell_replication(told: &Told<'_>, fields: &mut Fields) {
     fields.section("Replication");
-    fields.put_all(&[("role", "master"), ("connected_slaves", "0"), ("master_failover_state", "no-failover")]);
-    fields.put("master_replid", told.node.replication_id());
-    fields.put_all(&[
-        ("master_replid2", "0000000000000000000000000000000000000000"),
-        ("master_repl_offset", "0"),
-        ("second_repl_offset", "-1"),
-        ("repl_backlog_active", "0"),
-    ]);
-    fields.put("repl_backlog_size", settings::text(told.node, "repl-backlog-size"));
-    fields.put_all(&[("repl_backlog_first_byte_offset", "0"), ("repl_backlog_histlen", "0")]);
+    replication::fill_info(told.node, &mut |name, value| fields.put(name, value));
 }
 
 fn cpu(_: &Told<'_>, fields: &mut Fields) {

@@ -3,6 +3,7 @@
 use super::{Accepted, Lent, READ_BYTES, Worker};
 use crate::command::Session;
 use crate::command::shared::{Pass, now_ms, time_to};
+use crate::net::feed::HandedOver;
 use crate::net::connection::{Connection, Wish};
 use crate::net::round::{HELD_MAX, HeldRead, likely_key};
 use std::cell::RefCell;
@@ -55,11 +56,26 @@ pub async fn serve(accepted: Accepted, worker: Rc<Worker>) {
     .await;
     // A round knows it by a weak reference, so this is the only one.
     if let Some(Served { stream, connection, worker, .. }) = Rc::into_inner(served).map(RefCell::into_inner) {
+        if connection.wish() == Wish::HandOver && !client.is_killed() {
+            return hand_over(stream, connection, &worker);
+        }
         worker.node.leave(connection.session);
         if let Ok(stream) = stream.into_std() {
             // The peer may be gone already.
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+}
+
+/// Gives a connection to those who send the stream to replicas.
+fn hand_over(stream: TcpStream, connection: Connection, worker: &Worker) {
+    match stream.into_std() {
+        Ok(stream) => {
+            if let Err(refused) = worker.feed.send(HandedOver { stream, connection }) {
+                worker.node.leave(refused.0.connection.session);
+            }
+        }
+        Err(_) => worker.node.leave(connection.session),
     }
 }
 
@@ -145,8 +161,8 @@ impl Served {
                 return Poll::Pending;
             }
             match self.connection.wish() {
-                Wish::Close if sent_all => return Poll::Ready(()),
-                Wish::Close => return Poll::Pending,
+                Wish::Close | Wish::HandOver if sent_all => return Poll::Ready(()),
+                Wish::Close | Wish::HandOver => return Poll::Pending,
                 Wish::Run => {
                     self.run();
                     had_turn = true;

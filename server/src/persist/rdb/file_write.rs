@@ -118,11 +118,14 @@ fn push_value(out: &mut Vec<u8>, value: Value<'_>, compress: bool) {
 pub fn push_start(out: &mut Vec<u8>, told: &[(&str, String)]) {
     out.extend_from_slice(b"REDIS");
     out.extend_from_slice(&[b'0', b'0', b'0' + (VERSION / 10) as u8, b'0' + (VERSION % 10) as u8]);
-    for (name, value) in told {
-        out.push(OPCODE_AUX);
-        push_string(out, name.as_bytes(), false);
-        push_string(out, value.as_bytes(), false);
-    }
+    told.iter().for_each(|(name, value)| push_told(out, name, value));
+}
+
+/// Appends what is told about the file.
+pub fn push_told(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.push(OPCODE_AUX);
+    push_string(out, name.as_bytes(), false);
+    push_string(out, value.as_bytes(), false);
 }
 
 /// Appends a library of functions.

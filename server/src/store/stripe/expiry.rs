@@ -4,11 +4,12 @@
 //! notes the new time; the name that was noted for the old one becomes stale and is dropped when its turn comes.
 
 use super::super::header::Shape;
-use super::super::news::How;
+use super::super::news::{Heed, How};
 use super::super::record;
 use super::super::table::{self, At};
 use super::super::wheel::Work;
 use super::{Moment, Place, Ref, Stripe};
+use crate::base::number::Digits;
 use crate::types::object::Object;
 use std::ptr::NonNull;
 
@@ -72,10 +73,10 @@ impl Stripe {
         self.remove_at(db, place, at, found);
     }
 
-    /// Deletes the record that a reference leads to, if its time has come. Returns whether it has.
+    /// Whether the time of the record that a reference leads to has come. It is deleted then, if the node decides that.
     pub(in crate::store) fn bury_ref(&mut self, found: Ref, moment: Moment) -> bool {
-        let is_gone = is_gone(self.arena.at(found), moment.ms);
-        if is_gone {
+        let is_gone = is_gone(self.arena.at(found), moment.due_ms());
+        if is_gone && moment.decides() {
             let (db, place, at) = self.whereabouts(found);
             self.bury(db, place, at, found, moment.ms);
         }
@@ -92,7 +93,7 @@ impl Stripe {
 
     /// Takes expired fields out of a hash that is to be changed.
     pub(super) fn take_fields(&mut self, db: usize, place: Place, found: Ref, moment: Moment) {
-        if fields_due(self.arena.at(found)).is_some_and(|due| due <= moment.ms) {
+        if moment.decides() && fields_due(self.arena.at(found)).is_some_and(|due| due <= moment.ms) {
             self.take_fields_due(found, moment, FIELDS_PER_COMMAND);
             self.note_fields(db, place, None, found, moment);
         }
@@ -108,11 +109,17 @@ impl Stripe {
         let before = record::heap_bytes(at);
         // SAFETY: it is a collection, the stripe is held mutably, and nothing else refers to it.
         let Object::Hash(hash) = (unsafe { record::object(at).as_mut() }) else { return 0 };
-        let taken = hash.take_due(moment.ms, max, |_| ());
+        let mut fields: Vec<Box<[u8]>> = Vec::new();
+        let names = self.heed.has(Heed::GONE);
+        let taken = hash.take_due(moment.ms, max, |field| {
+            if names {
+                fields.push(field.text(&mut Digits::new()).into());
+            }
+        });
         let is_last = hash.is_empty();
         self.count_heap(before, record::heap_bytes(at));
-        if taken > 0 {
-            self.tell_of(found, How::FieldsExpired { is_last });
+        if taken > 0 && self.heed.is_any() {
+            self.tell_fields(found, is_last, fields);
         }
         taken
     }

@@ -26,7 +26,7 @@ impl Stripe {
     pub(in crate::store) fn close(&mut self, db: usize, opened: Opened, is_changed: bool, moment: Moment) {
         let block = self.arena.at(opened.found);
         // SAFETY: the edit is over, so this is the one reference.
-        let is_spent = expiry::is_spent(unsafe { record::object(block).as_ref() }, moment.ms);
+        let is_spent = expiry::is_spent(unsafe { record::object(block).as_ref() }, moment.due_ms());
         let bytes = record::heap_bytes(block);
         self.count_heap(opened.bytes, bytes);
         let place = self.place_of(opened.found);

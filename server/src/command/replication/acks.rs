@@ -1,0 +1,162 @@
+//! What replicas have acknowledged, and who waits for it: `WAIT`, and replies that are held (`CLIENT DURABILITY`).
+
+use super::{Phase, Replication, State};
+use crate::command::clients::Client;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+/// How many must hold a write before it is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The node alone.
+    #[default]
+    Async,
+    /// One replica, too.
+    Replica,
+    /// More than half of the node and its replicas; at least one replica.
+    Quorum,
+}
+
+impl Durability {
+    pub const NAMES: [(&'static str, Durability); 3] =
+        [("async", Durability::Async), ("replica", Durability::Replica), ("quorum", Durability::Quorum)];
+
+    pub fn named(name: &[u8]) -> Option<Durability> {
+        let is_name = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        Durability::NAMES.into_iter().find(|(known, _)| is_name(known)).map(|(_, durability)| durability)
+    }
+
+    pub fn name(self) -> &'static str {
+        Durability::NAMES.into_iter().find(|(_, durability)| *durability == self).map_or("async", |(name, _)| name)
+    }
+}
+
+/// How many replicas must have acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needed {
+    Replicas(usize),
+    Quorum,
+}
+
+/// A connection that waits until so many replicas hold the stream up to an offset.
+pub struct Waiting {
+    pub client: Arc<Client>,
+    pub offset: u64,
+    pub needed: Needed,
+}
+
+/// A reply that is held back until replicas have acknowledged its write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The bytes of the reply, in what waits to be sent.
+    pub from: usize,
+    pub to: usize,
+    pub offset: u64,
+    pub durability: Durability,
+    /// Milliseconds since 1970 after which an error is sent instead.
+    pub until_ms: u64,
+}
+
+/// How a held reply stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldState {
+    Held,
+    Free,
+    Late,
+}
+
+impl State {
+    /// Replicas that hold the stream up to an offset.
+    pub(super) fn acked_by(&self, offset: u64) -> usize {
+        let has = |follower: &&super::Follower| follower.phase == Phase::Online && follower.acked >= offset;
+        self.followers.values().filter(has).count()
+    }
+
+    /// Replicas that make up more than half of all copies, together with the node.
+    fn quorum(&self) -> usize {
+        let replicas = self.followers.values().filter(|follower| !follower.who.is_mute).count();
+        replicas.div_ceil(2).max(1)
+    }
+
+    fn is_met(&self, offset: u64, needed: Needed) -> bool {
+        let needed = match needed {
+            Needed::Replicas(count) => count,
+            Needed::Quorum => self.quorum(),
+        };
+        self.acked_by(offset) >= needed
+    }
+
+    /// The offset that so many replicas have acknowledged.
+    fn acked_by_all_of(&self, count: usize) -> u64 {
+        let online = self.followers.values().filter(|follower| follower.phase == Phase::Online);
+        let mut acked: Vec<u64> = online.map(|follower| follower.acked).collect();
+        acked.sort_unstable_by(|a, b| b.cmp(a));
+        acked.get(count - 1).copied().unwrap_or(0)
+    }
+}
+
+impl Replication {
+    /// Notes that a replica holds the stream up to an offset, and wakes those who have waited for that.
+    pub fn acknowledged(&self, number: u64, offset: u64) {
+        let mut state = self.state.lock();
+        let end = state.ring.end();
+        let Some(follower) = state.followers.get_mut(&number) else { return };
+        // Nobody holds what has not been said.
+        follower.acked = follower.acked.max(offset.min(end));
+        follower.acked_at = Instant::now();
+        self.settle_acks(&mut state);
+    }
+
+    pub(super) fn settle_acks(&self, state: &mut State) {
+        // A write that was acknowledged once stays so, whoever leaves.
+        self.acked[0].fetch_max(state.acked_by_all_of(1), Relaxed);
+        self.acked[1].fetch_max(state.acked_by_all_of(state.quorum()), Relaxed);
+        if state.waiting.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut state.waiting);
+        let (met, left): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|one| state.is_met(one.offset, one.needed));
+        state.waiting = left;
+        met.iter().for_each(|waiting| waiting.client.wake());
+    }
+
+    /// Replicas that hold the stream up to an offset.
+    pub fn acked_by(&self, offset: u64) -> usize {
+        self.state.lock().acked_by(offset)
+    }
+
+    /// Whether a write up to this offset is held by as many as a durability asks for.
+    #[inline]
+    pub fn is_durable(&self, offset: u64, durability: Durability) -> bool {
+        match durability {
+            Durability::Async => true,
+            Durability::Replica => self.acked[0].load(Relaxed) >= offset,
+            Durability::Quorum => self.acked[1].load(Relaxed) >= offset,
+        }
+    }
+
+    /// Has a connection woken once so many replicas hold the stream up to an offset, and asks them to say how far they
+    /// are. Returns whether they do already.
+    pub fn wait_for(&self, waiting: Waiting) -> bool {
+        let mut state = self.state.lock();
+        if state.is_met(waiting.offset, waiting.needed) {
+            return true;
+        }
+        // One question is enough for all who ask before it is sent.
+        let is_first = state.waiting.iter().all(|other| other.offset < waiting.offset);
+        state.waiting.retain(|other| other.client.id != waiting.client.id);
+        state.waiting.push(waiting);
+        let asks = is_first && !state.followers.is_empty() && state.upstream.is_none();
+        drop(state);
+        if asks {
+            self.append_plain(&[b"REPLCONF", b"GETACK", b"*"]);
+        }
+        false
+    }
+
+    /// Ends what [`Replication::wait_for`] began.
+    pub fn wait_no_more(&self, client: u64) {
+        self.state.lock().waiting.retain(|waiting| waiting.client.id != client);
+    }
+}

@@ -1,0 +1,277 @@
+//! Whom the node follows, how that stands, and what its stream brings.
+
+use super::{Replication, State};
+use crate::command::fault::Fault;
+use crate::command::row::Flags;
+use crate::command::shared::{Shared, random_id};
+use crate::repl::history::History;
+use crate::repl::ring::Ring;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// How the link to the primary stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// It is to be made.
+    Connect,
+    /// It is being made.
+    Connecting,
+    /// The data comes.
+    Sync,
+    /// The stream comes.
+    Connected,
+}
+
+impl LinkState {
+    /// As `ROLE` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LinkState::Connect => "connect",
+            LinkState::Connecting => "connecting",
+            LinkState::Sync => "sync",
+            LinkState::Connected => "connected",
+        }
+    }
+}
+
+/// Whom a node follows.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub host: String,
+    pub port: u16,
+    pub link: LinkState,
+    /// When something last came.
+    pub heard: Instant,
+    /// Since when the link has been down.
+    pub down_since: Instant,
+    /// Bytes of the data that have come.
+    pub sync_bytes: u64,
+}
+
+/// What a node is to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goal {
+    /// Another number means another goal.
+    pub generation: u64,
+    /// Host and port, unless it leads.
+    pub upstream: Option<(String, u16)>,
+    /// The history it has seen and the offset up to which, if it has seen one.
+    pub place: Option<(String, u64)>,
+    /// The database that the stream has selected by then.
+    pub db: usize,
+}
+
+/// What was begun for an upstream is late: the node follows another one by now, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+impl State {
+    fn link(&mut self, generation: u64) -> Result<&mut Upstream, Refused> {
+        let is_current = self.generation == generation;
+        self.upstream.as_mut().filter(|_| is_current).ok_or(Refused)
+    }
+}
+
+impl Replication {
+    /// What the node is to follow now.
+    pub fn goal(&self) -> Goal {
+        let state = self.state.lock();
+        Goal {
+            generation: state.generation,
+            upstream: state.upstream.as_ref().map(|upstream| (upstream.host.clone(), upstream.port)),
+            place: state.is_active.then(|| (state.history.id.clone(), state.ring.end())),
+            db: state.selected.unwrap_or(0),
+        }
+    }
+
+    /// Whom the node follows.
+    pub fn upstream(&self) -> Option<Upstream> {
+        self.state.lock().upstream.clone()
+    }
+
+    /// Notes how the link stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]
+    pub fn set_link(&self, generation: u64, link: LinkState) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        let upstream = state.link(generation)?;
+        if upstream.link == LinkState::Connected && link != LinkState::Connected {
+            upstream.down_since = Instant::now();
+        }
+        upstream.link = link;
+        upstream.heard = Instant::now();
+        self.review_bars(&state);
+        Ok(())
+    }
+
+    /// Notes that bytes of the data have come.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]
+    pub fn note_synced(&self, generation: u64, bytes: usize) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        let upstream = state.link(generation)?;
+        upstream.sync_bytes += bytes as u64;
+        upstream.heard = Instant::now();
+        Ok(())
+    }
+
+    /// Goes on in the stream of the primary, which may have given it another id.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]
+    pub fn go_on(&self, generation: u64, id: Option<String>) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        state.link(generation)?;
+        if let Some(id) = id.filter(|id| *id != state.history.id) {
+            let end = state.ring.end();
+            state.history.fork(id, end);
+            state.drop_followers();
+        }
+        Ok(())
+    }
+
+    /// Begins at a place in the stream of the primary, whose data the node holds now.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]
+    pub fn begin_at(&self, generation: u64, id: String, offset: u64, db: usize) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        state.link(generation)?;
+        state.history = History::new(id);
+        state.ring = Ring::at(offset);
+        state.selected = Some(db);
+        state.is_active = true;
+        state.drop_followers();
+        Ok(())
+    }
+
+    /// Whether the node still follows what it did.
+    pub fn is_current(&self, generation: u64) -> bool {
+        self.state.lock().link(generation).is_ok()
+    }
+
+    /// Passes on bytes of the primary's stream, which have been run, to those who follow the node; `db` is the database
+    /// that they have selected in the end. The caller holds a gate. Returns the offset behind them.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]
+    pub fn pass_on(&self, generation: u64, bytes: &[u8], db: usize) -> Result<u64, Refused> {
+        let mut state = self.state.lock();
+        state.link(generation)?.heard = Instant::now();
+        state.selected = Some(db);
+        if state.ring.push(bytes) {
+            state.trim();
+        }
+        if self.is_asleep.load(Relaxed) {
+            self.is_fresh.store(true, Relaxed);
+        }
+        Ok(state.ring.end())
+    }
+}
+
+impl Shared {
+    /// Makes the node follow another one, or none. Returns whether that is news. The caller holds the barrier.
+    pub fn follow(&self, target: Option<(String, u16)>) -> bool {
+        let mut state = self.replication.state.lock();
+        let now = state.upstream.as_ref().map(|upstream| (upstream.host.clone(), upstream.port));
+        if now == target {
+            return false;
+        }
+        state.generation += 1;
+        state.drop_followers();
+        state.upstream = target.clone().map(|(host, port)| Upstream {
+            host,
+            port,
+            link: LinkState::Connect,
+            heard: Instant::now(),
+            down_since: Instant::now(),
+            sync_bytes: 0,
+        });
+        let leads_again = target.is_none();
+        if leads_again {
+            // Its replicas have followed the history so far, and go on from there; so do those of its primary.
+            let end = state.ring.end();
+            state.history.fork(random_id(), end);
+            state.selected = None;
+        }
+        let notes = leads_again && state.is_active;
+        self.replication.notes.store(notes, Relaxed);
+        drop(state);
+        self.store.set_follows(target.is_some());
+        self.store.heed_gone(notes);
+        self.review_replication();
+        self.replication.wake_follow();
+        self.replication.wake_feed();
+        true
+    }
+
+    /// Brings the settings to where they are looked at, and sees anew what may be refused.
+    pub fn review_replication(&self) {
+        let (config, replication) = (self.live.config(), &self.replication);
+        replication.serves_stale.store(config.replica_serve_stale_data, Relaxed);
+        replication.is_read_only.store(config.replica_read_only, Relaxed);
+        let lag_max = config.min_replicas_max_lag;
+        let needed = if lag_max.is_some() { config.min_replicas_to_write } else { 0 };
+        replication.replicas_min.store(needed.into(), Relaxed);
+        replication.lag_max_ms.store(lag_max.map_or(0, |lag| lag.as_millis() as u64), Relaxed);
+        let mut state = replication.state.lock();
+        state.backlog_bytes = config.repl_backlog_size.0;
+        replication.review_bars(&state);
+    }
+}
+
+/// Why commands may be refused, as bits.
+const READ_ONLY: u8 = 1;
+const DOWN: u8 = 2;
+const ALONE: u8 = 4;
+
+impl Replication {
+    /// Sees anew whether some command may be refused because of replication.
+    fn review_bars(&self, state: &State) {
+        let mut bars = 0;
+        match &state.upstream {
+            Some(upstream) => {
+                bars |= if self.is_read_only.load(Relaxed) { READ_ONLY } else { 0 };
+                let is_down = upstream.link != LinkState::Connected && !self.serves_stale.load(Relaxed);
+                bars |= if is_down { DOWN } else { 0 };
+            }
+            None => bars |= if self.replicas_min.load(Relaxed) > 0 { ALONE } else { 0 },
+        }
+        self.bars.store(bars, Relaxed);
+    }
+
+    /// Whether a command may run, as far as replication is concerned; the primary's own may.
+    ///
+    /// # Errors
+    ///
+    /// Redis's.
+    #[inline]
+    pub fn gate(&self, flags: Flags) -> Result<(), Fault> {
+        match self.bars.load(Relaxed) {
+            0 => Ok(()),
+            bars => self.check(bars, flags),
+        }
+    }
+
+    fn check(&self, bars: u8, flags: Flags) -> Result<(), Fault> {
+        let is_write = flags.has(Flags::WRITE);
+        if bars & READ_ONLY != 0 && is_write {
+            return Err(Fault::text("READONLY You can't write against a read only replica."));
+        }
+        if bars & DOWN != 0 && !flags.has(Flags::STALE) {
+            return Err(Fault::text("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
+        }
+        let lag_max = Duration::from_millis(self.lag_max_ms.load(Relaxed));
+        if bars & ALONE != 0 && is_write && (self.good(Some(lag_max)) as u64) < self.replicas_min.load(Relaxed) {
+            return Err(Fault::text("NOREPLICAS Not enough good replicas to write."));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,324 @@
+//! What a replica and its primary say to each other until the data or the stream begins, from the replica's side: bytes in,
+//! bytes and wishes out.
+//!
+//! The replica says who it is, line by line, and then asks for the stream (`PSYNC`). The primary answers `+CONTINUE`, and the
+//! stream goes on; or `+FULLRESYNC`, and a snapshot comes first: `$` and its length, or `$EOF:` and 40 bytes that stand behind
+//! it.
+
+use super::spell::push_command;
+
+/// Bytes of a line that a primary may say.
+const LINE_MAX: usize = 4096;
+
+/// Bytes of the mark behind a snapshot whose length is not told.
+pub const MARK_LEN: usize = 40;
+
+/// What a replica says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Manners {
+    pub user: String,
+    pub password: String,
+    pub listening_port: u16,
+    /// The address to be told to others; nothing if it is the one it comes from.
+    pub announced_ip: String,
+    /// The history it has seen, and up to where.
+    pub place: Option<(String, u64)>,
+}
+
+/// What the greeting wants next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// These bytes are to be sent.
+    Send(Vec<u8>),
+    /// More bytes are to be read.
+    Read,
+    /// The stream goes on where the replica is; the primary may call it by another id from here on.
+    Continue { id: Option<String> },
+    /// A snapshot comes, which is of this place in this history.
+    Full { id: String, offset: u64, snapshot: Snapshot },
+}
+
+/// How the end of a snapshot is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Snapshot {
+    Bytes(u64),
+    Mark([u8; MARK_LEN]),
+}
+
+/// Why there will be no stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed(pub String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Ping,
+    Auth,
+    Port,
+    Ip,
+    Capabilities,
+    Larder,
+    Ask,
+    /// `+FULLRESYNC` has come.
+    Snapshot,
+}
+
+/// A greeting on its way.
+#[derive(Debug)]
+pub struct Greeting {
+    manners: Manners,
+    step: Step,
+    /// Whether what the step says has been sent.
+    is_said: bool,
+    input: Vec<u8>,
+    full: Option<(String, u64)>,
+}
+
+impl Greeting {
+    pub fn new(manners: Manners) -> Greeting {
+        Greeting { manners, step: Step::Ping, is_said: false, input: Vec::new(), full: None }
+    }
+
+    /// Takes bytes that were read.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// Bytes that came behind the greeting.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input)
+    }
+
+    /// Goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`], if the primary refuses or says what makes no sense.
+    pub fn go_on(&mut self) -> Result<Next, Failed> {
+        loop {
+            if !self.is_said {
+                self.is_said = true;
+                if let Some(words) = self.words() {
+                    let mut out = Vec::new();
+                    let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+                    push_command(&mut out, words.into_iter());
+                    return Ok(Next::Send(out));
+                }
+                if self.step != Step::Snapshot {
+                    self.advance();
+                    continue;
+                }
+            }
+            let Some(line) = self.take_line()? else { return Ok(Next::Read) };
+            if let Some(next) = self.hear(&line)? {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// What is said at a step; nothing where there is nothing to say.
+    fn words(&self) -> Option<Vec<String>> {
+        let Manners { user, password, listening_port, announced_ip, place } = &self.manners;
+        let words: Vec<&str> = match self.step {
+            Step::Ping => vec!["PING"],
+            Step::Auth if password.is_empty() => return None,
+            Step::Auth if user.is_empty() => vec!["AUTH", password],
+            Step::Auth => vec!["AUTH", user, password],
+            Step::Port => return Some(vec!["REPLCONF".into(), "listening-port".into(), listening_port.to_string()]),
+            Step::Ip if announced_ip.is_empty() => return None,
+            Step::Ip => vec!["REPLCONF", "ip-address", announced_ip],
+            Step::Capabilities => vec!["REPLCONF", "capa", "eof", "capa", "psync2"],
+            Step::Larder => vec!["REPLCONF", "capa", "larder"],
+            Step::Ask => {
+                // Replicas count the byte they want next, from 1 on.
+                let (id, next) = match place {
+                    Some((id, offset)) => (id.clone(), (offset + 1).to_string()),
+                    None => ("?".to_owned(), "-1".to_owned()),
+                };
+                return Some(vec!["PSYNC".into(), id, next]);
+            }
+            Step::Snapshot => return None,
+        };
+        Some(words.into_iter().map(str::to_owned).collect())
+    }
+
+    fn advance(&mut self) {
+        self.step = match self.step {
+            Step::Ping => Step::Auth,
+            Step::Auth => Step::Port,
+            Step::Port => Step::Ip,
+            Step::Ip => Step::Capabilities,
+            Step::Capabilities => Step::Larder,
+            Step::Larder => Step::Ask,
+            Step::Ask | Step::Snapshot => Step::Snapshot,
+        };
+        self.is_said = false;
+    }
+
+    /// The next line without its end. Empty ones only say that the primary is alive.
+    fn take_line(&mut self) -> Result<Option<String>, Failed> {
+        loop {
+            let Some(end) = self.input.iter().position(|&byte| byte == b'\n') else {
+                if self.input.len() > LINE_MAX {
+                    return Err(Failed(format!("said {} bytes without the end of a line", self.input.len())));
+                }
+                return Ok(None);
+            };
+            let line: Vec<u8> = self.input.drain(..=end).collect();
+            let line = line.trim_ascii_end();
+            if !line.is_empty() {
+                return Ok(Some(String::from_utf8_lossy(line).into_owned()));
+            }
+        }
+    }
+
+    fn hear(&mut self, line: &str) -> Result<Option<Next>, Failed> {
+        let refused = line.starts_with('-');
+        match self.step {
+            // What it says to PING if it wants a password.
+            Step::Ping if line.starts_with("-NOAUTH") || line.starts_with("-NOPERM") => self.advance(),
+            Step::Ping if line.starts_with("-ERR operation not permitted") => self.advance(),
+            Step::Ping | Step::Auth if refused => {
+                let asked = if self.step == Step::Ping { "PING" } else { "AUTH" };
+                return Err(Failed(format!("answered {asked} with \"{}\"", &line[1..])));
+            }
+            // An older one may not know what it is told; that does no harm.
+            Step::Ping | Step::Auth | Step::Port | Step::Ip | Step::Capabilities | Step::Larder => self.advance(),
+            Step::Ask => return self.hear_answer(line),
+            Step::Snapshot => {
+                let (id, offset) = self.full.clone().expect("the step begins with it");
+                return Ok(Some(Next::Full { id, offset, snapshot: snapshot_of(line)? }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn hear_answer(&mut self, line: &str) -> Result<Option<Next>, Failed> {
+        let mut words = line.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("+CONTINUE"), id, None) => {
+                if let Some(id) = id
+                    && !is_id(id)
+                {
+                    return Err(Failed(format!("goes on with \"{id}\", which is no id of 40 digits")));
+                }
+                if self.manners.place.is_none() {
+                    return Err(Failed("goes on where nothing was begun".into()));
+                }
+                Ok(Some(Next::Continue { id: id.map(str::to_owned) }))
+            }
+            (Some("+FULLRESYNC"), Some(id), Some(offset)) if is_id(id) => {
+                let offset = offset.parse().map_err(|_| Failed(format!("said \"{line}\", and that is no offset")))?;
+                self.full = Some((id.to_owned(), offset));
+                self.advance();
+                Ok(None)
+            }
+            _ => Err(Failed(format!("answered PSYNC with \"{}\"", line.trim_start_matches('-')))),
+        }
+    }
+}
+
+fn is_id(id: &str) -> bool {
+    id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn snapshot_of(line: &str) -> Result<Snapshot, Failed> {
+    let unknown = || Failed(format!("announced its data with \"{line}\""));
+    let told = line.strip_prefix('$').ok_or_else(unknown)?;
+    match told.strip_prefix("EOF:") {
+        Some(mark) => mark.as_bytes().try_into().map(Snapshot::Mark).map_err(|_| unknown()),
+        None => told.parse().map(Snapshot::Bytes).map_err(|_| unknown()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789012345678901234567890123456789";
+
+    /// Answers each command of a replica with the next line, and returns what it said and how it ended.
+    fn talk(manners: Manners, answers: &[&str]) -> (Vec<String>, Result<Next, Failed>) {
+        let mut greeting = Greeting::new(manners);
+        let (mut said, mut answers) = (Vec::new(), answers.iter());
+        loop {
+            match greeting.go_on() {
+                Ok(Next::Send(bytes)) => {
+                    let words = String::from_utf8(bytes).unwrap();
+                    let words: Vec<&str> = words.split("\r\n").skip(2).step_by(2).collect();
+                    said.push(words.join(" "));
+                }
+                Ok(Next::Read) => match answers.next() {
+                    // In two pieces, as it may come.
+                    Some(answer) => {
+                        greeting.feed(&answer.as_bytes()[..1]);
+                        greeting.feed(&answer.as_bytes()[1..]);
+                        greeting.feed(b"\r\n");
+                    }
+                    None => return (said, Ok(Next::Read)),
+                },
+                end => return (said, end),
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_replica_gets_everything() {
+        let manners = Manners { listening_port: 7001, ..Manners::default() };
+        let full = format!("+FULLRESYNC {ID} 17");
+        let mark = format!("$EOF:{ID}");
+        let (said, end) = talk(manners.clone(), &["+PONG", "+OK", "+OK", "+OK", &full, &mark]);
+        assert_eq!(
+            said,
+            [
+                "PING",
+                "REPLCONF listening-port 7001",
+                "REPLCONF capa eof capa psync2",
+                "REPLCONF capa larder",
+                "PSYNC ? -1"
+            ]
+        );
+        let snapshot = Snapshot::Mark(ID.as_bytes().try_into().unwrap());
+        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, snapshot }));
+        let (_, end) = talk(manners, &["+PONG", "+OK", "+OK", "-ERR no", &full, "\n\n$1234"]);
+        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, snapshot: Snapshot::Bytes(1234) }));
+    }
+
+    #[test]
+    fn one_that_comes_back_logs_in_and_goes_on() {
+        let manners = Manners {
+            user: "r".into(),
+            password: "secret".into(),
+            listening_port: 1,
+            announced_ip: "10.0.0.1".into(),
+            place: Some((ID.into(), 99)),
+        };
+        let answers = ["-NOAUTH Authentication required.", "+OK", "+OK", "+OK", "+OK", "+OK", "+CONTINUE"];
+        let (said, end) = talk(manners, &answers);
+        assert_eq!(said[1], "AUTH r secret");
+        assert_eq!(said[3], "REPLCONF ip-address 10.0.0.1");
+        assert_eq!(said[6], format!("PSYNC {ID} 100"));
+        assert_eq!(end, Ok(Next::Continue { id: None }));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_was_said() {
+        let known = || Manners { place: Some((ID.into(), 99)), ..Manners::default() };
+        let told = |manners, answers: &[&str]| talk(manners, answers).1.unwrap_err().0;
+        assert_eq!(told(known(), &["-ERR go away"]), "answered PING with \"ERR go away\"");
+        let with = |answer| ["+PONG", "+OK", "+OK", "+OK", answer];
+        assert_eq!(told(known(), &with("+CONTINUE xyz")), "goes on with \"xyz\", which is no id of 40 digits");
+        assert_eq!(told(Manners::default(), &with("+CONTINUE")), "goes on where nothing was begun");
+        assert_eq!(told(known(), &with("-LOADING wait")), "answered PSYNC with \"LOADING wait\"");
+        let full = format!("+FULLRESYNC {ID} -1");
+        assert_eq!(told(known(), &with(&full)), format!("said \"{full}\", and that is no offset"));
+        let full = format!("+FULLRESYNC {ID} 1");
+        let mut with_snapshot = with(&full).to_vec();
+        with_snapshot.push("$EOF:short");
+        assert_eq!(told(known(), &with_snapshot), "announced its data with \"$EOF:short\"");
+        let long = "x".repeat(5000);
+        let mut greeting = Greeting::new(known());
+        greeting.go_on().unwrap();
+        greeting.feed(long.as_bytes());
+        assert_eq!(greeting.go_on(), Err(Failed("said 5000 bytes without the end of a line".into())));
+    }
+}
