@@ -9,6 +9,7 @@ mod tests;
 use super::replication::StreamPlace;
 use super::shared::{Shared, now_ms};
 use crate::observe::process;
+use crate::persist::rdb::Version;
 use crate::persist::rdb::file_write::{self, Entries, Form, Sum};
 use crate::store::DATABASES;
 use crate::store::snapshot::Snapshot;
@@ -319,7 +320,7 @@ fn write_file<'a>(
     };
     let mut file = File::create(&beside).map_err(at("cannot create", &beside))?;
     let mut sink = FileSink { file: &mut file, bytes: 0, synced: 0, sum: Sum::default() };
-    let written = write_snapshot(node, alone, &mut |bytes| sink.write(bytes))
+    let written = write_snapshot(node, Version::default(), alone, &mut |bytes| sink.write(bytes))
         .map_err(at("cannot write", &beside))
         .and_then(|changes| {
             let end = sink.sum.end(node.live.config().rdbchecksum);
@@ -363,16 +364,18 @@ impl FileSink<'_> {
 /// Writes all but the end of a file. Returns how many changes had happened when the snapshot began.
 fn write_snapshot<'a>(
     node: &'a Shared,
+    version: Version,
     alone: impl FnOnce(Beginning<'a, '_>) -> Option<Begun<'a>>,
     sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {
     let mut out = Vec::with_capacity(2 * WRITE_BYTES);
-    file_write::push_start(&mut out, &about(node));
+    file_write::push_start(&mut out, version, &about(node));
     node.saves.libraries.lock().iter().for_each(|source| file_write::push_library(&mut out, source));
     let compress = node.live.rdbcompression();
-    let Begun { mut snapshot, form, changes } = alone(&mut || begin(node, compress, &mut out)).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::ResourceBusy, "another snapshot is on its way, for a replica perhaps")
-    })?;
+    let Begun { mut snapshot, form, changes } =
+        alone(&mut || begin(node, version, compress, &mut out)).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::ResourceBusy, "another snapshot is on its way, for a replica perhaps")
+        })?;
     while let Some(step) = snapshot.next_step() {
         if snapshot.is_void() {
             return Err(io::Error::other(
@@ -404,7 +407,7 @@ impl Shared {
     /// said, or that changes came too fast.
     pub fn send_snapshot(
         &self,
-        _newest: bool,
+        version: Version,
         at_start: &mut dyn FnMut(),
         sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
@@ -415,6 +418,7 @@ impl Shared {
         };
         write_snapshot(
             self,
+            version,
             |begin| {
                 self.barrier.alone(|| {
                     let begun = begin();
@@ -431,9 +435,9 @@ impl Shared {
 }
 
 /// Begins the snapshot, while nothing else runs, and appends what databases there are.
-fn begin<'a>(node: &'a Shared, compress: bool, out: &mut Vec<u8>) -> Option<Begun<'a>> {
+fn begin<'a>(node: &'a Shared, version: Version, compress: bool, out: &mut Vec<u8>) -> Option<Begun<'a>> {
     let numbers = std::array::from_fn(|physical| node.store.logical(physical) as u8);
-    let form = Form { numbers, compress };
+    let form = Form { version, numbers, compress };
     let pile_max = (node.store.used_bytes() as usize / PILE_SHARE).max(PILE_MIN);
     let snapshot = node.store.begin_snapshot(pile_max, || Box::new(Entries::new(form)))?;
     if let Some(StreamPlace { id, offset, db }) = node.replication.place() {

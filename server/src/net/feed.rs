@@ -264,7 +264,7 @@ impl Feeding<'_> {
     fn gather(&self, who: NewFollower, asked: &Asked, is_streamed: bool) -> Result<Gathering, String> {
         let (sender, pieces) = channel(PIECES_MAX);
         let entered = Arc::new(Mutex::new(None));
-        let (node, noted, newest) = (self.node.clone(), entered.clone(), asked.reads_newest);
+        let (node, noted, version) = (self.node.clone(), entered.clone(), asked.version());
         let gather = move || {
             let send = |bytes: &[u8]| {
                 sender.blocking_send(bytes.to_vec()).map_err(|_| io::Error::other("the replica has left"))
@@ -274,7 +274,7 @@ impl Feeding<'_> {
                 let mut at_start = || {
                     *noted.lock().expect("nobody panics who holds it") = Some(node.enter_now(who.clone()));
                 };
-                let result = node.send_snapshot(newest, &mut at_start, &mut |bytes| match &mut spool {
+                let result = node.send_snapshot(version, &mut at_start, &mut |bytes| match &mut spool {
                     Some(file) => file.write_all(bytes),
                     None => send(bytes),
                 });

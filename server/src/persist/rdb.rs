@@ -1,4 +1,5 @@
 //! The RDB encoding of single values, as in Redis 7.2 (format 11), and the payload of DUMP and RESTORE around one.
+//! Files and what replicas get may be in format 10 instead, for Redis 7.0; see [`Version`].
 //!
 //! A value is one byte for its type and then its parts. Strings, the part that all types are made of, are a length and
 //! bytes, or an encoded form: an integer of 8, 16 or 32 bits, or LZF. A DUMP payload ends with the format's number
@@ -35,8 +36,30 @@ use crate::base::crc64::crc64;
 use crate::types::object::Object;
 use crate::types::{hash, list, set, zset};
 
-/// The format that is written.
-pub const VERSION: u16 = 11;
+/// A format that is written.
+///
+/// Whatever is written for Redis 7.0 is read by all later ones, too; its streams lose what came later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// What Redis 7.0 reads: without small sets of texts as listpacks, and without the active times of streams' consumers.
+    V10,
+    /// What Redis 7.2 reads.
+    #[default]
+    V11,
+}
+
+impl Version {
+    /// The format's number.
+    pub const fn number(self) -> u16 {
+        match self {
+            Version::V10 => 10,
+            Version::V11 => 11,
+        }
+    }
+}
+
+/// The format of payloads.
+pub const VERSION: u16 = Version::V11.number();
 
 /// The newest format of Redis that is read.
 pub const VERSION_MAX: u16 = 12;
@@ -106,10 +129,10 @@ pub fn dump_object(out: &mut Vec<u8>, object: &Object, compress: bool) {
     push_footer(out, start);
 }
 
-/// Appends an object behind its type.
+/// Appends an object behind its type, as payloads have it.
 pub fn push_object(out: &mut Vec<u8>, object: &Object, compress: bool) {
-    out.push(type_of(object));
-    push_body(out, object, compress);
+    out.push(type_of(object, Version::V11));
+    push_body(out, object, Version::V11, compress);
 }
 
 /// Ends the payload that began at `start`.

@@ -1,5 +1,7 @@
 //! What a connection says of itself before it asks to be sent the stream (`REPLCONF`), and the question itself (`PSYNC`).
 
+use crate::persist::rdb::file_write::Version;
+
 /// What a replica has said of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -16,6 +18,13 @@ pub struct Asked {
     pub only_snapshot: bool,
     /// How it is known once it follows.
     pub number: Option<u64>,
+}
+
+impl Asked {
+    /// The format of snapshots that it is sent.
+    pub fn version(&self) -> Version {
+        if self.reads_newest { Version::V11 } else { Version::V10 }
+    }
 }
 
 /// The question of a replica.

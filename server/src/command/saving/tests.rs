@@ -102,8 +102,8 @@ fn loaded(bytes: &[u8]) -> State {
 /// All steps of a snapshot, `between` them something else.
 fn written(node: &Shared, between: impl FnMut()) -> Vec<u8> {
     let mut out = Vec::new();
-    file_write::push_start(&mut out, &about(node));
-    let begun = begin(node, true, &mut out).expect("there is no other");
+    file_write::push_start(&mut out, Version::default(), &about(node));
+    let begun = begin(node, Version::default(), true, &mut out).expect("there is no other");
     walked(begun, out, between)
 }
 
@@ -150,9 +150,9 @@ fn a_snapshot_that_is_given_up_leaves_nothing_out_of_the_next() {
         let mut random = Random::new(seed);
         let mut desk = filled(&mut random);
         let node = desk.node.clone();
-        let mut snapshot = begin(&node, true, &mut Vec::new()).expect("there is no other").snapshot;
+        let mut snapshot = begin(&node, Version::default(), true, &mut Vec::new()).expect("there is no other").snapshot;
         (0..5).for_each(|_| drop(snapshot.next_step()));
-        assert!(begin(&node, true, &mut Vec::new()).is_none(), "one at a time");
+        assert!(begin(&node, Version::default(), true, &mut Vec::new()).is_none(), "one at a time");
         (0..50).for_each(|_| change(&mut desk, &mut random));
         drop(snapshot);
         let expected = state(&mut desk);
@@ -173,8 +173,8 @@ fn values_are_read_outside_of_the_lock_while_others_change_them() {
         let node = desk.node.clone();
         let mut other = desk.again();
         let mut out = Vec::new();
-        file_write::push_start(&mut out, &about(&node));
-        let begun = begin(&node, true, &mut out).expect("there is no other");
+        file_write::push_start(&mut out, Version::default(), &about(&node));
+        let begun = begin(&node, Version::default(), true, &mut out).expect("there is no other");
         let bytes = std::thread::scope(|scope| {
             let writing = scope.spawn(|| walked(begun, out, || ()));
             while !writing.is_finished() {
@@ -382,7 +382,7 @@ fn a_snapshot_that_cannot_follow_is_void_and_the_next_is_whole() {
     };
     fill(&mut desk);
     let node = desk.node.clone();
-    let mut snapshot = begin(&node, true, &mut Vec::new()).expect("there is no other").snapshot;
+    let mut snapshot = begin(&node, Version::default(), true, &mut Vec::new()).expect("there is no other").snapshot;
     fill(&mut desk);
     assert!(!snapshot.is_void());
     while snapshot.next_step().is_some() {}
@@ -391,7 +391,7 @@ fn a_snapshot_that_cannot_follow_is_void_and_the_next_is_whole() {
     for number in 100..300 {
         desk.run(&format!("SET big{number} {}", "b".repeat(300_000)));
     }
-    let mut snapshot = begin(&node, true, &mut Vec::new()).expect("it has ended").snapshot;
+    let mut snapshot = begin(&node, Version::default(), true, &mut Vec::new()).expect("it has ended").snapshot;
     for number in 0..300 {
         desk.run(&format!("DEL big{number}"));
     }

@@ -1,7 +1,7 @@
 //! RDB as a stream of bytes, for files and replicas: the head, what a snapshot captures, and the end with its sum.
 
 use super::write::{push_length, push_millis, push_string};
-use super::{VERSION, kind, push_body, type_of};
+use super::{Version, kind, push_body, type_of};
 use crate::base::crc64::crc64;
 use crate::base::number::Digits;
 use crate::store::snapshot::{Captor, Captured, Item};
@@ -21,6 +21,7 @@ const STRING_NOW_MAX: usize = 2_000;
 /// How a snapshot is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
+    pub version: Version,
     /// The number of each physical database when the snapshot began.
     pub numbers: [u8; DATABASES],
     /// The setting `rdbcompression`.
@@ -49,11 +50,11 @@ impl Captor for Entries {
             self.database = Some(item.db);
             push_database(&mut self.out.bytes, self.form.numbers[item.db]);
         }
-        push_head(&mut self.out.bytes, &item);
+        push_head(&mut self.out.bytes, &item, self.form.version);
         let later = match item.value {
             Value::Bytes(bytes) if bytes.len() > STRING_NOW_MAX => bytes.to_vec(),
             Value::Pieces(pieces) => pieces.to_vec(),
-            value => return push_value(&mut self.out.bytes, value, self.form.compress),
+            value => return push_value(&mut self.out.bytes, value, self.form),
         };
         self.later_bytes += later.len();
         self.out.strings.push((self.out.bytes.len(), later));
@@ -83,8 +84,8 @@ pub fn push_captured(out: &mut Vec<u8>, captured: &Captured, form: Form) {
 /// Appends a record by itself, with its database.
 pub fn push_item(out: &mut Vec<u8>, item: &Item<'_>, form: Form) {
     push_database(out, form.numbers[item.db]);
-    push_head(out, item);
-    push_value(out, item.value, form.compress);
+    push_head(out, item, form.version);
+    push_value(out, item.value, form);
 }
 
 fn push_database(out: &mut Vec<u8>, number: u8) {
@@ -93,21 +94,22 @@ fn push_database(out: &mut Vec<u8>, number: u8) {
 }
 
 /// All of an entry but its value.
-fn push_head(out: &mut Vec<u8>, item: &Item<'_>) {
+fn push_head(out: &mut Vec<u8>, item: &Item<'_>, version: Version) {
     if let Some(expiry) = item.expiry {
         out.push(OPCODE_EXPIRES_MS);
         push_millis(out, expiry as i64);
     }
     out.push(match item.value {
-        Value::Object(object) => type_of(object),
+        Value::Object(object) => type_of(object, version),
         _ => kind::STRING,
     });
     push_string(out, item.key, false);
 }
 
-fn push_value(out: &mut Vec<u8>, value: Value<'_>, compress: bool) {
+fn push_value(out: &mut Vec<u8>, value: Value<'_>, form: Form) {
+    let compress = form.compress;
     match value {
-        Value::Object(object) => push_body(out, object, compress),
+        Value::Object(object) => push_body(out, object, form.version, compress),
         Value::Bytes(bytes) => push_string(out, bytes, compress),
         Value::Pieces(pieces) => push_string(out, &pieces.to_vec(), compress),
         Value::Int(number) => push_string(out, Digits::new().format(number).as_bytes(), compress),
@@ -115,9 +117,8 @@ fn push_value(out: &mut Vec<u8>, value: Value<'_>, compress: bool) {
 }
 
 /// Appends the magic word, and what is told about the file: names and values.
-pub fn push_start(out: &mut Vec<u8>, told: &[(&str, String)]) {
-    out.extend_from_slice(b"REDIS");
-    out.extend_from_slice(&[b'0', b'0', b'0' + (VERSION / 10) as u8, b'0' + (VERSION % 10) as u8]);
+pub fn push_start(out: &mut Vec<u8>, version: Version, told: &[(&str, String)]) {
+    out.extend_from_slice(format!("REDIS{:04}", version.number()).as_bytes());
     told.iter().for_each(|(name, value)| push_told(out, name, value));
 }
 

@@ -1,7 +1,7 @@
-//! Collections as they are written: each in the encoding in which Redis 7.2 would hold it, and so would write it.
+//! Collections as they are written: each in the encoding in which Redis 7.2, or 7.0, would hold it, and so would write it.
 
 use super::write::{push_double, push_length, push_millis, push_string};
-use super::{intset, kind, listpack, stream};
+use super::{Version, intset, kind, listpack, stream};
 use crate::base::number::{Digits, push_f64};
 use crate::types::hash::{Entry, Hash};
 use crate::types::item::Element;
@@ -16,21 +16,29 @@ pub(super) const PIECE_PACKED: u64 = 2;
 
 /// The type byte under which [`push_body`] writes an object. In a file the key stands between the two.
 ///
-/// Hashes with fields that expire have types that Redis reads from 7.4 on; any other is read by Redis 7.2.
-pub fn type_of(object: &Object) -> u8 {
+/// Hashes with fields that expire have types that Redis reads from 7.4 on, whatever the version; any other is read by the
+/// Redis that the version is made for.
+pub fn type_of(object: &Object, version: Version) -> u8 {
     match object {
         Object::Hash(hash) => hash_type(hash),
         Object::List(_) => kind::LIST_QUICKLIST_2,
-        Object::Set(set) => match set.encoding() {
-            "intset" => kind::SET_INTSET,
-            "listpack" => kind::SET_LISTPACK,
-            _ => kind::SET,
-        },
+        Object::Set(set) => set_type(set, version),
         Object::ZSet(zset) => match zset.encoding() {
             "listpack" => kind::ZSET_LISTPACK,
             _ => kind::ZSET_2,
         },
-        Object::Stream(_) => kind::STREAM_LISTPACKS_3,
+        Object::Stream(_) => match version {
+            Version::V10 => kind::STREAM_LISTPACKS_2,
+            Version::V11 => kind::STREAM_LISTPACKS_3,
+        },
+    }
+}
+
+fn set_type(set: &Set, version: Version) -> u8 {
+    match (set.encoding(), version) {
+        ("intset", _) => kind::SET_INTSET,
+        ("listpack", Version::V11) => kind::SET_LISTPACK,
+        _ => kind::SET,
     }
 }
 
@@ -46,13 +54,13 @@ fn hash_type(hash: &Hash) -> u8 {
 /// Appends an object without its type; `compress` is the setting `rdbcompression`.
 ///
 /// Fields that have expired are written as long as they are there, as in Redis: a replica is told when they go.
-pub fn push_body(out: &mut Vec<u8>, object: &Object, compress: bool) {
+pub fn push_body(out: &mut Vec<u8>, object: &Object, version: Version, compress: bool) {
     match object {
         Object::Hash(hash) => push_hash(out, hash, compress),
         Object::List(list) => push_list(out, list, compress),
-        Object::Set(set) => push_set(out, set, compress),
+        Object::Set(set) => push_set(out, set, version, compress),
         Object::ZSet(zset) => push_zset(out, zset, compress),
-        Object::Stream(stream) => stream::push(out, stream, compress),
+        Object::Stream(stream) => stream::push(out, stream, version, compress),
     }
 }
 
@@ -118,16 +126,16 @@ fn push_list(out: &mut Vec<u8>, list: &List, compress: bool) {
     }
 }
 
-fn push_set(out: &mut Vec<u8>, set: &Set, compress: bool) {
-    match set.encoding() {
-        "intset" => {
+fn push_set(out: &mut Vec<u8>, set: &Set, version: Version, compress: bool) {
+    match set_type(set, version) {
+        kind::SET_INTSET => {
             let members = set.iter().filter_map(|member| match member {
                 Element::Int(value) => Some(value),
                 Element::Text(_) => None,
             });
             push_string(out, &intset::collect(&members.collect::<Vec<i64>>()), compress);
         }
-        "listpack" => push_string(out, &listpack::collect(set.iter()), compress),
+        kind::SET_LISTPACK => push_string(out, &listpack::collect(set.iter()), compress),
         _ => {
             push_length(out, set.len() as u64);
             set.iter().for_each(|member| push_element(out, member, compress));

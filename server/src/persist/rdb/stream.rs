@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 
+use super::Version;
 use super::read::{LoadError, Loaded, Reader};
 use super::write::{push_length, push_millis, push_string};
 use crate::types::stream::{Consumer, Counters, Delivery, Group, GroupMut, Id, Log, Stream};
@@ -33,8 +34,18 @@ impl Fields {
     pub(super) const ALL: Fields = Fields { counters: true, active_time: true };
 }
 
-/// Appends a stream with all its fields.
-pub(super) fn push(out: &mut Vec<u8>, stream: &Stream, compress: bool) {
+impl Version {
+    /// What the type of stream has that is written.
+    fn fields(self) -> Fields {
+        match self {
+            Version::V10 => Fields::COUNTERS,
+            Version::V11 => Fields::ALL,
+        }
+    }
+}
+
+/// Appends a stream with the fields that a version knows. All of them know counters.
+pub(super) fn push(out: &mut Vec<u8>, stream: &Stream, version: Version, compress: bool) {
     push_nodes(out, stream.log(), compress);
     let Counters { last_id, first_id, max_deleted_id, entries_added } = stream.log().counters();
     push_length(out, stream.len());
@@ -44,7 +55,7 @@ pub(super) fn push(out: &mut Vec<u8>, stream: &Stream, compress: bool) {
     push_length(out, entries_added);
     push_length(out, stream.groups().len() as u64);
     for group in stream.groups() {
-        push_group(out, group, compress);
+        push_group(out, group, version.fields(), compress);
     }
 }
 
@@ -57,7 +68,7 @@ fn push_nodes(out: &mut Vec<u8>, log: &Log, compress: bool) {
     }
 }
 
-fn push_group(out: &mut Vec<u8>, group: &Group, compress: bool) {
+fn push_group(out: &mut Vec<u8>, group: &Group, fields: Fields, compress: bool) {
     push_string(out, group.name(), compress);
     push_id(out, group.last_id());
     push_length(out, group.entries_read().unwrap_or(READ_UNKNOWN));
@@ -69,14 +80,16 @@ fn push_group(out: &mut Vec<u8>, group: &Group, compress: bool) {
     }
     push_length(out, group.consumers_len() as u64);
     for consumer in group.consumers() {
-        push_consumer(out, consumer, compress);
+        push_consumer(out, consumer, fields, compress);
     }
 }
 
-fn push_consumer(out: &mut Vec<u8>, consumer: &Consumer, compress: bool) {
+fn push_consumer(out: &mut Vec<u8>, consumer: &Consumer, fields: Fields, compress: bool) {
     push_string(out, consumer.name(), compress);
     push_millis(out, consumer.seen_ms());
-    push_millis(out, consumer.active_ms().unwrap_or(NEVER));
+    if fields.active_time {
+        push_millis(out, consumer.active_ms().unwrap_or(NEVER));
+    }
     push_length(out, consumer.pending_len() as u64);
     for id in consumer.pending_ids() {
         out.extend_from_slice(&raw(id));

@@ -4,6 +4,7 @@ mod hostile;
 mod older;
 mod redis;
 mod round_trip;
+mod versions;
 
 use super::*;
 use crate::types::hash::Hash;

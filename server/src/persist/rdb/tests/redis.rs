@@ -112,6 +112,9 @@ fn streams() {
                     \n  consumer carol 1795248241614 Some(1795248241614) \
                     \n group idle 3-1 read Some(3)";
     let object = check(STREAM, &Limits::default(), expected);
+    let mut older = vec![type_of(&object, Version::V10)];
+    push_body(&mut older, &object, Version::V10, false);
+    assert_eq!(older, body(&payload(STREAM)));
 
     // Type 21 has each consumer's active time behind the seen time, and is else the same.
     let time = "ce3b22fda1010000";

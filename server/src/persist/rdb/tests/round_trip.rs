@@ -121,7 +121,7 @@ fn values_of_all_types_come_back() {
         let object = draw(&mut Random::new(seed));
         for compress in [false, true] {
             let payload = dump(&object, compress);
-            assert_eq!(payload[0], type_of(&object), "seed {seed}");
+            assert_eq!(payload[0], type_of(&object, Version::V11), "seed {seed}");
             let restored = restore(&payload, &limits()).map(|value| shown(&value));
             // A table stays one when elements go, and a list may have come to be in more pieces than it needs.
             let expected = shown_object(&object);
@@ -137,9 +137,9 @@ fn values_of_all_types_come_back_from_a_file_in_pieces() {
         let objects: Vec<Object> = (0..5).map(|_| draw(&mut random)).collect();
         let mut file = b"REDIS0012".to_vec();
         for (number, object) in objects.iter().enumerate() {
-            file.push(type_of(object));
+            file.push(type_of(object, Version::V11));
             push_string(&mut file, &[number as u8], true);
-            push_body(&mut file, object, random.below(2) == 0);
+            push_body(&mut file, object, Version::V11, random.below(2) == 0);
         }
         file.push(255);
         let sum = crc64(0, &file);
@@ -209,5 +209,5 @@ fn a_hash_whose_fields_expire_no_longer_is_a_plain_one() {
     hash.set(b"a", b"v", Expiry::Clear, &limits().hash);
     hash.set_expiry(b"a", Some(5));
     hash.set_expiry(b"a", None);
-    assert_eq!((hash.encoding(), type_of(&hash.into_object())), ("listpackex", kind::HASH_LISTPACK));
+    assert_eq!((hash.encoding(), type_of(&hash.into_object(), Version::V11)), ("listpackex", kind::HASH_LISTPACK));
 }
