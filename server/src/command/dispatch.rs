@@ -358,13 +358,7 @@ impl Call<'_> {
     }
 
     /// Runs a command that has passed all gates.
-    fn enter(
-        &self,
-        found: &'static Found,
-        session: &mut Session,
-        reply: &mut Reply,
-        pass: &mut Pass<'_>,
-    ) -> Outcome {
+    fn enter(&self, found: &'static Found, session: &mut Session, reply: &mut Reply, pass: &mut Pass<'_>) -> Outcome {
         match found.row.scope {
             Scope::Keys | Scope::AllKeys | Scope::AllKeysBeyond(_) => self.act(found, session, reply),
             Scope::Transaction => transaction::exec(found, self, session, reply, pass),

@@ -18,8 +18,8 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-pub use acks::{Durability, Hold, HoldState, Needed, Waiting};
-pub use asked::{Asked, Ask};
+pub use acks::{Hold, HoldState, Needed, Waiting};
+pub use asked::{Ask, Asked};
 pub use commands::COMMANDS;
 pub use followers::{Entered, Lost, NewFollower, Phase};
 pub use info::{fill_info, role};
@@ -241,7 +241,8 @@ impl Replication {
 
 impl State {
     fn trim(&mut self) {
-        let needed = self.followers.values().filter(|follower| !follower.is_lost).map(|follower| follower.position).min();
+        let needed =
+            self.followers.values().filter(|follower| !follower.is_lost).map(|follower| follower.position).min();
         self.ring.trim(needed.unwrap_or(u64::MAX), self.backlog_bytes);
     }
 }

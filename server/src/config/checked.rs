@@ -141,6 +141,19 @@ pub enum LogLevel {
     Warning,
 }
 
+/// How many must hold a write before it is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Durability {
+    /// The node alone.
+    #[default]
+    Async,
+    /// One replica, too.
+    Replica,
+    /// More than half of the node and its replicas; at least one replica.
+    Quorum,
+}
+
 /// An enum whose variants lie in the order of the names a row allows.
 pub trait Named: Copy + PartialEq + 'static {
     /// The variants, in that order.
@@ -184,7 +197,13 @@ impl Named for LogLevel {
     const NAMES: &'static [&'static str] = table::LOG_LEVELS;
 }
 
+impl Named for Durability {
+    const ALL: &'static [Durability] = &[Durability::Async, Durability::Replica, Durability::Quorum];
+    const NAMES: &'static [&'static str] = table::DURABILITIES;
+}
+
 const _: () = {
+    assert!(Durability::ALL.len() == table::DURABILITIES.len());
     assert!(EvictionPolicy::ALL.len() == table::POLICIES.len());
     assert!(Access::ALL.len() == table::ACCESS.len());
     assert!(LogLevel::ALL.len() == table::LOG_LEVELS.len());
@@ -489,7 +508,7 @@ config! {
     /// Silence after which a replica does not count.
     min_replicas_max_lag: Option<Duration> = "min-replicas-max-lag",
     /// Who must hold a write before it is answered.
-    durability: String = "durability",
+    durability: Durability = "durability",
     /// How long a reply is held for that.
     durability_timeout: Duration = "durability-timeout",
     /// What Ctrl-C does.

@@ -26,7 +26,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use checked::{Access, ClientMemory, Config, EvictionPolicy, LogLevel, Named};
+pub use checked::{Access, ClientMemory, Config, Durability, EvictionPolicy, LogLevel, Named};
 pub use explain::Printed;
 pub use flags::{RdbJob, RdbVerb};
 pub use live::Live;

@@ -215,6 +215,9 @@ pub const POLICIES: &[&str] = &[
 /// Who may use what is protected: everybody, nobody, or connections from the machine itself.
 pub const ACCESS: &[&str] = &["no", "yes", "local"];
 
+/// Who must hold a write before it is answered.
+pub const DURABILITIES: &[&str] = &["async", "replica", "quorum"];
+
 /// The log levels, the most talkative first.
 pub const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
 
@@ -447,7 +450,7 @@ pub const SETTINGS: &[Setting] = &[
         .alias(&["min-slaves-max-lag"]),
     replication(
         "durability",
-        choice("async", &["async", "replica", "quorum"]),
+        choice("async", DURABILITIES),
         "Who must hold a write before it is answered: the node alone; one replica, too; more than half of the node and its \
          replicas. A connection may choose another by CLIENT DURABILITY.",
     ),

@@ -146,7 +146,11 @@ mod tests {
         for length in [1, 10, 16_383, 16_384, 16_385, 0, 5, 40_000, 7, 16_000, 300, 300] {
             let bytes: Vec<u8> = (0..length).map(|n: usize| (n % 251) as u8).collect();
             all.extend_from_slice(&bytes);
-            if length % 2 == 0 { ring.push(&bytes) } else { ring.push_owned(bytes) };
+            if length % 2 == 0 {
+                ring.push(&bytes)
+            } else {
+                ring.push_owned(bytes)
+            };
         }
         assert_eq!((ring.start(), ring.end()), (1000, 1000 + all.len() as u64));
         for from in (0..all.len()).step_by(997) {

@@ -163,7 +163,15 @@ mod tests {
     use crate::store::Sight;
 
     fn moment(ms: u64) -> Moment {
-        Moment { ms, by: 0, eviction: Eviction::AllkeysLfu, lfu_log_factor: 10, lfu_decay_minutes: 1, quiet: false, sight: Sight::Own }
+        Moment {
+            ms,
+            by: 0,
+            eviction: Eviction::AllkeysLfu,
+            lfu_log_factor: 10,
+            lfu_decay_minutes: 1,
+            quiet: false,
+            sight: Sight::Own,
+        }
     }
 
     #[test]

@@ -2,35 +2,10 @@
 
 use super::{Phase, Replication, State};
 use crate::command::clients::Client;
+use crate::config::Durability;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
-
-/// How many must hold a write before it is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// The node alone.
-    #[default]
-    Async,
-    /// One replica, too.
-    Replica,
-    /// More than half of the node and its replicas; at least one replica.
-    Quorum,
-}
-
-impl Durability {
-    pub const NAMES: [(&'static str, Durability); 3] =
-        [("async", Durability::Async), ("replica", Durability::Replica), ("quorum", Durability::Quorum)];
-
-    pub fn named(name: &[u8]) -> Option<Durability> {
-        let is_name = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        Durability::NAMES.into_iter().find(|(known, _)| is_name(known)).map(|(_, durability)| durability)
-    }
-
-    pub fn name(self) -> &'static str {
-        Durability::NAMES.into_iter().find(|(_, durability)| *durability == self).map_or("async", |(name, _)| name)
-    }
-}
 
 /// How many replicas must have acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

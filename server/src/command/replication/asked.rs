@@ -1,6 +1,6 @@
 //! What a connection says of itself before it asks to be sent the stream (`REPLCONF`), and the question itself (`PSYNC`).
 
-use crate::persist::rdb::file_write::Version;
+use crate::persist::rdb::Version;
 
 /// What a replica has said of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

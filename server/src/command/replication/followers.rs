@@ -79,8 +79,7 @@ impl State {
         self.next_follower += 1;
         let number = self.next_follower;
         let now = Instant::now();
-        let follower =
-            Follower { who, phase, position, acked: 0, acked_at: now, slow_since: None, is_lost: false };
+        let follower = Follower { who, phase, position, acked: 0, acked_at: now, slow_since: None, is_lost: false };
         self.followers.insert(number, follower);
         Entered { number, id: self.history.id.clone(), offset: position }
     }

@@ -50,7 +50,8 @@ pub fn fill_info(node: &Shared, put: &mut dyn FnMut(&str, String)) {
     put("second_repl_offset", until.to_string());
     put("repl_backlog_active", u8::from(state.is_active).to_string());
     put("repl_backlog_size", config.repl_backlog_size.0.to_string());
-    let (first, length) = if state.is_active { (state.ring.start() + 1, state.ring.end() - state.ring.start()) } else { (0, 0) };
+    let (first, length) =
+        if state.is_active { (state.ring.start() + 1, state.ring.end() - state.ring.start()) } else { (0, 0) };
     put("repl_backlog_first_byte_offset", first.to_string());
     put("repl_backlog_histlen", length.to_string());
 }
@@ -67,13 +68,7 @@ fn fill_followers(state: &State, config: &crate::config::Config, put: &mut dyn F
         let lag = if phase == Phase::Online { follower.lag().as_secs() } else { 0 };
         put(
             &format!("slave{number}"),
-            format!(
-                "ip={},port={},state={},offset={},lag={lag}",
-                who.host,
-                who.port,
-                phase.name(),
-                follower.acked
-            ),
+            format!("ip={},port={},state={},offset={},lag={lag}", who.host, who.port, phase.name(), follower.acked),
         );
     }
 }

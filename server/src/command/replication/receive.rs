@@ -63,7 +63,17 @@ impl Receiving {
             }
         };
         let intake = Intake::new(node, true);
-        Ok(Receiving { intake, snapshot, spool, received: 0, generation, id, offset, rest: Vec::new(), is_whole: false })
+        Ok(Receiving {
+            intake,
+            snapshot,
+            spool,
+            received: 0,
+            generation,
+            id,
+            offset,
+            rest: Vec::new(),
+            is_whole: false,
+        })
     }
 
     /// Takes bytes. Returns whether the data is whole.
@@ -107,7 +117,9 @@ impl Receiving {
                 self.received -= MARK_LEN as u64;
                 Ok(true)
             }
-            Snapshot::Mark(_) => Err(format!("its data ends after {length} bytes, and the mark of the end is not there")),
+            Snapshot::Mark(_) => {
+                Err(format!("its data ends after {length} bytes, and the mark of the end is not there"))
+            }
         }
     }
 

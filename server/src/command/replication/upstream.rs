@@ -266,7 +266,9 @@ impl Replication {
             return Err(Fault::text("READONLY You can't write against a read only replica."));
         }
         if bars & DOWN != 0 && !flags.has(Flags::STALE) {
-            return Err(Fault::text("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
+            return Err(Fault::text(
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            ));
         }
         let lag_max = Duration::from_millis(self.lag_max_ms.load(Relaxed));
         if bars & ALONE != 0 && is_write && (self.good(Some(lag_max)) as u64) < self.replicas_min.load(Relaxed) {

@@ -3,8 +3,8 @@
 use super::{Accepted, Lent, READ_BYTES, Worker};
 use crate::command::Session;
 use crate::command::shared::{Pass, now_ms, time_to};
-use crate::net::feed::HandedOver;
 use crate::net::connection::{Connection, Wish};
+use crate::net::feed::HandedOver;
 use crate::net::round::{HELD_MAX, HeldRead, likely_key};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
