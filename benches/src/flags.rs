@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     expire, fill,
     keys::Choice,
-    load,
+    load, replication,
     reply::Protocol,
     snapshot,
     workload::{Operation, Score, Workload},
@@ -30,6 +30,7 @@ pub enum Verb {
     Compare(Box<compare::Options>),
     Elements(elements::Options),
     Expire(expire::Options),
+    Replication(replication::Options),
     Snapshot(snapshot::Options),
 }
 
@@ -48,10 +49,12 @@ fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
         Some(("fill", matches)) => Ok(Verb::Fill(fill_options(matches)?)),
         Some(("elements", matches)) => Ok(Verb::Elements(elements_options(matches))),
         Some(("expire", matches)) => Ok(Verb::Expire(expire_options(matches)?)),
+        Some(("replication", matches)) => Ok(Verb::Replication(replication_options(matches)?)),
         Some(("snapshot", matches)) => Ok(Verb::Snapshot(snapshot_options(matches)?)),
         Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
         None => {
-            Err(Error::Usage("say load, fill, compare, elements, expire or snapshot; --help explains them".to_owned()))
+            let verbs = "load, fill, compare, elements, expire, replication or snapshot";
+            Err(Error::Usage(format!("say {verbs}; --help explains them")))
         }
     }
 }
@@ -64,7 +67,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([load_command(), fill_command(), compare_command()])
-        .subcommands([elements_command(), expire_command(), snapshot_command()])
+        .subcommands([elements_command(), expire_command(), replication_command(), snapshot_command()])
 }
 
 fn load_command() -> Command {
@@ -175,7 +178,7 @@ fn elements_command() -> Command {
 fn expire_command() -> Command {
     Command::new("expire").about("Measures what one client feels while very many keys expire at the same time").args([
         larder(),
-        choice("servers", expire::BUILT_IN)
+        choice("servers", compare::LARDER_AND_REDIS)
             .value_delimiter(',')
             .default_value("larder,redis")
             .help("Which servers take part"),
@@ -190,6 +193,32 @@ fn expire_command() -> Command {
         value_length(),
         json(),
     ])
+}
+
+fn replication_command() -> Command {
+    Command::new("replication")
+        .about("Measures what a replica costs a server at each write, and how long a full resync takes")
+        .args([
+            larder(),
+            choice("servers", compare::LARDER_AND_REDIS)
+                .value_delimiter(',')
+                .default_value("larder,redis")
+                .help("Which servers take part; each has a replica of its own kind"),
+            number("workers").default_value("1").help("Larder's workers"),
+            number("rounds").default_value("3").help("Rounds, in each of which every server runs"),
+            real("seconds").default_value("2").help("The length of each measurement of writes"),
+            real("warmup").default_value("0.5").value_name("SECONDS").help("The same load before each measurement"),
+            real("rate").default_value("20000").help("Requests a second during the resync, in an open loop"),
+            real("set-share").default_value("0.1").value_name("X").help("The share of SET among them, 0 to 1"),
+            core("server-core").default_value("0").help("The core of the primaries, or `any`"),
+            cores("client-cores")
+                .alias("client-core")
+                .help("The cores of the generator and of the replicas, or `any` [default: 1]"),
+            keys(),
+            key_length(),
+            value_length(),
+            json(),
+        ])
 }
 
 fn snapshot_command() -> Command {
@@ -416,6 +445,34 @@ fn expire_options(matches: &ArgMatches) -> Result<expire::Options, Error> {
     }
 }
 
+fn replication_options(matches: &ArgMatches) -> Result<replication::Options, Error> {
+    let base = Workload {
+        key_count: count(matches, "keys"),
+        key_length: size(matches, "key-length"),
+        value_length: size(matches, "value-length"),
+        ..Workload::standard(Operation::Set)
+    };
+    base.check()?;
+    let options = replication::Options {
+        larder: matches.get_one("larder").cloned(),
+        servers: many(matches, "servers"),
+        workers: size(matches, "workers"),
+        rounds: size(matches, "rounds"),
+        base,
+        time: seconds(matches, "seconds", 2.0),
+        warmup: seconds(matches, "warmup", 0.5),
+        rate: matches.get_one("rate").copied().unwrap_or(20_000.0),
+        set_share: matches.get_one("set-share").copied().unwrap_or(0.1),
+        server_core: matches.get_one::<Option<usize>>("server-core").copied().flatten(),
+        client_cores: core_list(matches, "client-cores").unwrap_or(vec![1]),
+        json: matches.get_flag("json"),
+    };
+    match options.rounds == 0 || options.rate <= 0.0 || !(0.0..=1.0).contains(&options.set_share) {
+        true => Err(Error::Usage("--rounds and --rate have to be above 0, and --set-share 0 to 1".to_owned())),
+        false => Ok(options),
+    }
+}
+
 fn snapshot_options(matches: &ArgMatches) -> Result<snapshot::Options, Error> {
     let base = Workload {
         key_count: count(matches, "keys"),
@@ -566,6 +623,14 @@ mod tests {
         assert_eq!((quick.rounds, quick.time), (2, Duration::from_secs(1)));
         assert_eq!((quick.server_core, quick.client_cores), (None, vec![]));
         assert_eq!(quick.servers, ["redis"]);
+    }
+
+    #[test]
+    fn replication_has_the_documented_defaults() {
+        let Verb::Replication(options) = parsed("x replication") else { panic!("the verb is replication") };
+        assert_eq!(options.servers, compare::LARDER_AND_REDIS);
+        assert_eq!((options.rounds, options.time, options.base.key_count), (3, Duration::from_secs(2), 1_000_000));
+        assert_eq!((options.server_core, options.client_cores), (Some(0), vec![1]));
     }
 
     #[test]

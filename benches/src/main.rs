@@ -1,4 +1,5 @@
-//! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`, `expire`, `snapshot`. See `README.md`.
+//! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`, `expire`, `replication`,
+//! `snapshot`. See `README.md`.
 
 mod ask;
 mod compare;
@@ -12,10 +13,12 @@ mod histogram;
 mod json;
 mod keys;
 mod load;
+mod memory;
 mod os;
 mod proc;
 mod progress;
 mod random;
+mod replication;
 mod reply;
 mod request;
 mod snapshot;
@@ -57,6 +60,7 @@ fn run() -> Result<(), Error> {
         Verb::Compare(options) => compare::run(&options),
         Verb::Elements(options) => elements::run(&options),
         Verb::Expire(options) => expire::run(&options),
+        Verb::Replication(options) => replication::run(&options),
         Verb::Snapshot(options) => snapshot::run(&options),
     }
 }

@@ -4,10 +4,8 @@
 //! saves as often as it takes to fill the same time. What Redis's child has copied counts as its memory.
 
 use std::{
-    fs, io,
+    fs,
     path::PathBuf,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -19,7 +17,7 @@ use crate::{
     fill,
     histogram::Histogram,
     json::Json,
-    proc,
+    memory::Memory,
     progress::Progress,
     table,
     workload::{Operation, Workload},
@@ -57,9 +55,6 @@ struct Shown {
 }
 
 const CONNECTIONS: usize = 50;
-
-/// How often memory is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How long one piece of the load is, between two looks at whether the snapshot is over.
 const PIECE: Duration = Duration::from_millis(200);
@@ -112,9 +107,9 @@ fn round(options: &Options, contestant: &Contestant, shown: &mut Shown) -> Resul
     engine.run(Bound::Time(Duration::from_secs(1)), None)?;
     shown.quiet.merge(&engine.run(Bound::Time(options.time), None)?.latencies);
     let memory = Memory::new(server.pid()).map_err(Error::io("cannot read a server's memory"))?;
-    let extra = memory.watch(|| saving(options, &server, &mut engine, shown))?;
+    let ((), extra) = memory.watch(|| saving(options, &server, &mut engine, shown))?;
     shown.extra_bytes = shown.extra_bytes.max(extra);
-    shown.resident_bytes = memory.before;
+    shown.resident_bytes = memory.before();
     drop(engine);
     load(options, contestant, &server, shown)
 }
@@ -157,38 +152,6 @@ fn load(options: &Options, contestant: &Contestant, server: &Running, shown: &mu
     match keys.parse() == Ok(options.base.key_count) {
         true => Ok(()),
         false => Err(Error::Server(format!("{} has loaded {keys} keys", contestant.name))),
-    }
-}
-
-/// A process's memory over a time, with what its children have of their own.
-struct Memory {
-    pid: u32,
-    before: u64,
-}
-
-impl Memory {
-    fn new(pid: u32) -> io::Result<Memory> {
-        Ok(Memory { pid, before: proc::resident_bytes(pid)? })
-    }
-
-    /// Runs something, and returns how much more there was at the worst.
-    fn watch(&self, run: impl FnOnce() -> Result<(), Error>) -> Result<u64, Error> {
-        let (peak, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    // A child may end while it is looked at; the next look will do.
-                    let own = proc::about_resident_bytes(self.pid).unwrap_or(0);
-                    let copied: u64 = proc::children(self.pid).into_iter().filter_map(proc::private_bytes).sum();
-                    peak.fetch_max(own + copied, Ordering::Relaxed);
-                    thread::sleep(LOOK_EVERY);
-                }
-            });
-            let result = run();
-            is_over.store(true, Ordering::Relaxed);
-            result
-        })?;
-        Ok(peak.load(Ordering::Relaxed).saturating_sub(self.before))
     }
 }
 

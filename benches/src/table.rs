@@ -56,6 +56,17 @@ pub fn grouped(number: f64) -> String {
     text
 }
 
+/// The middle value, or the mean of the two middle ones; none of nothing.
+pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
+    numbers.sort_by(f64::total_cmp);
+    let middle = numbers.len() / 2;
+    match numbers.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(numbers[middle]),
+        _ => Some((numbers[middle - 1] + numbers[middle]) / 2.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +82,11 @@ mod tests {
         assert_eq!([0.1234, 1.234, 12.34, 123.4].map(|n| figure(Some(n))), ["0.123", "1.23", "12.3", "123"]);
         assert_eq!([0.0, 999.0, 1000.0, 1234567.0].map(grouped), ["0", "999", "1_000", "1_234_567"]);
         assert_eq!([ratio(Some(0.333)), ratio(None)], ["0.33x", "-"]);
+    }
+
+    #[test]
+    fn the_median_of_an_even_count_lies_between() {
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), Some(2.5));
+        assert_eq!(median(vec![]), None);
     }
 }

@@ -56,6 +56,9 @@ pub struct Options {
 /// The names `--servers` knows.
 pub const BUILT_IN: [&str; 3] = ["larder", "redis", "memcached"];
 
+/// Those of them that [`larder_and_redis`] knows.
+pub const LARDER_AND_REDIS: [&str; 2] = ["larder", "redis"];
+
 /// Runs the comparison and prints the report.
 pub fn run(options: &Options) -> Result<(), Error> {
     let scenarios = chosen_scenarios(options)?;
@@ -136,6 +139,25 @@ fn contestants(options: &Options) -> Result<(Vec<Contestant>, Vec<String>), Erro
     match present.is_empty() {
         true => Err(Error::Usage(format!("there is no server to measure. {}", notes.join(" ")))),
         false => Ok((present, notes)),
+    }
+}
+
+/// Those of Larder and Redis that were named, for verbs that know no others; each has to be there.
+///
+/// # Errors
+///
+/// [`Error::Usage`] that names the one that is not.
+pub fn larder_and_redis(names: &[String], larder: Option<&Path>, workers: usize) -> Result<Vec<Contestant>, Error> {
+    let find = |name: &String| match name.as_str() {
+        "larder" => Ok(Contestant::larder(name, &larder_program(larder)?, workers)),
+        _ => Ok(Contestant::redis()),
+    };
+    let all: Vec<Contestant> = names.iter().map(find).collect::<Result<_, Error>>()?;
+    match all.iter().find(|contestant| !contestant.is_installed()) {
+        Some(absent) => {
+            Err(Error::Usage(format!("{} is not on the PATH; leave it out with --servers", absent.command[0])))
+        }
+        None => Ok(all),
     }
 }
 

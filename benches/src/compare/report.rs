@@ -115,14 +115,14 @@ impl Report {
 
     /// The median of a figure over the rounds.
     fn median(&self, scenario: usize, server: usize, figure: Figure) -> Option<f64> {
-        median(self.cells[scenario][server].iter().flatten().map(figure).collect())
+        table::median(self.cells[scenario][server].iter().flatten().map(figure).collect())
     }
 
     /// The median over the rounds of a figure's ratio to the reference in the same round.
     fn ratio(&self, scenario: usize, server: usize, figure: Figure) -> Option<f64> {
         let row = &self.cells[scenario];
         let pairs = row[server].iter().zip(&row[self.reference_index()?]);
-        median(pairs.filter_map(|(own, other)| Some(figure(own.as_ref()?) / figure(other.as_ref()?))).collect())
+        table::median(pairs.filter_map(|(own, other)| Some(figure(own.as_ref()?) / figure(other.as_ref()?))).collect())
     }
 
     /// The report for people.
@@ -144,7 +144,7 @@ impl Report {
     }
 
     fn memory_median(&self, server: usize) -> Option<f64> {
-        median(self.memory[server].iter().copied().flatten().collect())
+        table::median(self.memory[server].iter().copied().flatten().collect())
     }
 
     fn memory_table(&self) -> String {
@@ -257,17 +257,6 @@ fn shown(name: &str, figure: Option<f64>) -> String {
     }
 }
 
-/// The middle value, or the mean of the two middle ones; none of nothing.
-fn median(mut numbers: Vec<f64>) -> Option<f64> {
-    numbers.sort_by(f64::total_cmp);
-    let middle = numbers.len() / 2;
-    match numbers.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(numbers[middle]),
-        _ => Some((numbers[middle - 1] + numbers[middle]) / 2.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,11 +324,5 @@ mod tests {
         for part in ["25.0 %", "3 error replies; the first: ERR no", "7 requests"] {
             assert!(warnings.contains(part), "{warnings}");
         }
-    }
-
-    #[test]
-    fn the_median_of_an_even_count_lies_between() {
-        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), Some(2.5));
-        assert_eq!(median(vec![]), None);
     }
 }

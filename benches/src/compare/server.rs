@@ -135,6 +135,15 @@ impl Running {
     ///
     /// [`Error::Server`] with the end of its output if it exits or does not answer; [`Error::Io`] if it cannot be run.
     pub fn start(contestant: &Contestant, cores: Option<&[usize]>) -> Result<Self, Error> {
+        Self::start_within(START_MAX, contestant, cores)
+    }
+
+    /// As [`Running::start`], for a server that may load a lot before it answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::start`].
+    pub fn start_within(limit: Duration, contestant: &Contestant, cores: Option<&[usize]>) -> Result<Self, Error> {
         let name = &contestant.name;
         let folder = Folder::new().map_err(Error::io("cannot create a temporary folder"))?;
         let log = folder.0.join("output.log");
@@ -144,7 +153,7 @@ impl Running {
             .map_err(Error::io(format!("cannot start {name} ({}){place}", contestant.command[0])))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut running = Self { child, address, log, folder };
-        running.wait_until_ready(contestant)?;
+        running.wait_until_ready(limit, contestant)?;
         Ok(running)
     }
 
@@ -170,7 +179,7 @@ impl Running {
         self.address
     }
 
-    fn wait_until_ready(&mut self, contestant: &Contestant) -> Result<(), Error> {
+    fn wait_until_ready(&mut self, limit: Duration, contestant: &Contestant) -> Result<(), Error> {
         let started = Instant::now();
         loop {
             let answers = ping(self.address, contestant.protocol);
@@ -185,8 +194,8 @@ impl Running {
             if answers {
                 return Ok(());
             }
-            if started.elapsed() > START_MAX {
-                let (name, seconds) = (&contestant.name, START_MAX.as_secs());
+            if started.elapsed() > limit {
+                let (name, seconds) = (&contestant.name, limit.as_secs());
                 return Err(Error::Server(format!("{name} does not answer after {seconds} s{}", self.last_words())));
             }
             if os::interrupted() {
@@ -194,6 +203,11 @@ impl Running {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Whether the process still runs; one that has ended stays a zombie until this is dropped.
+    pub fn is_alive(&self) -> bool {
+        fs::read_to_string(format!("/proc/{}/stat", self.pid())).is_ok_and(|stat| !stat.contains(") Z "))
     }
 
     /// The end of what the server wrote, introduced by a colon; nothing if it wrote nothing.

@@ -15,16 +15,13 @@ use std::{
 };
 
 use crate::{
-    compare::{self, Contestant, server::Running},
+    compare::{self, Contestant, Running},
     error::Error,
     os, proc,
     progress::Progress,
 };
 use probe::{Period, Probe};
 use report::Report;
-
-/// The names `--servers` knows.
-pub const BUILT_IN: [&str; 2] = ["larder", "redis"];
 
 /// What the flags of `expire` ask for.
 #[derive(Clone, Debug)]
@@ -77,7 +74,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         // Servers are started before their own cores are set, so they are not bound by this.
         os::pin_thread(core).map_err(Error::io(format!("cannot run on core {core}")))?;
     }
-    let contestants = contestants(options)?;
+    let contestants = compare::larder_and_redis(&options.servers, options.larder.as_deref(), options.workers)?;
     let mut report = Report::new(options, &contestants);
     let mut progress = Progress::new();
     for number in 1..=options.rounds {
@@ -92,23 +89,6 @@ pub fn run(options: &Options) -> Result<(), Error> {
         false => print!("{}", report.to_text()),
     }
     Ok(())
-}
-
-fn contestants(options: &Options) -> Result<Vec<Contestant>, Error> {
-    let find = |name: &String| match name.as_str() {
-        "larder" => {
-            let program = compare::larder_program(options.larder.as_deref())?;
-            Ok(Contestant::larder(name, &program, options.workers))
-        }
-        _ => Ok(Contestant::redis()),
-    };
-    let all: Vec<Contestant> = options.servers.iter().map(find).collect::<Result<_, Error>>()?;
-    match all.iter().find(|contestant| !contestant.is_installed()) {
-        Some(absent) => {
-            Err(Error::Usage(format!("{} is not on the PATH; leave it out with --servers", absent.command[0])))
-        }
-        None => Ok(all),
-    }
 }
 
 /// A fresh server: fill, control period, expiry.
