@@ -9,6 +9,7 @@ use super::help::HELP;
 use super::session::Replies;
 use super::*;
 use crate::base::number::parse_i64;
+use crate::config::{Durability, Named};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub const COMMANDS: &[Command] = &[CLIENT];
@@ -29,6 +30,7 @@ const CLIENT: Command = Command {
         kill::KILL,
         list::LIST,
         NO_EVICT,
+        DURABILITY,
         NO_TOUCH,
         PAUSE,
         REPLY,
@@ -93,6 +95,46 @@ const NO_EVICT: Command = Command {
 
 fn no_evict(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     switch(cx, args, |client| &client.no_evict)
+}
+
+const DURABILITY: Command = Command {
+    name: "DURABILITY",
+    run: durability,
+    summary: "Says who must hold the connection's writes before they are answered, or returns what was said.",
+    since: "7.2.0",
+    args: &[one_of(
+        "durability",
+        &[token("async", "ASYNC"), token("replica", "REPLICA"), token("quorum", "QUORUM"), token("default", "DEFAULT")],
+    )
+    .optional()],
+    scope: Scope::Everything,
+    ..OWN
+};
+
+fn durability(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    if args.is_empty() {
+        let durability = cx.session.durability.unwrap_or_else(|| cx.node.replication.durability());
+        cx.reply.bulk(durability.name().as_bytes());
+        return REPLIED;
+    }
+    let word = args.word()?;
+    args.end()?;
+    cx.session.durability = if word.eq_ignore_ascii_case(b"default") {
+        None
+    } else {
+        let is_name = |name: &&str| word.eq_ignore_ascii_case(name.as_bytes());
+        let place = Durability::NAMES
+            .iter()
+            .position(|name| is_name(name))
+            .ok_or_else(|| naming(b"ERR Unknown durability '", word, b"', try async, replica, quorum or default"))?;
+        Some(Durability::ALL[place])
+    };
+    if cx.session.durability.is_some_and(|durability| durability != Durability::Async) {
+        cx.node.want_durability();
+    }
+    cx.session.seen_written = cx.session.client.written.load(Relaxed);
+    cx.reply.ok();
+    REPLIED
 }
 
 const NO_TOUCH: Command = Command {

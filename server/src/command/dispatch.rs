@@ -6,6 +6,7 @@
 use super::context::{Ctx, Done, Outcome, Wait};
 use super::fault::Fault;
 use super::gate;
+use super::replication::Hold;
 use super::reply::Reply;
 use super::row::{Flags, KeyRange, Scope};
 use super::session::{Replies, Session};
@@ -14,6 +15,7 @@ use super::table::Found;
 use super::words::{Args, Placed, REPLIED, Span, Words};
 use super::{audience, blocking, replication, transaction};
 use crate::base::ticks::Ticks;
+use crate::config::Durability;
 use crate::store::hash::Place;
 use crate::store::{Keys, Moment, Numbers, Sight};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -296,11 +298,27 @@ impl Call<'_> {
             }
         }
         hush(session, reply, request.found);
+        if session.durability.unwrap_or_else(|| self.node.replication.durability()) != Durability::Async {
+            self.hold(session, reply, start);
+        }
         // What a command sends to its own connection stands behind its reply.
         if let Some(sent) = session.client.take_inbox() {
             reply.out.extend_from_slice(&sent);
         }
         passed.flatten().unwrap_or(Done::Replied)
+    }
+
+    /// Holds the reply that begins at `start` if the command has written something, until others hold that, too.
+    #[cold]
+    fn hold(&self, session: &mut Session, reply: &Reply, start: usize) {
+        let durability = session.durability.unwrap_or_else(|| self.node.replication.durability());
+        let offset = session.client.written.load(Relaxed);
+        let is_new = offset != std::mem::replace(&mut session.seen_written, offset);
+        let to = reply.out.len();
+        if is_new && to > start && !session.is_primary && !self.node.replication.is_durable(offset, durability) {
+            let until_ms = now_ms() + self.node.replication.durability_timeout_ms();
+            session.holds.push_back(Hold { from: start, to, offset, durability, until_ms });
+        }
     }
 
     /// All decisions of the path. The outer error is a gate's refusal, the inner one the handler's.

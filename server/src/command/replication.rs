@@ -18,7 +18,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-pub use acks::{Hold, HoldState, Needed, Waiting};
+pub use acks::{AwaitedAcks, Hold, Needed, Waiting};
 pub use asked::{Ask, Asked};
 pub use commands::COMMANDS;
 pub use followers::{Entered, Lost, NewFollower, Phase};
@@ -55,6 +55,10 @@ pub struct Replication {
     /// Whether those who send the stream wait to be woken, and whether there is something for them since.
     is_asleep: AtomicBool,
     is_fresh: AtomicBool,
+    /// The settings `durability` and `durability-timeout`, and whether anybody has ever asked for more than `async`.
+    durability: AtomicU8,
+    durability_timeout_ms: AtomicU64,
+    wants_durability: AtomicBool,
     /// Offsets that one replica, and a majority of all copies, have acknowledged.
     acked: [AtomicU64; 2],
     pub counts: Counts,
@@ -101,6 +105,9 @@ impl Default for Replication {
             lag_max_ms: AtomicU64::new(10_000),
             is_asleep: AtomicBool::new(false),
             is_fresh: AtomicBool::new(false),
+            durability: AtomicU8::new(0),
+            durability_timeout_ms: AtomicU64::new(1000),
+            wants_durability: AtomicBool::new(false),
             acked: Default::default(),
             counts: Counts::default(),
             state: Mutex::new(State {
@@ -287,7 +294,8 @@ impl Shared {
             let since = *state.alone_since.get_or_insert_with(Instant::now);
             // A replica keeps its backlog: it may be promoted.
             let is_over = config.repl_backlog_ttl.is_some_and(|ttl| since.elapsed() > ttl);
-            if is_over && state.is_active && state.upstream.is_none() {
+            let is_wanted = self.replication.wants_durability.load(Relaxed);
+            if is_over && !is_wanted && state.is_active && state.upstream.is_none() {
                 drop(state);
                 self.end_notes();
             }

@@ -3,10 +3,12 @@
 use super::blocking::Parked;
 use super::clients::Client;
 use super::pubsub::Subscriptions;
-use super::replication::{Ask, Asked};
+use super::replication::{Ask, Asked, AwaitedAcks, Hold};
 use super::shared::Shared;
 use super::tracking::Tracking;
 use super::transaction::{Queue, Watched};
+use crate::config::Durability;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -52,6 +54,14 @@ pub struct Session {
     pub ask: Option<Box<Ask>>,
     /// Whether it has acknowledged something since this was last looked at.
     pub has_acked: bool,
+    /// What `WAIT` waits for.
+    pub awaited: Option<AwaitedAcks>,
+    /// Who must hold its writes before they are answered, if it has said so.
+    pub durability: Option<Durability>,
+    /// Replies that are held until they do, oldest first.
+    pub holds: VecDeque<Hold>,
+    /// The offset behind the last write whose reply was looked at for that.
+    pub seen_written: u64,
     /// `None` if it is subscribed to nothing.
     pub subscriptions: Option<Box<Subscriptions>>,
 }
@@ -76,6 +86,10 @@ impl Session {
             asked: None,
             ask: None,
             has_acked: false,
+            awaited: None,
+            durability: None,
+            holds: VecDeque::new(),
+            seen_written: 0,
             subscriptions: None,
         }
     }
@@ -93,6 +107,15 @@ impl Session {
     /// Whether the connection's command waits for a key, and goes on waiting.
     pub fn is_waiting(&self, now_ms: u64) -> bool {
         self.parked.as_ref().is_some_and(|parked| !self.client.is_unblocked() && !parked.is_over(now_ms))
+    }
+
+    /// Whether the connection's `WAIT` goes on waiting.
+    pub fn awaits_acks(&self, node: &Shared, now_ms: u64) -> bool {
+        self.awaited.is_some_and(|awaited| {
+            !self.client.is_unblocked()
+                && now_ms < awaited.until_ms
+                && node.replication.acked_by(awaited.offset) < awaited.replicas
+        })
     }
 
     /// Bytes of the commands that wait for `EXEC`.

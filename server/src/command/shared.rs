@@ -150,6 +150,9 @@ impl Shared {
         if let Some(parked) = session.parked.take() {
             parked.end(self);
         }
+        if session.awaited.is_some() || !session.holds.is_empty() {
+            self.replication.wait_no_more(session.client.id);
+        }
         transaction::end(self, &mut session);
         self.stop_tracking(&session.client);
         session.leave_pubsub(self);

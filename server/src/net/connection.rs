@@ -7,9 +7,11 @@ use super::parser::{Limits, Malformed, Parsed, Parser};
 use crate::base::quote;
 use crate::command::clients::Buffers;
 use crate::command::dispatch::{Batch, Ended, OUTPUT_PAUSE};
-use crate::command::shared::{Pass, Shared};
+use crate::command::replication::{Hold, Needed, Waiting};
+use crate::command::shared::{Pass, Shared, now_ms};
 use crate::command::words::Span;
 use crate::command::{Reply, Session, Wait};
+use crate::config::{Durability, Named};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Capacity that the worker's buffers for lines typed by hand may keep.
@@ -70,9 +72,64 @@ impl Connection {
         self.wish
     }
 
-    /// What is to be sent now.
+    /// What is to be sent now: all up to the first reply that is held.
+    #[inline]
     pub fn output(&self) -> &[u8] {
-        &self.reply.out[self.sent..]
+        match self.session.holds.front() {
+            None => &self.reply.out[self.sent..],
+            Some(hold) => &self.reply.out[self.sent..hold.from],
+        }
+    }
+
+    /// Bytes of replies that are not sent yet, held ones included.
+    pub fn held_len(&self) -> usize {
+        self.reply.out.len() - self.sent
+    }
+
+    /// Whether there is a reply that is held.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        !self.session.holds.is_empty()
+    }
+
+    /// Frees replies that are held no longer: their writes are acknowledged, or their time is over. Returns when the next
+    /// is late, in milliseconds since 1970, if one is left; its connection is woken if it is acknowledged before.
+    pub fn release(&mut self, node: &Shared) -> Option<u64> {
+        let now_ms = now_ms();
+        while let Some(hold) = self.session.holds.front() {
+            let is_durable = node.replication.is_durable(hold.offset, hold.durability);
+            if !is_durable && now_ms < hold.until_ms {
+                let (until_ms, durability) = (hold.until_ms, hold.durability);
+                let last = self.session.holds.back().map_or(hold.offset, |last| last.offset);
+                let needed = if durability == Durability::Quorum { Needed::Quorum } else { Needed::Replicas(1) };
+                let waiting = Waiting { client: self.session.client.clone(), offset: last, needed };
+                if node.replication.wait_for(waiting) {
+                    continue;
+                }
+                return Some(until_ms);
+            }
+            let Some(hold) = self.session.holds.pop_front() else { break };
+            if !is_durable {
+                self.fail(&hold, node);
+            }
+        }
+        node.replication.wait_no_more(self.session.client.id);
+        None
+    }
+
+    /// Puts an error in the place of a reply whose write nobody else has acknowledged.
+    fn fail(&mut self, hold: &Hold, node: &Shared) {
+        let text = format!(
+            "-NOTDURABLE The write stands on the primary only: durability {} was not reached within {} ms\r\n",
+            hold.durability.name(),
+            node.replication.durability_timeout_ms()
+        );
+        self.reply.out.splice(hold.from..hold.to, text.bytes());
+        node.stats.error("NOTDURABLE".into());
+        let (old, new) = (hold.to - hold.from, text.len());
+        self.session.holds.iter_mut().for_each(|later| {
+            (later.from, later.to) = (later.from + new - old, later.to + new - old);
+        });
     }
 
     /// Notes that the first bytes of the output have been sent.
@@ -89,7 +146,8 @@ impl Connection {
             }
         } else if self.sent > self.reply.out.len() / 2 {
             self.reply.out.drain(..self.sent);
-            self.sent = 0;
+            let sent = std::mem::take(&mut self.sent);
+            self.session.holds.iter_mut().for_each(|hold| (hold.from, hold.to) = (hold.from - sent, hold.to - sent));
         }
     }
 

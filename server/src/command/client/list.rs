@@ -57,7 +57,12 @@ impl Kind {
 
     /// The kind of a connection. One in `MONITOR` is a normal one, as in Redis.
     pub fn of(client: &Client) -> Kind {
-        if client.subscribed.is_any() { Kind::Subscriber } else { Kind::Normal }
+        match client {
+            _ if client.is_primary.load(Relaxed) => Kind::Primary,
+            _ if client.is_replica.load(Relaxed) => Kind::Replica,
+            _ if client.subscribed.is_any() => Kind::Subscriber,
+            _ => Kind::Normal,
+        }
     }
 }
 
@@ -150,6 +155,8 @@ fn text_of(name: &[u8]) -> String {
 /// One letter for each mode, `N` for none.
 fn flags(client: &Client) -> String {
     let modes = [
+        (client.is_primary.load(Relaxed), 'M'),
+        (client.is_replica.load(Relaxed), 'S'),
         (client.monitor.load(Relaxed), 'O'),
         (client.subscribed.is_any(), 'P'),
         (client.queued.load(Relaxed) >= 0, 'x'),

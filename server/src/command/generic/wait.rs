@@ -1,9 +1,13 @@
 //! `WAIT` and `WAITAOF`: how many others hold what this connection has written.
 //!
-//! A node has neither replicas nor a log of its writes, so nobody ever will, and there is nothing to wait for.
+//! `WAIT` counts replicas. A node has no log of its writes, so `WAITAOF` never finds one of those.
 
 use crate::base::number::parse_i64;
+use crate::command::clients::Unblocked;
+use crate::command::replication::{AwaitedAcks, Needed, Waiting};
+use crate::command::shared::now_ms;
 use crate::command::*;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub const WAIT: Command = Command {
     name: "WAIT",
@@ -17,10 +21,55 @@ pub const WAIT: Command = Command {
 };
 
 fn wait(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    args.int()?;
-    timeout(args, cx.now_ms())?;
-    cx.reply.int(0);
+    let replicas = usize::try_from(args.int()?).unwrap_or(0);
+    let timeout_ms = timeout(args, cx.now_ms())?;
+    refuse_replica(cx)?;
+    let Some(acked) = await_acks(cx, replicas, timeout_ms)? else {
+        return Ok(Done::Wait(Wait::Until(cx.session.awaited.map_or(0, |awaited| awaited.until_ms))));
+    };
+    cx.reply.int(acked as i64);
     REPLIED
+}
+
+fn refuse_replica(cx: &Ctx<'_>) -> Result<(), Fault> {
+    if !cx.node.store.follows() {
+        return Ok(());
+    }
+    Err(Fault::owned(format!(
+        "ERR {} cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to \
+         be writable (which is not the default) writes to replicas are just local and are not propagated.",
+        cx.command.name
+    )))
+}
+
+/// Replicas that hold what the connection has written; `None` if it is to wait for more of them.
+fn await_acks(cx: &mut Ctx<'_>, replicas: usize, timeout_ms: u64) -> Result<Option<usize>, Fault> {
+    let is_new = cx.session.awaited.is_none();
+    let until_ms = if timeout_ms == 0 { u64::MAX } else { now_ms() + timeout_ms };
+    // What it wrote in a stream that the node has left since is nobody's to acknowledge.
+    let offset = cx.session.client.written.load(Relaxed).min(cx.node.replication.offset());
+    let awaited = *cx.session.awaited.get_or_insert(AwaitedAcks { offset, replicas, until_ms });
+    let acked = cx.node.replication.acked_by(awaited.offset);
+    let is_over = acked >= replicas || now_ms() >= awaited.until_ms || cx.session.in_transaction;
+    let unblocked = if cx.session.client.is_unblocked() { cx.session.client.take_unblocked() } else { None };
+    if is_over || unblocked.is_some() {
+        cx.session.awaited = None;
+        cx.session.client.take_unblocked();
+        cx.node.replication.wait_no_more(cx.session.client.id);
+        if unblocked == Some(Unblocked::Refused) {
+            return Err(Fault::text("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+        }
+        return Ok(Some(acked));
+    }
+    if is_new {
+        cx.session.client.block(timeout_ms > 0);
+    }
+    let (client, needed) = (cx.session.client.clone(), Needed::Replicas(replicas));
+    if cx.node.replication.wait_for(Waiting { client, offset: awaited.offset, needed }) {
+        // They have just said so.
+        return await_acks(cx, replicas, timeout_ms);
+    }
+    Ok(None)
 }
 
 pub const WAITAOF: Command = Command {
@@ -41,6 +90,7 @@ fn wait_aof(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         .filter(|replicas| *replicas >= 0)
         .ok_or(Fault::text("ERR value is out of range, must be positive"))?;
     timeout(args, cx.now_ms())?;
+    refuse_replica(cx)?;
     if local == 1 {
         return Err(Fault::text("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
     }

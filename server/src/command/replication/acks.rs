@@ -2,7 +2,8 @@
 
 use super::{Phase, Replication, State};
 use crate::command::clients::Client;
-use crate::config::Durability;
+use crate::command::shared::Shared;
+use crate::config::{Durability, Named};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -12,6 +13,15 @@ use std::time::Instant;
 pub enum Needed {
     Replicas(usize),
     Quorum,
+}
+
+/// What a connection's `WAIT` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AwaitedAcks {
+    pub offset: u64,
+    pub replicas: usize,
+    /// Milliseconds since 1970; all ones for ever.
+    pub until_ms: u64,
 }
 
 /// A connection that waits until so many replicas hold the stream up to an offset.
@@ -31,14 +41,6 @@ pub struct Hold {
     pub durability: Durability,
     /// Milliseconds since 1970 after which an error is sent instead.
     pub until_ms: u64,
-}
-
-/// How a held reply stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HoldState {
-    Held,
-    Free,
-    Late,
 }
 
 impl State {
@@ -130,8 +132,28 @@ impl Replication {
         false
     }
 
+    /// Who must hold a write of a connection before it is answered, if it has not said otherwise.
+    #[inline]
+    pub fn durability(&self) -> Durability {
+        Durability::ALL[self.durability.load(Relaxed) as usize]
+    }
+
+    /// How long a reply is held for that, in milliseconds.
+    pub fn durability_timeout_ms(&self) -> u64 {
+        self.durability_timeout_ms.load(Relaxed)
+    }
+
     /// Ends what [`Replication::wait_for`] began.
     pub fn wait_no_more(&self, client: u64) {
         self.state.lock().waiting.retain(|waiting| waiting.client.id != client);
+    }
+}
+
+impl Shared {
+    /// Notes writes from now on whether anybody follows or not: somebody is answered only once a replica holds them. The
+    /// caller holds the barrier.
+    pub fn want_durability(&self) {
+        self.replication.wants_durability.store(true, Relaxed);
+        self.begin_notes();
     }
 }

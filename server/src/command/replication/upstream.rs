@@ -4,6 +4,7 @@ use super::{Replication, State};
 use crate::command::fault::Fault;
 use crate::command::row::Flags;
 use crate::command::shared::{Shared, random_id};
+use crate::config::Durability;
 use crate::repl::history::History;
 use crate::repl::ring::Ring;
 use std::sync::atomic::Ordering::Relaxed;
@@ -186,6 +187,7 @@ impl Shared {
         }
         state.generation += 1;
         state.drop_followers();
+        self.replication.acked.iter().for_each(|acked| acked.store(0, Relaxed));
         state.upstream = target.clone().map(|(host, port)| Upstream {
             host,
             port,
@@ -201,6 +203,7 @@ impl Shared {
             state.history.fork(random_id(), end);
             state.selected = None;
         }
+        state.is_active |= self.replication.wants_durability.load(Relaxed);
         let notes = leads_again && state.is_active;
         self.replication.notes.store(notes, Relaxed);
         drop(state);
@@ -221,6 +224,11 @@ impl Shared {
         let needed = if lag_max.is_some() { config.min_replicas_to_write } else { 0 };
         replication.replicas_min.store(needed.into(), Relaxed);
         replication.lag_max_ms.store(lag_max.map_or(0, |lag| lag.as_millis() as u64), Relaxed);
+        replication.durability.store(config.durability as u8, Relaxed);
+        replication.durability_timeout_ms.store(config.durability_timeout.as_millis() as u64, Relaxed);
+        if config.durability != Durability::Async {
+            self.want_durability();
+        }
         let mut state = replication.state.lock();
         state.backlog_bytes = config.repl_backlog_size.0;
         replication.review_bars(&state);

@@ -104,7 +104,10 @@ fn traffic(told: &Told<'_>, fields: &mut Fields) {
     fields.put("instantaneous_output_kbps", kibi(output));
     fields.put_all(&[("instantaneous_input_repl_kbps", "0.00"), ("instantaneous_output_repl_kbps", "0.00")]);
     fields.put("rejected_connections", stats.connections_rejected.load(Relaxed));
-    fields.put_all(&[("sync_full", "0"), ("sync_partial_ok", "0"), ("sync_partial_err", "0")]);
+    let synced = &told.node.replication.counts;
+    fields.put("sync_full", synced.full.load(Relaxed));
+    fields.put("sync_partial_ok", synced.partial.load(Relaxed));
+    fields.put("sync_partial_err", synced.partial_refused.load(Relaxed));
 }
 
 fn keys(told: &Told<'_>, fields: &mut Fields) {

@@ -40,6 +40,7 @@ pub async fn serve(accepted: Accepted, worker: Rc<Worker>) {
         held: HeldRead::default(),
         sleep: None,
         soft: None,
+        hold_ends: None,
         stop: None,
         is_unpublished: false,
         joins_round: false,
@@ -89,6 +90,8 @@ struct Served {
     sleep: Option<Pin<Box<Sleep>>>,
     /// The time at which replies that wait are too many for too long; set while they are above the soft limit.
     soft: Option<Pin<Box<Sleep>>>,
+    /// The time at which a reply that is held is late.
+    hold_ends: Option<Pin<Box<Sleep>>>,
     /// Whether requests have been run since others were last shown this connection's state.
     is_unpublished: bool,
     /// Whether its read was held in this turn, so that the round is to run it.
@@ -145,8 +148,10 @@ impl Served {
             if let Some(pushed) = client.take_inbox() {
                 self.connection.push(pushed);
             }
+            let is_held = self.connection.is_held() && self.poll_release(cx);
             let sent_all = match self.poll_send(cx) {
-                Poll::Ready(Ok(())) => true,
+                _ if self.is_over_held() => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => !is_held,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending if self.is_over_output(cx) => return Poll::Ready(()),
                 Poll::Pending => false,
@@ -227,6 +232,28 @@ impl Served {
         }
         self.soft = None;
         Poll::Ready(Ok(()))
+    }
+
+    /// Frees replies that are held no longer. Returns whether one is left, which wakes the connection when it is late.
+    fn poll_release(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let worker = self.worker.clone();
+            let Some(until_ms) = self.connection.release(&worker.node) else {
+                self.hold_ends = None;
+                return false;
+            };
+            let mut ends = Box::pin(tokio::time::sleep(time_to(until_ms)));
+            let is_late = ends.as_mut().poll(cx).is_ready();
+            self.hold_ends = Some(ends);
+            if !is_late {
+                return true;
+            }
+        }
+    }
+
+    /// Whether more replies are held than may wait for the connection.
+    fn is_over_held(&self) -> bool {
+        self.connection.is_held() && self.connection.held_len() as u64 > self.worker.node.tuning.normal_output().hard
     }
 
     fn note_sent(&mut self, bytes: usize, worker: &Worker) {
@@ -310,7 +337,8 @@ impl Served {
             self.connection.publish(now_ms);
         }
         self.connection.publish_output();
-        if !self.connection.is_at_rest() || !self.connection.output().is_empty() || worker.node.is_stopping() {
+        let is_at_rest = self.connection.is_at_rest() && !self.connection.is_held();
+        if !is_at_rest || !self.connection.output().is_empty() || worker.node.is_stopping() {
             self.connection.session.client.wake();
         }
     }
@@ -325,7 +353,10 @@ impl Served {
     /// Ready at a time, or when a pause has ended early.
     fn poll_wait(&mut self, cx: &mut Context<'_>, until_ms: u64) -> Poll<()> {
         let now = now_ms();
-        let held_back = self.worker.node.clients.paused(now).is_some() || self.connection.session.is_waiting(now);
+        let session = &self.connection.session;
+        let held_back = self.worker.node.clients.paused(now).is_some()
+            || session.is_waiting(now)
+            || session.awaits_acks(&self.worker.node, now);
         if now >= until_ms || !held_back {
             self.sleep = None;
             return Poll::Ready(());
