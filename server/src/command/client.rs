@@ -125,7 +125,7 @@ fn durability(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         let is_name = |name: &&str| word.eq_ignore_ascii_case(name.as_bytes());
         let place = Durability::NAMES
             .iter()
-            .position(|name| is_name(name))
+            .position(is_name)
             .ok_or_else(|| naming(b"ERR Unknown durability '", word, b"', try async, replica, quorum or default"))?;
         Some(Durability::ALL[place])
     };

@@ -147,31 +147,39 @@ impl Shared {
 
     fn load_into(&self, path: &Path, loaded: &mut Loaded, tell: &mut dyn FnMut(f64, u64)) -> Result<(), LoadFailed> {
         let mut file = File::open(path).map_err(LoadFailed::Unreadable)?;
+        let mut intake = Intake::new(self, loaded.keeps_expired);
+        let result = self.take_file(&mut file, &mut intake, tell);
+        (loaded.keys, loaded.expired, loaded.skipped) = (intake.keys, intake.expired, intake.skipped);
+        loaded.place = intake.place();
+        result
+    }
+
+    fn take_file(
+        &self,
+        file: &mut File,
+        intake: &mut Intake,
+        tell: &mut dyn FnMut(f64, u64),
+    ) -> Result<(), LoadFailed> {
         let total = file.metadata().map_err(LoadFailed::Unreadable)?.len();
         self.loading.bytes_total.store(total, Relaxed);
-        let mut intake = Intake::new(self, loaded.keeps_expired);
+        self.loading.bytes.store(0, Relaxed);
         let mut buffer = vec![0; READ_BYTES];
         let mut told = Instant::now();
-        loop {
-            if intake.take_all(self)? {
-                (loaded.keys, loaded.expired, loaded.skipped) = (intake.keys, intake.expired, intake.skipped);
-                loaded.place = intake.place();
-                return Ok(());
-            }
+        while !intake.take_all(self)? {
             let read = file.read(&mut buffer).map_err(LoadFailed::Unreadable)?;
-            (loaded.keys, loaded.expired, loaded.skipped) = (intake.keys, intake.expired, intake.skipped);
             if read == 0 {
                 return intake.reader.end_of_input().map(drop).map_err(LoadFailed::Corrupt);
             }
             intake.reader.feed(&buffer[..read]);
             self.loading.bytes.fetch_add(read as u64, Relaxed);
-            self.loading.keys.store(loaded.keys, Relaxed);
-            self.loading.expired.store(loaded.expired, Relaxed);
+            self.loading.keys.store(intake.keys, Relaxed);
+            self.loading.expired.store(intake.expired, Relaxed);
             if told.elapsed() > TOLD_EVERY {
                 told = Instant::now();
-                tell(self.loading.bytes.load(Relaxed) as f64 / total.max(1) as f64, loaded.keys);
+                tell(self.loading.bytes.load(Relaxed) as f64 / total.max(1) as f64, intake.keys);
             }
         }
+        Ok(())
     }
 }
 
@@ -214,10 +222,11 @@ impl Intake {
             match self.reader.next().map_err(LoadFailed::Corrupt)? {
                 Step::Entry(entry) => self.take_in(node, entry)?,
                 Step::Library(source) => node.saves.keep_library(source),
-                step => match self.look(step) {
-                    Some(is_over) => return Ok(is_over),
-                    None => {}
-                },
+                step => {
+                    if let Some(is_over) = self.look(step) {
+                        return Ok(is_over);
+                    }
+                }
             }
         }
     }

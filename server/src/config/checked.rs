@@ -74,6 +74,9 @@ fn check_entry(entry: &Entry, before: &Value, rank: Option<u8>, machine: &Machin
         {
             Ok(Value::SavePoints([earlier.as_slice(), &points].concat()))
         }
+        (_, _, Value::Text(text)) if row.name == "replicaof" && !text.is_empty() && primary_of(&text).is_none() => {
+            Err(Wrong::value(entry, "that is no HOST and PORT"))
+        }
         (Effect::DefaultOnly, _, value) if value != row.kind.default(machine) => {
             Err(Wrong::value(entry, "this version cannot do that"))
         }
@@ -430,10 +433,15 @@ macro_rules! config {
 impl Config {
     /// Host and port of the primary that the node follows from the start, if it is to follow one.
     pub fn primary(&self) -> Option<(String, u16)> {
-        let mut words = self.replicaof.split_ascii_whitespace();
-        let (host, port) = (words.next()?, words.next()?.parse().ok()?);
-        (!(host.eq_ignore_ascii_case("no"))).then(|| (host.to_owned(), port))
+        primary_of(&self.replicaof)
     }
+}
+
+/// Host and port of a primary.
+fn primary_of(text: &str) -> Option<(String, u16)> {
+    let mut words = text.split_ascii_whitespace();
+    let (host, port) = (words.next()?, words.next()?.parse().ok()?);
+    words.next().is_none().then(|| (host.to_owned(), port))
 }
 
 /// The value of a named row as the type its kind fits.

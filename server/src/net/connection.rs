@@ -7,11 +7,10 @@ use super::parser::{Limits, Malformed, Parsed, Parser};
 use crate::base::quote;
 use crate::command::clients::Buffers;
 use crate::command::dispatch::{Batch, Ended, OUTPUT_PAUSE};
-use crate::command::replication::{Hold, Needed, Waiting};
+use crate::command::replication::{Hold, Waiting};
 use crate::command::shared::{Pass, Shared, now_ms};
 use crate::command::words::Span;
 use crate::command::{Reply, Session, Wait};
-use crate::config::{Durability, Named};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Capacity that the worker's buffers for lines typed by hand may keep.
@@ -99,9 +98,8 @@ impl Connection {
         while let Some(hold) = self.session.holds.front() {
             let is_durable = node.replication.is_durable(hold.offset, hold.durability);
             if !is_durable && now_ms < hold.until_ms {
-                let (until_ms, durability) = (hold.until_ms, hold.durability);
+                let (until_ms, needed) = (hold.until_ms, hold.needed());
                 let last = self.session.holds.back().map_or(hold.offset, |last| last.offset);
-                let needed = if durability == Durability::Quorum { Needed::Quorum } else { Needed::Replicas(1) };
                 let waiting = Waiting { client: self.session.client.clone(), offset: last, needed };
                 if node.replication.wait_for(waiting) {
                     continue;
@@ -121,7 +119,7 @@ impl Connection {
     fn fail(&mut self, hold: &Hold, node: &Shared) {
         let text = format!(
             "-NOTDURABLE The write stands on the primary only: durability {} was not reached within {} ms\r\n",
-            hold.durability.name(),
+            hold.durability_name(),
             node.replication.durability_timeout_ms()
         );
         self.reply.out.splice(hold.from..hold.to, text.bytes());

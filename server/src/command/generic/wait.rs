@@ -110,13 +110,17 @@ fn timeout(args: &mut Args<'_>, now_ms: u64) -> Result<u64, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use crate::command::dispatch::Ended;
     use crate::command::testing::Desk;
 
     #[test]
     fn nobody_else_holds_anything() {
         let mut desk = Desk::new();
         desk.check("WAIT 0 0", ":0");
-        desk.check("WAIT 3 100", ":0");
+        desk.run("WAIT 3 1");
+        assert!(matches!(desk.ended, Ended::Wait { .. }));
+        let again = || desk.run("WAIT 3 1");
+        assert_eq!(std::iter::repeat_with(again).find(|reply| !reply.is_empty()).as_deref(), Some(":0\r\n"));
         desk.check("WAIT -1 0", ":0");
         desk.check("WAITAOF 0 3 100", "*2 :0 :0");
     }

@@ -15,6 +15,18 @@ pub enum Needed {
     Quorum,
 }
 
+impl Hold {
+    /// How many replicas must have acknowledged the write.
+    pub fn needed(&self) -> Needed {
+        if self.durability == Durability::Quorum { Needed::Quorum } else { Needed::Replicas(1) }
+    }
+
+    /// What was asked for, as it is called.
+    pub fn durability_name(&self) -> &'static str {
+        self.durability.name()
+    }
+}
+
 /// What a connection's `WAIT` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AwaitedAcks {

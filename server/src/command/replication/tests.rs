@@ -1,1 +1,1 @@
-
+//! Sessions on what enters the stream.

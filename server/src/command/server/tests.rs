@@ -229,10 +229,6 @@ fn the_node_tells_its_clock_and_its_role() {
     let parts: Vec<&str> = time.split("\r\n").collect();
     assert_eq!((parts[0], parts[1], parts[2].len()), ("*2", "$10", 10));
     desk.check("ROLE", "*3 $6 master :0 *0");
-    desk.check("REPLICAOF NO ONE", "+OK");
-    desk.check("slaveof no one", "+OK");
-    desk.check("REPLICAOF host abc", "-ERR Invalid master port");
-    assert!(desk.run("REPLICAOF host 6379").starts_with("-ERR REPLICAOF is not supported yet: "));
     assert!(desk.run("LASTSAVE").starts_with(":1"));
     desk.check("BGSAVE foo", "-ERR syntax error");
     assert!(desk.run("BGREWRITEAOF").starts_with("-ERR BGREWRITEAOF is not supported: "));
