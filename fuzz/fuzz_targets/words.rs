@@ -267,7 +267,8 @@ fn is_left_out(words: &[Vec<u8>]) -> bool {
 pub fn changes_count(words: &[Vec<u8>]) -> bool {
     let counts_otherwise = |word: &Vec<u8>| {
         let word = word.to_ascii_uppercase();
-        word == b"REPLY" || word == b"MONITOR" || word.ends_with(b"SUBSCRIBE")
+        [&b"REPLY"[..], b"MONITOR", b"REPLCONF", b"DURABILITY"].contains(&word.as_slice())
+            || word.ends_with(b"SUBSCRIBE")
     };
     words.iter().any(counts_otherwise)
 }

@@ -369,6 +369,9 @@ impl Call<'_> {
         reply: &mut Reply,
         pass: &mut Pass<'_>,
     ) -> Result<Outcome, Fault> {
+        if !is_of_stream(found) {
+            return Err(Fault::text("ERR the stream of a primary holds writes alone; this is passed over"));
+        }
         if transaction::enqueue(found, self.words, session, reply)? {
             return Ok(REPLIED);
         }
@@ -552,6 +555,12 @@ impl Call<'_> {
             }
         }
     }
+}
+
+/// Whether a primary has reason to say it in its stream: no other command is to be run on all its replicas.
+fn is_of_stream(found: &Found) -> bool {
+    let (flags, name) = (found.row.flags, found.row.name);
+    flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE)) || ["MULTI", "EXEC", "SELECT", "PING", "REPLCONF"].contains(&name)
 }
 
 /// Takes back a reply that the connection does not want. Messages come all the same.

@@ -8,7 +8,7 @@ use std::time::Duration;
 const NEVER: u64 = u64::MAX;
 
 /// Bytes of received requests, whatever is configured: places in them are kept in 32 bits.
-const INPUT_MAX: u64 = u32::MAX as u64 - (1 << 20);
+pub const INPUT_MAX: u64 = u32::MAX as u64 - (1 << 20);
 
 /// Copies of live settings; whoever changes the settings calls [`Tuning::set`].
 pub struct Tuning {

@@ -669,11 +669,12 @@ mod tests {
     #[test]
     fn what_would_do_harm_if_passed_over_is_refused() {
         assert_eq!(
-            wrong(&[("replicaof", "10.0.0.1 6379", true), ("cluster-enabled", "no", true)]),
-            [
-                "--replicaof: found '10.0.0.1 6379': this version cannot do that; allowed: '' alone. This version has no \
-              replication."
-            ]
+            wrong(&[("tls-port", "6380", true), ("cluster-enabled", "no", true)]),
+            ["--tls-port: found '6380': this version cannot do that; allowed: '0' alone. This version has no TLS."]
+        );
+        assert_eq!(
+            wrong(&[("replicaof", "somewhere", true)]),
+            ["--replicaof: found 'somewhere': that is no HOST and PORT; allowed: text"]
         );
     }
 

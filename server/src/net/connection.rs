@@ -9,6 +9,7 @@ use crate::command::clients::Buffers;
 use crate::command::dispatch::{Batch, Ended, OUTPUT_PAUSE};
 use crate::command::replication::{Hold, Waiting};
 use crate::command::shared::{Pass, Shared, now_ms};
+use crate::command::tuning::INPUT_MAX;
 use crate::command::words::Span;
 use crate::command::{Reply, Session, Wait};
 use std::sync::atomic::Ordering::Relaxed;
@@ -180,8 +181,9 @@ impl Connection {
             }
         }
         // What a transaction has queued is not dealt with either.
-        let is_bounded = !self.session.is_primary;
-        if is_bounded && self.input_len() + self.session.queued_bytes() > node.tuning.input_max() {
+        // A primary may say what it was told by clients, one after the other, up to what places in a buffer can count.
+        let input_max = if self.session.is_primary { INPUT_MAX as usize } else { node.tuning.input_max() };
+        if self.input_len() + self.session.queued_bytes() > input_max {
             tracing::warn!(
                 client = self.session.client.id,
                 "closed: its unfinished request, or transaction, is over client-query-buffer-limit"

@@ -226,8 +226,8 @@ impl Link<'_> {
     }
 }
 
-/// Runs the commands of a stream.
-struct Runner<'a> {
+/// Runs the commands of a stream, and passes them on.
+pub struct Runner<'a> {
     node: &'a Arc<Shared>,
     generation: u64,
     connection: Connection,
@@ -237,7 +237,13 @@ struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    fn new(node: &'a Arc<Shared>, generation: u64, db: usize, (peer, local): (SocketAddr, SocketAddr)) -> Runner<'a> {
+    /// For the stream of the upstream with this generation, which has selected a database; between these addresses.
+    pub fn new(
+        node: &'a Arc<Shared>,
+        generation: u64,
+        db: usize,
+        (peer, local): (SocketAddr, SocketAddr),
+    ) -> Runner<'a> {
         let number = node.follow_number();
         let client = Arc::new(Client::new(node.clients.next_id(), peer, local, -1, number, now_ms()));
         client.is_primary.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -250,7 +256,11 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs what is whole, and passes it on. Returns the offset up to which the node holds the stream.
-    fn run(&mut self, bytes: &[u8]) -> Result<u64, String> {
+    ///
+    /// # Errors
+    ///
+    /// Why the link is to be given up.
+    pub fn run(&mut self, bytes: &[u8]) -> Result<u64, String> {
         let number = self.node.follow_number();
         let mut pass = self.node.barrier.enter(number);
         if self.connection.session.client.is_killed() {
