@@ -55,6 +55,12 @@ impl Ctx<'_> {
         self.store.moment().ms
     }
 
+    /// Milliseconds since 1970 up to which keys and fields have expired: none has for the commands of a primary, which says
+    /// itself what has. Relative times are counted from [`Ctx::now_ms`] all the same.
+    pub fn due_ms(&self) -> u64 {
+        self.store.moment().due_ms()
+    }
+
     /// The name of the command in lower case, with a bar between container and sub-command.
     pub fn name(&self) -> String {
         super::table::full_name(self.command)

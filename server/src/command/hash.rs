@@ -4,7 +4,8 @@
 //! where many are due at once some may still lie there, so handlers that write call [`clear_way`] for each field.
 
 use super::*;
-use crate::store::Edit;
+use crate::base::number::Digits;
+use crate::store::{Edit, Key};
 use crate::types::hash::{Expiry, Hash};
 
 mod all;
@@ -55,11 +56,28 @@ const HASH: Command = Command { group: Group::Hash, since: "2.0.0", ..COMMAND };
 const READS: Flags = Flags::READONLY.and(Flags::FAST);
 const WRITES: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
 
-/// Takes a field out of the way whose time has come, so that it is new to a command that writes.
+/// Takes a field out of the way whose time has come, so that it is new to a command that writes. Says whether it was there:
+/// where the command's words would not do the same to it, the stream has to tell that it is gone.
 #[inline]
-fn clear_way(hash: &mut Edit<'_, Hash>, field: &[u8], now: u64) {
-    if hash.next_due().is_some_and(|due| due <= now) && hash.get(field, now).is_none() {
-        hash.remove(field);
+fn clear_way(hash: &mut Edit<'_, Hash>, field: &[u8], now: u64) -> bool {
+    hash.next_due().is_some_and(|due| due <= now) && hash.get(field, now).is_none() && hash.remove(field)
+}
+
+/// Says in the stream that fields are gone, or the whole hash, whatever fields whose time has come may lie there yet.
+fn say_deleted(cx: &Ctx<'_>, key: Key<'_>, fields: &[&[u8]], is_spent: bool) {
+    if is_spent {
+        cx.replicate(&[b"DEL", key.bytes]);
+    } else if cx.is_noted() && !fields.is_empty() {
+        cx.replicate(&[&[&b"HDEL"[..], key.bytes], fields].concat());
+    }
+}
+
+/// Says in the stream that fields have got other times; `head` stands in front of `FIELDS`.
+fn say_of_fields(cx: &Ctx<'_>, head: &[&[u8]], fields: &[&[u8]]) {
+    if cx.is_noted() && !fields.is_empty() {
+        let mut digits = Digits::new();
+        let number: [&[u8]; 2] = [b"FIELDS", digits.format(fields.len() as u64).as_bytes()];
+        cx.replicate(&[head, &number, fields].concat());
     }
 }
 
@@ -96,7 +114,7 @@ fn set_all(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<usize, Fault> {
     if !args.len().is_multiple_of(2) {
         return Err(Fault::Arity(cx.name().into()));
     }
-    let (now, limits) = (cx.now_ms(), cx.node.limits.of_hash());
+    let (now, limits) = (cx.due_ms(), cx.node.limits.of_hash());
     let mut hash = cx.store.open_or_new::<Hash>(key)?;
     let mut added = 0;
     while !args.is_empty() {
@@ -121,7 +139,7 @@ const HSETNX: Command = Command {
 
 fn hsetnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let (key, field, value) = (args.key()?, args.word()?, args.word()?);
-    let (now, limits) = (cx.now_ms(), cx.node.limits.of_hash());
+    let (now, limits) = (cx.due_ms(), cx.node.limits.of_hash());
     let mut hash = cx.store.open_or_new::<Hash>(key)?;
     let is_new = hash.get(field, now).is_none();
     if is_new {
@@ -130,6 +148,10 @@ fn hsetnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     drop(hash);
     cx.event_if(is_new, Class::Hash, "hset", key.bytes);
+    if is_new {
+        // A field whose time has come was not there, but is so for who runs this.
+        cx.replicate(&[b"HSET", key.bytes, field, value]);
+    }
     cx.reply.int(i64::from(is_new));
     REPLIED
 }
@@ -144,7 +166,7 @@ const HGET: Command = Command {
 };
 
 fn hget(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let now = cx.now_ms();
+    let now = cx.due_ms();
     let hash = cx.store.read::<Hash>(args.key()?)?;
     match hash.and_then(|hash| hash.get(args.word().ok()?, now)) {
         Some(entry) => cx.reply.element(entry.value),
@@ -164,7 +186,7 @@ const HMGET: Command = Command {
 };
 
 fn hmget(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let now = cx.now_ms();
+    let now = cx.due_ms();
     let hash = cx.store.read::<Hash>(args.key()?)?;
     cx.reply.array(args.len());
     for field in args.rest() {
@@ -187,7 +209,7 @@ const HEXISTS: Command = Command {
 };
 
 fn hexists(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let (now, key, field) = (cx.now_ms(), args.key()?, args.word()?);
+    let (now, key, field) = (cx.due_ms(), args.key()?, args.word()?);
     let is_there = cx.store.read::<Hash>(key)?.is_some_and(|hash| hash.get(field, now).is_some());
     cx.reply.int(i64::from(is_there));
     REPLIED
@@ -202,7 +224,7 @@ const HSTRLEN: Command = Command {
 };
 
 fn hstrlen(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let (now, key, field) = (cx.now_ms(), args.key()?, args.word()?);
+    let (now, key, field) = (cx.due_ms(), args.key()?, args.word()?);
     let entry = cx.store.read::<Hash>(key)?.and_then(|hash| hash.get(field, now));
     cx.reply.len(entry.map_or(0, |entry| entry.value.len()));
     REPLIED
@@ -219,7 +241,7 @@ const HLEN: Command = Command {
 };
 
 fn hlen(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let now = cx.now_ms();
+    let now = cx.due_ms();
     let len = cx.store.read::<Hash>(args.key()?)?.map_or(0, |hash| hash.len_at(now));
     cx.reply.len(len);
     REPLIED
@@ -237,21 +259,27 @@ const HDEL: Command = Command {
 };
 
 fn hdel(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let (key, now) = (args.key()?, cx.now_ms());
+    let (key, now) = (args.key()?, cx.due_ms());
     let Some(mut hash) = cx.store.open::<Hash>(key)? else {
         cx.reply.len(0);
         return REPLIED;
     };
-    let mut deleted = 0;
+    let (mut deleted, mut cleared) = (0, false);
     for field in args.rest() {
-        clear_way(&mut hash, field, now);
+        cleared |= clear_way(&mut hash, field, now);
         deleted += usize::from(hash.remove(field));
     }
     let is_spent = hash.len_at(now) == 0;
     if deleted == 0 {
         hash.unchanged();
     }
+    let hides = is_spent && !hash.is_empty();
     drop(hash);
+    if hides {
+        say_deleted(cx, key, &[], true);
+    } else if cleared {
+        cx.replicate_as_is();
+    }
     if deleted > 0 {
         cx.event(Class::Hash, "hdel", key.bytes);
         cx.event_if(is_spent, Class::Generic, "del", key.bytes);

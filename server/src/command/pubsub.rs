@@ -163,6 +163,7 @@ const SPUBLISH: Command = Command {
 fn send(cx: &mut Ctx<'_>, args: &mut Args<'_>, audience: Audience) -> Outcome {
     let (channel, message) = (args.word()?, args.word()?);
     let receivers = publish(cx.node, audience, channel, message);
+    cx.replicate_as_is();
     cx.reply.len(receivers);
     REPLIED
 }

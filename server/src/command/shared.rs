@@ -352,6 +352,10 @@ impl Shared {
 
 /// Milliseconds since 1970.
 pub fn now_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(ms) = super::testing::frozen_ms() {
+        return ms;
+    }
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 

@@ -4,6 +4,7 @@
 //! collection. Then come their weights, the order, and for each of those asked for what the `GET` patterns lead to.
 
 use super::*;
+use crate::base::number::Digits;
 use crate::store::Key;
 use crate::types::list::{End, List};
 use crate::types::object::Kind;
@@ -120,15 +121,37 @@ impl<'a> Options<'a> {
     }
 }
 
+impl Options<'_> {
+    fn reads_fields(&self) -> bool {
+        matches!(self.by, By::Pattern(pattern) if pattern.reads_field()) || self.get.iter().any(|get| get.reads_field())
+    }
+}
+
 fn sort(cx: &mut Ctx<'_>, args: &mut Args<'_>, may_store: bool) -> Outcome {
     let key = args.key()?;
     let options = Options::take(args, may_store)?;
     let rows = rows(cx, key, &options)?;
     match options.destination {
         None => reply(cx, &rows, &options.get),
-        Some(destination) => store(cx, &rows, &options.get, destination),
+        Some(destination) => {
+            store(cx, &rows, &options.get, destination);
+            if cx.is_noted() && options.reads_fields() {
+                say(cx, destination)?;
+            }
+        }
     }
     REPLIED
+}
+
+/// Says in the stream what is stored: fields whose time has come were not seen, and may be there yet for who runs the words.
+fn say(cx: &Ctx<'_>, destination: Key<'_>) -> Result<(), Fault> {
+    cx.replicate(&[b"DEL", destination.bytes]);
+    if let Some(list) = cx.store.view::<List>(destination)? {
+        let elements: Vec<Vec<u8>> = list.iter().map(|element| element.text(&mut Digits::new()).to_vec()).collect();
+        let head = [&b"RPUSH"[..], destination.bytes].into_iter();
+        cx.replicate(&head.chain(elements.iter().map(Vec::as_slice)).collect::<Vec<&[u8]>>());
+    }
+    Ok(())
 }
 
 /// The rows that are asked for, in their order.

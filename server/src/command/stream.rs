@@ -17,7 +17,7 @@ mod trim;
 
 use super::*;
 use crate::store::Key;
-use crate::types::stream::{Entry, GroupMut, Id, InvalidId, Stream, Text};
+use crate::types::stream::{Delivery, Entry, GroupMut, Id, InvalidId, Stream, Text};
 
 pub const COMMANDS: &[Command] = &[
     group::XACK,
@@ -105,8 +105,58 @@ fn in_group<R>(
 }
 
 /// Tells of a consumer that a command has made on its way.
-fn tell_of_consumer(cx: &mut Ctx<'_>, is_new: bool, key: Key<'_>) {
+fn tell_of_consumer(cx: &mut Ctx<'_>, is_new: bool, key: Key<'_>, (group, consumer): (&[u8], &[u8])) {
     cx.event_if(is_new, Class::Stream, "xgroup-createconsumer", key.bytes);
+    if is_new {
+        cx.replicate(&[b"XGROUP", b"CREATECONSUMER", key.bytes, group, consumer]);
+    }
+}
+
+/// What a command has done in a group, for the stream of writes.
+#[derive(Default)]
+struct Doings {
+    /// Entries that are pending for the consumer now.
+    taken: Vec<(Id, Delivery)>,
+    /// Entries that are pending no longer, as they are in the stream no longer.
+    gone: Vec<Id>,
+    /// Whether how far the group has read was changed.
+    has_moved: bool,
+    last_id: Id,
+    entries_read: Option<u64>,
+}
+
+impl Doings {
+    /// Notes where the group stands.
+    fn at(&mut self, group: &GroupMut<'_>) {
+        (self.last_id, self.entries_read) = (group.last_id(), group.entries_read());
+    }
+
+    fn say(&self, cx: &Ctx<'_>, key: Key<'_>, (group, consumer): (&[u8], &[u8])) {
+        if !cx.is_noted() {
+            return;
+        }
+        let last = self.last_id.text();
+        if !self.gone.is_empty() {
+            let gone: Vec<_> = self.gone.iter().map(|id| id.text()).collect();
+            let head = [&b"XACK"[..], key.bytes, group].into_iter();
+            cx.replicate(&head.chain(gone.iter().map(|id| id.as_bytes())).collect::<Vec<&[u8]>>());
+        }
+        for alike in self.taken.chunk_by(|one, other| one.1 == other.1) {
+            let Delivery { time_ms, count } = alike[0].1;
+            let (time, count) = (time_ms.to_string(), count.to_string());
+            let ids: Vec<_> = alike.iter().map(|(id, _)| id.text()).collect();
+            let mut words: Vec<&[u8]> = vec![b"XCLAIM", key.bytes, group, consumer, b"0"];
+            words.extend(ids.iter().map(|id| id.as_bytes()));
+            words.extend([&b"TIME"[..], time.as_bytes(), b"RETRYCOUNT", count.as_bytes(), b"FORCE", b"JUSTID"]);
+            words.extend([&b"LASTID"[..], last.as_bytes()]);
+            cx.replicate(&words);
+        }
+        if self.has_moved {
+            let read = self.entries_read.map_or("-1".to_owned(), |read| read.to_string());
+            let words = [&b"XGROUP"[..], b"SETID", key.bytes, group, last.as_bytes(), b"ENTRIESREAD", read.as_bytes()];
+            cx.replicate(&words);
+        }
+    }
 }
 
 // --- replies

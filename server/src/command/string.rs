@@ -76,6 +76,7 @@ fn getdel(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
     if answer(cx, key)?.is_some() && cx.store.remove(key) {
         cx.event(Class::Generic, "del", key.bytes);
+        cx.replicate(&[b"DEL", key.bytes]);
     }
     REPLIED
 }
@@ -95,6 +96,7 @@ fn getset(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let value = args.word()?;
     answer(cx, key)?;
     write(cx, key, New::Set(value), None, "set");
+    cx.replicate(&[b"SET", key.bytes, value]);
     REPLIED
 }
 

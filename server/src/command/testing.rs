@@ -2,6 +2,7 @@
 
 use super::clients::Client;
 use super::dispatch::{Batch, Ended};
+use super::replication::NewFollower;
 use super::reply::Reply;
 use super::session::Session;
 use super::shared::{Parts, Shared};
@@ -11,8 +12,23 @@ use crate::config::checked::Values;
 use crate::config::{Config, Live, Machine, Raw, table};
 use crate::store::hash::KeyHasher;
 use crate::store::{Options, Store};
+use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+
+thread_local! {
+    static FROZEN_MS: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// What the clock of this thread's nodes shows, if a test has stopped it.
+pub fn frozen_ms() -> Option<u64> {
+    FROZEN_MS.get()
+}
+
+/// Stops the clock of this thread's nodes at a time in milliseconds since 1970, or lets it go again.
+pub fn freeze(ms: Option<u64>) {
+    FROZEN_MS.set(ms);
+}
 
 /// One connection to a node of its own.
 pub struct Desk {
@@ -83,6 +99,52 @@ impl Desk {
         let mut pass = node.barrier.enter(0);
         self.ended = batch.run(&buffer, &node, &mut self.session, &mut self.reply, &mut pass);
         std::mem::take(&mut self.reply.out)
+    }
+
+    /// A node that leads, with the number of one who follows it and takes what [`Desk::stream`] gives.
+    pub fn leading(options: Options) -> (Desk, u64) {
+        let desk = Desk::with(options);
+        let client = desk.again().session.client.clone();
+        let who = NewFollower { client, host: "h".into(), port: 1, is_mute: true };
+        let entered = desk.node.barrier.alone(|| desk.node.enter_now(who));
+        (desk, entered.number)
+    }
+
+    /// A node that follows, and the connection of its primary.
+    pub fn following() -> Desk {
+        let mut desk = Desk::new();
+        desk.node.barrier.alone(|| desk.node.follow(Some(("h".into(), 1))));
+        desk.session.is_primary = true;
+        desk
+    }
+
+    /// The commands that have come into the stream since this was asked last.
+    pub fn stream(&self, number: u64) -> Vec<Vec<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        while let Some(part) = self.node.replication.take_part(number, false).expect("the follower is not cut off") {
+            bytes.extend_from_slice(part.bytes());
+        }
+        let mut rest = &bytes[..];
+        let mut number_behind = |mark: u8, skip: usize| {
+            rest = &rest[skip..];
+            let end = rest.iter().position(|&byte| byte == b'\n')? + 1;
+            assert_eq!(rest[0], mark, "{}", rest[..rest.len().min(60)].escape_ascii());
+            let number = std::str::from_utf8(&rest[1..end - 2]).unwrap().parse::<usize>().unwrap();
+            rest = &rest[end..];
+            Some((number, rest))
+        };
+        let (mut commands, mut skip) = (Vec::new(), 0);
+        while let Some((words, _)) = number_behind(b'*', skip) {
+            skip = 0;
+            let mut command = Vec::with_capacity(words);
+            for _ in 0..words {
+                let (len, text) = number_behind(b'$', skip).expect("the stream holds whole commands");
+                command.push(text[..len].to_vec());
+                skip = len + 2;
+            }
+            commands.push(command);
+        }
+        commands
     }
 
     /// Runs a line as one would type it, and returns the reply as it is on the wire.

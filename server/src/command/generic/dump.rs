@@ -1,6 +1,6 @@
 //! `DUMP` and `RESTORE`: values in the form in which they travel between servers.
 
-use crate::base::number::parse_i64;
+use crate::base::number::{Digits, parse_i64};
 use crate::command::expiry::has_passed;
 use crate::command::*;
 use crate::persist::rdb::{self, RestoreError, Value};
@@ -66,14 +66,14 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     if !options.replace && cx.store.peek(key).is_some() {
         return Err(Fault::BusyKey);
     }
-    let now = cx.now_ms();
-    let expiry = expiry(ttl, options.absolute, now)?;
+    let expiry = expiry(ttl, options.absolute, cx.now_ms())?;
     let value = rdb::restore(payload, &cx.node.limits.of_loaded()).map_err(refused)?;
     // The new value has no part in the old one's past, so the policy is to see a new key.
     let replaced = cx.store.remove(key);
-    if expiry.is_some_and(|expiry| has_passed(expiry, now)) {
+    if expiry.is_some_and(|expiry| has_passed(expiry, cx.due_ms())) {
         if replaced {
             cx.event(Class::Generic, "del", key.bytes);
+            cx.replicate(&[b"DEL", key.bytes]);
         }
     } else {
         cx.event(Class::New, "new", key.bytes);
@@ -84,9 +84,21 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         }
         options.apply(cx, key);
         cx.event(Class::Generic, "restore", key.bytes);
+        say(cx, &options, expiry);
     }
     cx.reply.ok();
     REPLIED
+}
+
+/// Says in the stream when the key expires, as an absolute time.
+fn say(cx: &Ctx<'_>, options: &Options, expiry: Option<u64>) {
+    if let Some(expiry) = expiry.filter(|_| cx.is_noted()) {
+        let mut digits = Digits::new();
+        let mut words: Vec<&[u8]> = cx.words.iter().collect();
+        words[2] = digits.format(expiry).as_bytes();
+        words.extend((!options.absolute).then_some(&b"ABSTTL"[..]));
+        cx.replicate(&words);
+    }
 }
 
 fn refused(error: RestoreError) -> Fault {

@@ -58,19 +58,20 @@ fn expire(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit, from: From) -> Outc
     let time = args.word()?;
     let condition = Condition::read(args)?;
     let time = parse_i64(time).ok_or(Fault::NotInteger)?;
-    let now = cx.now_ms();
-    let base = matches!(from, From::Now).then_some(now);
+    let base = matches!(from, From::Now).then_some(cx.now_ms());
     let deadline = deadline_or_past(time, unit, base, cx.command)?;
     let changed = match cx.store.access(key) {
         Some(entry) => condition.allows(entry.expiry(), deadline),
         None => false,
     };
-    if changed && has_passed(deadline, now) {
+    if changed && has_passed(deadline, cx.due_ms()) {
         cx.store.remove(key);
         cx.event(Class::Generic, "del", key.bytes);
+        cx.replicate(&[b"DEL", key.bytes]);
     } else if changed {
         cx.store.set_expiry(key, Some(deadline));
         cx.event(Class::Generic, "expire", key.bytes);
+        cx.replicate_time(key, deadline);
     }
     cx.reply.int(i64::from(changed));
     REPLIED

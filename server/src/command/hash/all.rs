@@ -50,7 +50,7 @@ pub(super) const HVALS: Command = Command {
 };
 
 fn all(cx: &mut Ctx<'_>, args: &mut Args<'_>, part: Part) -> Outcome {
-    let now = cx.now_ms();
+    let now = cx.due_ms();
     let hash = cx.store.read::<Hash>(args.key()?)?;
     let len = hash.map_or(0, |hash| hash.len_at(now));
     match part {
@@ -82,7 +82,7 @@ pub(super) const HSCAN: Command = Command {
 };
 
 fn hscan(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let now = cx.now_ms();
+    let now = cx.due_ms();
     let key = args.key()?;
     let cursor = scan::cursor(args)?;
     let start = cx.reply.out.len();
@@ -132,7 +132,7 @@ pub(super) const HRANDFIELD: Command = Command {
 };
 
 fn hrandfield(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let now = cx.now_ms();
+    let now = cx.due_ms();
     let key = args.key()?;
     if args.is_empty() {
         return one_drawn(cx, key);
@@ -172,8 +172,8 @@ fn hrandfield(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     REPLIED
 }
 
-fn one_drawn(cx: &mut Ctx<'_>, key: crate::store::Key<'_>) -> Outcome {
-    let now = cx.now_ms();
+fn one_drawn(cx: &mut Ctx<'_>, key: Key<'_>) -> Outcome {
+    let now = cx.due_ms();
     match cx.store.read::<Hash>(key)? {
         Some(hash) => hash.draw(1, now, &mut random, |entry| cx.reply.element(entry.field)),
         None => cx.reply.null(),

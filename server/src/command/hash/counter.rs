@@ -17,7 +17,7 @@ pub(super) const HINCRBY: Command = Command {
 fn hincrby(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let (key, field) = (args.key()?, args.word()?);
     let increment = args.int()?;
-    let (now, limits) = (cx.now_ms(), cx.node.limits.of_hash());
+    let (now, limits) = (cx.due_ms(), cx.node.limits.of_hash());
     let mut hash = cx.store.open_or_new::<Hash>(key)?;
     let old = match hash.get(field, now).map(|entry| entry.value) {
         None => 0,
@@ -25,10 +25,14 @@ fn hincrby(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         Some(Element::Text(text)) => parse_i64(text).ok_or(Fault::text("ERR hash value is not an integer"))?,
     };
     let sum = old.checked_add(increment).ok_or(Fault::Overflow)?;
-    clear_way(&mut hash, field, now);
+    let cleared = clear_way(&mut hash, field, now);
     hash.set(field, Digits::new().format(sum).as_bytes(), Expiry::Keep, &limits);
     drop(hash);
     cx.event(Class::Hash, "hincrby", key.bytes);
+    if cleared {
+        say_deleted(cx, key, &[field], false);
+        cx.replicate_as_is();
+    }
     cx.reply.int(sum);
     REPLIED
 }
@@ -48,10 +52,12 @@ fn hincrbyfloat(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     if increment.is_infinite() {
         return Err(Fault::text("ERR value is NaN or Infinity"));
     }
-    let (now, limits) = (cx.now_ms(), cx.node.limits.of_hash());
+    let (now, limits) = (cx.due_ms(), cx.node.limits.of_hash());
     let mut hash = cx.store.open_or_new::<Hash>(key)?;
     let mut digits = Digits::new();
-    let old = hash.get(field, now).map_or(&b"0"[..], |entry| entry.value.text(&mut digits));
+    let entry = hash.get(field, now);
+    let expiry = entry.as_ref().and_then(|entry| entry.expiry);
+    let old = entry.map_or(&b"0"[..], |entry| entry.value.text(&mut digits));
     let old = LongDouble::parse(old).ok_or(Fault::text("ERR hash value is not a float"))?;
     let sum = old.checked_add(increment).ok_or(Fault::NotANumberOrInfinity)?;
     let mut text = Vec::new();
@@ -60,6 +66,12 @@ fn hincrbyfloat(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     hash.set(field, &text, Expiry::Keep, &limits);
     drop(hash);
     cx.event(Class::Hash, "hincrbyfloat", key.bytes);
+    // Others may add otherwise in the last digit.
+    cx.replicate(&[b"HSET", key.bytes, field, &text]);
+    if let Some(expiry) = expiry.filter(|_| cx.is_noted()) {
+        let mut digits = Digits::new();
+        say_of_fields(cx, &[b"HPEXPIREAT", key.bytes, digits.format(expiry).as_bytes()], &[field]);
+    }
     cx.reply.bulk(&text);
     REPLIED
 }

@@ -110,9 +110,10 @@ fn take_options(
 }
 
 fn expire(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit, base_ms: Option<u64>) -> Outcome {
-    let (key, now) = (args.key()?, cx.now_ms());
+    let (key, now) = (args.key()?, cx.due_ms());
     // A wrong type is told before wrong words.
     let options = take_options(cx, args, unit, base_ms);
+    let is_noted = cx.is_noted();
     let Some(mut hash) = cx.store.open::<Hash>(key)? else {
         options?;
         return no_fields(cx, args);
@@ -120,6 +121,7 @@ fn expire(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit, base_ms: Option<u64
     let (time, condition) = options?;
     cx.reply.array(args.len());
     let (mut set, mut deleted) = (0, 0);
+    let mut changed = Vec::new();
     for field in args.rest() {
         let told = match hash.get(field, now).map(|entry| entry.expiry) {
             None => NO_FIELD,
@@ -129,12 +131,18 @@ fn expire(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit, base_ms: Option<u64
         };
         set += usize::from(told == DONE);
         deleted += usize::from(told == GONE);
+        changed.extend(Some(field).filter(|_| is_noted && (told == DONE || told == GONE)));
         cx.reply.int(told);
     }
     let is_spent = hash.len_at(now) == 0;
     drop(hash);
     cx.event_if(set + deleted > 0, Class::Hash, if deleted > 0 { "hdel" } else { "hexpire" }, key.bytes);
     cx.event_if(is_spent, Class::Generic, "del", key.bytes);
+    if is_spent || deleted > 0 {
+        say_deleted(cx, key, &changed, is_spent);
+    } else {
+        say_of_fields(cx, &[b"HPEXPIREAT", key.bytes, Digits::new().format(time).as_bytes()], &changed);
+    }
     REPLIED
 }
 
@@ -207,15 +215,16 @@ pub(super) const HPERSIST: Command = Command {
 };
 
 fn hpersist(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let (key, now) = (args.key()?, cx.now_ms());
+    let (key, now) = (args.key()?, cx.due_ms());
     let number = take_number(args, NO_NUMBER);
+    let is_noted = cx.is_noted();
     let Some(mut hash) = cx.store.open::<Hash>(key)? else {
         number?;
         return no_fields(cx, args);
     };
     number?;
     cx.reply.array(args.len());
-    let mut persisted = 0;
+    let (mut persisted, mut changed) = (0, Vec::new());
     for field in args.rest() {
         let told = match hash.get(field, now).map(|entry| entry.expiry) {
             None => NO_FIELD,
@@ -223,6 +232,7 @@ fn hpersist(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
             Some(Some(_)) => {
                 hash.set_expiry(field, None);
                 persisted += 1;
+                changed.extend(Some(field).filter(|_| is_noted));
                 DONE
             }
         };
@@ -230,6 +240,7 @@ fn hpersist(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     drop(hash);
     cx.event_if(persisted > 0, Class::Hash, "hpersist", key.bytes);
+    say_of_fields(cx, &[b"HPERSIST", key.bytes], &changed);
     REPLIED
 }
 

@@ -17,26 +17,29 @@ pub(super) const HGETDEL: Command = Command {
 };
 
 fn hgetdel(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let (key, now) = (args.key()?, cx.now_ms());
+    let (key, now) = (args.key()?, cx.due_ms());
     // A wrong type is told before wrong words.
     let number = take_number(args, NO_NUMBER);
+    let is_noted = cx.is_noted();
     let Some(mut hash) = cx.store.open::<Hash>(key)? else {
         number?;
         return no_values(cx, args);
     };
     number?;
     cx.reply.array(args.len());
-    let mut deleted = 0;
+    let (mut deleted, mut gone) = (0, Vec::new());
     for field in args.rest() {
         if reply_value(cx.reply, &hash, field, now) {
             hash.remove(field);
             deleted += 1;
+            gone.extend(Some(field).filter(|_| is_noted));
         }
     }
     let is_spent = hash.len_at(now) == 0;
     drop(hash);
     cx.event_if(deleted > 0, Class::Hash, "hdel", key.bytes);
     cx.event_if(is_spent, Class::Generic, "del", key.bytes);
+    say_deleted(cx, key, &gone, is_spent);
     REPLIED
 }
 
@@ -84,8 +87,9 @@ enum Change {
 }
 
 fn hgetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let (key, now) = (args.key()?, cx.now_ms());
+    let (key, now) = (args.key()?, cx.due_ms());
     let change = take_change(cx, args);
+    let is_noted = cx.is_noted();
     let Some(mut hash) = cx.store.open::<Hash>(key)? else {
         change?;
         return no_values(cx, args);
@@ -93,10 +97,12 @@ fn hgetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let change = change?;
     cx.reply.array(args.len());
     let (mut changed, mut deleted) = (0, 0);
+    let mut touched = Vec::new();
     for field in args.rest() {
         if !reply_value(cx.reply, &hash, field, now) {
             continue;
         }
+        touched.extend(Some(field).filter(|_| is_noted));
         match change {
             Change::Keep => {}
             Change::Clear if hash.get(field, now).is_some_and(|entry| entry.expiry.is_none()) => {}
@@ -114,6 +120,14 @@ fn hgetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     };
     cx.event_if(changed + deleted > 0, Class::Hash, event, key.bytes);
     cx.event_if(is_spent, Class::Generic, "del", key.bytes);
+    match change {
+        _ if is_spent || deleted > 0 => say_deleted(cx, key, &touched, is_spent),
+        Change::At(time) => {
+            say_of_fields(cx, &[b"HPEXPIREAT", key.bytes, Digits::new().format(time).as_bytes()], &touched);
+        }
+        Change::Clear if changed > 0 => say_of_fields(cx, &[b"HPERSIST", key.bytes], &touched),
+        Change::Clear | Change::Keep => {}
+    }
     REPLIED
 }
 
@@ -230,7 +244,7 @@ fn take_pairs(cx: &Ctx<'_>, args: &mut Args<'_>) -> Result<(), Fault> {
 }
 
 fn hsetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let (key, now) = (args.key()?, cx.now_ms());
+    let (key, now) = (args.key()?, cx.due_ms());
     let Options { condition, change } = Options::take(cx, args)?;
     let limits = cx.node.limits.of_hash();
     let mut hash = cx.store.open_or_new::<Hash>(key)?;
@@ -240,9 +254,10 @@ fn hsetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         return REPLIED;
     }
     let (mut set, mut deleted) = (0, 0);
+    let (pairs, mut cleared) = (args.clone(), Vec::new());
     while !args.is_empty() {
         let (field, value) = (args.word()?, args.word()?);
-        clear_way(&mut hash, field, now);
+        cleared.extend(Some(field).filter(|_| clear_way(&mut hash, field, now)));
         let expiry = if change.is_none() { Expiry::Clear } else { Expiry::Keep };
         hash.set(field, value, expiry, &limits);
         if let Some(Change::At(time)) = change {
@@ -256,8 +271,36 @@ fn hsetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     cx.event(Class::Hash, "hset", key.bytes);
     cx.event_if(set + deleted > 0, Class::Hash, if deleted > 0 { "hdel" } else { "hexpire" }, key.bytes);
     cx.event_if(is_spent, Class::Generic, "del", key.bytes);
+    if cx.is_noted() {
+        say_set(cx, key, change, pairs.clone().rest().collect(), (&cleared, deleted > 0, is_spent));
+    }
     cx.reply.int(1);
     REPLIED
+}
+
+/// Says in the stream what `HSETEX` has done with fields that stand with their values.
+fn say_set(
+    cx: &Ctx<'_>,
+    key: Key<'_>,
+    change: Option<Change>,
+    pairs: Vec<&[u8]>,
+    (cleared, is_deleted, is_spent): (&[&[u8]], bool, bool),
+) {
+    let fields: Vec<&[u8]> = pairs.iter().copied().step_by(2).collect();
+    if is_deleted || is_spent {
+        return say_deleted(cx, key, &fields, is_spent);
+    }
+    let mut digits = Digits::new();
+    if change == Some(Change::Keep) {
+        say_deleted(cx, key, cleared, false);
+        let number = digits.format(fields.len() as u64).as_bytes();
+        cx.replicate(&[&[b"HSETEX", key.bytes, b"KEEPTTL", b"FIELDS", number], &pairs[..]].concat());
+        return;
+    }
+    cx.replicate(&[&[b"HSET", key.bytes], &pairs[..]].concat());
+    if let Some(Change::At(time)) = change {
+        say_of_fields(cx, &[b"HPEXPIREAT", key.bytes, digits.format(time).as_bytes()], &fields);
+    }
 }
 
 /// Whether the fields, which stand with their values, are there or not as the condition asks.

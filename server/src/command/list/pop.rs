@@ -1,6 +1,7 @@
 //! Taking from the ends of a list: `LPOP`, `RPOP`, `LMPOP`, and `BLPOP`, `BRPOP`, `BLMPOP`, which wait for an element.
 
 use super::*;
+use crate::base::number::Digits;
 use crate::command::blocking::{Await, Awaited, wait_seconds};
 use crate::store::Key;
 use crate::types::list::Limits;
@@ -171,10 +172,14 @@ impl<'a> Popping<'a> {
             let Some(mut list) = cx.store.open::<List>(key)? else { continue };
             cx.reply.array(2);
             cx.reply.bulk(key.bytes);
-            take_many(cx.reply, &mut list, self.end, self.count, &limits);
+            let count = self.count.min(list.len());
+            take_many(cx.reply, &mut list, self.end, count, &limits);
             let is_spent = list.is_empty();
             drop(list);
             popped(cx, key.bytes, self.end, is_spent);
+            if cx.is_noted() {
+                cx.replicate(&[verb(self.end), key.bytes, Digits::new().format(count as u64).as_bytes()]);
+            }
             return Ok(true);
         }
         Ok(false)
@@ -217,9 +222,15 @@ fn block_pop(cx: &mut Ctx<'_>, args: &mut Args<'_>, end: End) -> Outcome {
         let is_spent = list.is_empty();
         drop(list);
         popped(cx, key.bytes, end, is_spent);
+        cx.replicate(&[verb(end), key.bytes]);
         return REPLIED;
     }
     wait(cx, keys, key_count, for_ms)
+}
+
+/// The command that takes from an end of one list without waiting.
+fn verb(end: End) -> &'static [u8] {
+    if end == End::Head { b"LPOP" } else { b"RPOP" }
 }
 
 /// The keys at the front of `args`.

@@ -98,11 +98,22 @@ impl Way<'_> {
         let for_ms = wait_seconds(timeout, cx.now_ms())?;
         let is_behind = cx.is_behind::<List>(std::iter::once(self.source), Awaited::List);
         if !is_behind && self.go(cx)? {
+            self.say(cx);
             return REPLIED;
         }
         // When the time is over Redis answers the null of arrays, although an element would not have been one.
         let (keys, nothing) = (&[self.source], Reply::null_array as fn(&mut Reply));
         cx.wait_for(Await { keys, what: Awaited::List, for_ms, nothing, words: None })
+    }
+
+    /// Says in the stream that it has gone, without a wait.
+    fn say(&self, cx: &Ctx<'_>) {
+        let side = |end| if end == End::Head { &b"LEFT"[..] } else { b"RIGHT" };
+        let (source, destination) = (self.source.bytes, self.destination.bytes);
+        match cx.command.name {
+            "BRPOPLPUSH" => cx.replicate(&[b"RPOPLPUSH", source, destination]),
+            _ => cx.replicate(&[b"LMOVE", source, destination, side(self.from), side(self.to)]),
+        }
     }
 
     /// Moves an element and replies with it; says whether there was one.

@@ -6,11 +6,12 @@
 //! where that happens, by the store's listener. A transaction is gathered and noted as a whole.
 
 use super::Replication;
+use crate::base::number::Digits;
 use crate::command::context::Ctx;
 use crate::command::row::{Flags, Scope};
 use crate::command::shared::Shared;
 use crate::repl::spell;
-use crate::store::{How, News, Numbers};
+use crate::store::{How, Key, News, Numbers};
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -182,6 +183,13 @@ impl Ctx<'_> {
     pub fn replicate_all(&self, words: &[Vec<u8>]) {
         if self.is_noted() {
             note(words.iter().map(Vec::as_slice));
+        }
+    }
+
+    /// As [`Ctx::replicate`], for a key that expires at a time in milliseconds since 1970.
+    pub fn replicate_time(&self, key: Key<'_>, at_ms: u64) {
+        if self.is_noted() {
+            note([b"PEXPIREAT", key.bytes, Digits::new().format(at_ms).as_bytes()].into_iter());
         }
     }
 

@@ -1,7 +1,9 @@
 //! Members drawn by lot: `SPOP` takes them out, `SRANDMEMBER` leaves them.
 
 use super::*;
+use crate::base::number::Digits;
 use crate::store::policy::lfu::random;
+use crate::types::item::Element;
 
 /// Bytes of a reply beyond which a draw with repetitions is refused; the members of a set bound all other draws.
 const REPLY_MAX: usize = 512 << 20;
@@ -30,6 +32,7 @@ fn spop(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         0 => return pop_one(cx, key),
         _ => args.at_least(0, "ERR value is out of range, must be positive")?,
     };
+    let is_noted = cx.is_noted();
     let Some(mut set) = cx.store.open::<Set>(key)? else {
         cx.reply.set(0);
         return REPLIED;
@@ -40,34 +43,66 @@ fn spop(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         return REPLIED;
     }
     let is_spent = count == set.len();
+    let mut taken = Taken::new(is_noted);
     if is_spent {
         set.iter().for_each(|member| cx.reply.element(member));
         drop(set);
         // A large set is freed off the worker if it goes whole.
         cx.store.remove(key);
     } else {
-        set.pop(count, &mut random, |member| cx.reply.element(member));
+        set.pop(count, &mut random, |member| {
+            cx.reply.element(member);
+            taken.add(member);
+        });
         drop(set);
     }
-    told(cx, key, is_spent);
+    told(cx, key, is_spent, taken);
     REPLIED
 }
 
 fn pop_one(cx: &mut Ctx<'_>, key: Key<'_>) -> Outcome {
+    let mut taken = Taken::new(cx.is_noted());
     let Some(mut set) = cx.store.open::<Set>(key)? else {
         cx.reply.null();
         return REPLIED;
     };
-    set.pop(1, &mut random, |member| cx.reply.element(member));
+    set.pop(1, &mut random, |member| {
+        cx.reply.element(member);
+        taken.add(member);
+    });
     let is_spent = set.is_empty();
     drop(set);
-    told(cx, key, is_spent);
+    told(cx, key, is_spent, taken);
     REPLIED
 }
 
-fn told(cx: &mut Ctx<'_>, key: Key<'_>, is_spent: bool) {
+fn told(cx: &mut Ctx<'_>, key: Key<'_>, is_spent: bool, taken: Taken) {
     cx.event(Class::Set, "spop", key.bytes);
     cx.event_if(is_spent, Class::Generic, "del", key.bytes);
+    match taken.0 {
+        _ if is_spent => cx.replicate(&[b"DEL", key.bytes]),
+        Some(members) => {
+            let words: Vec<&[u8]> =
+                [&b"SREM"[..], key.bytes].into_iter().chain(members.iter().map(|m| &m[..])).collect();
+            cx.replicate(&words);
+        }
+        None => {}
+    }
+}
+
+/// The members that the lot fell on, which the stream is to name; kept if anybody follows.
+struct Taken(Option<Vec<Vec<u8>>>);
+
+impl Taken {
+    fn new(is_noted: bool) -> Taken {
+        Taken(is_noted.then(Vec::new))
+    }
+
+    fn add(&mut self, member: Element<'_>) {
+        if let Some(members) = &mut self.0 {
+            members.push(member.text(&mut Digits::new()).to_vec());
+        }
+    }
 }
 
 pub const SRANDMEMBER: Command = Command {

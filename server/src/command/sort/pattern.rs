@@ -33,6 +33,11 @@ impl<'a> Pattern<'a> {
         }
     }
 
+    /// Whether it leads to a field of a hash.
+    pub(super) fn reads_field(&self) -> bool {
+        matches!(self, Pattern::Key { field: Some(_), .. })
+    }
+
     /// What an element leads to; counted as a read of that key. `name` is room for the key's name, used again and again.
     pub(super) fn look<'f>(
         self,
@@ -48,7 +53,7 @@ impl<'a> Pattern<'a> {
         };
         name.clear();
         [before, element, after].into_iter().for_each(|part| name.extend_from_slice(part));
-        let now = keys.moment().ms;
+        let now = keys.moment().due_ms();
         let entry = keys.get(node.store.key(name))?;
         match field {
             Some(field) => entry.kind::<Hash>().ok()?.get(field, now).map(|entry| Found::Element(entry.value)),

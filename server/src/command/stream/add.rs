@@ -1,6 +1,6 @@
 //! What makes a stream grow: `XADD`; and `XSETID`, which sets the counters that adding goes by.
 
-use super::trim::{Options, TRIM};
+use super::trim::{Options, TRIM, kept_by};
 use super::*;
 use crate::types::object::Kind;
 use crate::types::stream::{AppendError, NewId, NodeLimits, SetIdError, Trim};
@@ -54,6 +54,9 @@ fn xadd(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     };
     cx.event(Class::Stream, "xadd", key.bytes);
     cx.event_if(trimmed > 0, Class::Stream, "xtrim", key.bytes);
+    if cx.is_noted() {
+        addition.say(cx, key, id)?;
+    }
     write_id(cx.reply, id);
     REPLIED
 }
@@ -79,6 +82,20 @@ impl<'a> Addition<'a> {
         }
         let first = args.words().len() - args.len();
         Ok(Addition { id, first, args: args.clone(), trim, must_exist })
+    }
+
+    /// Says in the stream which id the entry has got, and what was left when it was trimmed.
+    fn say(&self, cx: &Ctx<'_>, key: Key<'_>, id: Id) -> Result<(), Fault> {
+        let (id, mut kept) = (id.text(), Vec::new());
+        if let Some(trim) = self.trim {
+            kept = kept_by(cx, key, trim.to)?;
+        }
+        let mut words: Vec<&[u8]> = vec![b"XADD", key.bytes];
+        words.extend(kept.iter().map(Vec::as_slice));
+        words.push(id.as_bytes());
+        words.extend(self.args.clone().rest());
+        cx.replicate(&words);
+        Ok(())
     }
 
     /// Adds the entry, trims, and returns the entry's id with the number of entries trimmed.
@@ -137,6 +154,7 @@ fn xsetid(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     drop(stream);
     set?;
     cx.event(Class::Stream, "xsetid", key.bytes);
+    cx.replicate_as_is();
     cx.reply.ok();
     REPLIED
 }

@@ -37,29 +37,42 @@ pub const XCLAIM: Command = Command {
 
 fn xclaim(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let (key, name, consumer) = (args.key()?, args.word()?, args.word()?);
-    let now = cx.now_ms() as i64;
+    let (mut now, is_primary) = (cx.now_ms() as i64, cx.session.is_primary);
+    let (is_noted, mut done) = (cx.is_noted(), Doings::default());
     let claimed = in_group(cx, key, name, |group, reply| {
         let mut ids = args.clone();
         ids.word()?;
         let claim = Claims::parse(args, now)?;
+        if is_primary {
+            // Its clock is ahead, not its words wrong.
+            now = claim.how.time_ms.map_or(now, |time| time.max(now));
+        }
         if let Some(last) = claim.last_id {
-            group.advance_last_id(last);
+            done.has_moved = group.advance_last_id(last);
         }
         let (consumer, is_new) = group.find_or_add_consumer(consumer, now);
         group.see(consumer, now);
         let start = reply.out.len();
         let mut taken = 0;
         for word in ids.rest().take(claim.ids) {
-            if let Claimed::Taken(entry, _) = group.claim(consumer, id(word)?, claim.how, now) {
-                write_claimed(reply, &entry, claim.how.is_delivery);
-                taken += 1;
+            let id = id(word)?;
+            match group.claim(consumer, id, claim.how, now) {
+                Claimed::Taken(entry, delivery) => {
+                    write_claimed(reply, &entry, claim.how.is_delivery);
+                    taken += 1;
+                    done.taken.extend(is_noted.then_some((id, delivery)));
+                }
+                Claimed::Gone => done.gone.extend(is_noted.then_some(id)),
+                Claimed::Left => {}
             }
         }
+        done.at(group);
         reply.before(start, |reply| reply.array(taken));
         Ok::<bool, Fault>(is_new)
     })?;
     let is_new = claimed.ok_or_else(|| no_key_or_group(key.bytes, name))??;
-    tell_of_consumer(cx, is_new, key);
+    tell_of_consumer(cx, is_new, key, (name, consumer));
+    done.say(cx, key, (name, consumer));
     REPLIED
 }
 
@@ -146,14 +159,16 @@ fn xautoclaim(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let (key, name, consumer) = (args.key()?, args.word()?, args.word()?);
     let claim = parse_auto_claim(args)?;
     let now = cx.now_ms() as i64;
+    let (is_noted, mut done) = (cx.is_noted(), Doings::default());
     let is_new = in_group(cx, key, name, |group, reply| {
         let (consumer, is_new) = group.find_or_add_consumer(consumer, now);
         group.see(consumer, now);
         let start = reply.out.len();
         let mut taken = 0;
-        let claimed = group.auto_claim(consumer, claim, now, |entry, _| {
+        let claimed = group.auto_claim(consumer, claim, now, |entry, delivery| {
             write_claimed(reply, &entry, claim.is_delivery);
             taken += 1;
+            done.taken.extend(is_noted.then_some((entry.id, delivery)));
         });
         reply.before(start, |reply| {
             reply.array(3);
@@ -162,10 +177,13 @@ fn xautoclaim(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         });
         reply.array(claimed.gone.len());
         claimed.gone.iter().for_each(|id| write_id(reply, *id));
+        done.gone = claimed.gone;
+        done.at(group);
         is_new
     })?;
     let is_new = is_new.ok_or_else(|| no_key_or_group(key.bytes, name))?;
-    tell_of_consumer(cx, is_new, key);
+    tell_of_consumer(cx, is_new, key, (name, consumer));
+    done.say(cx, key, (name, consumer));
     REPLIED
 }
 

@@ -42,6 +42,7 @@ fn create(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         return Err(key_missing());
     }
     cx.event(Class::Stream, "xgroup-create", key.bytes);
+    cx.replicate_as_is();
     cx.reply.ok();
     REPLIED
 }
@@ -131,6 +132,7 @@ fn set_id(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     })?;
     done.ok_or_else(|| missing(cx, key, name))??;
     cx.event(Class::Stream, "xgroup-setid", key.bytes);
+    cx.replicate_as_is();
     cx.reply.ok();
     REPLIED
 }
@@ -157,6 +159,9 @@ fn destroy(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         cx.store.discard_group(key, group);
     }
     cx.event_if(was_there, Class::Stream, "xgroup-destroy", key.bytes);
+    if was_there {
+        cx.replicate_as_is();
+    }
     cx.reply.int(was_there.into());
     REPLIED
 }
@@ -177,7 +182,7 @@ fn create_consumer(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let now = cx.now_ms() as i64;
     let is_new = in_group(cx, key, name, |group, _| group.find_or_add_consumer(consumer, now).1)?;
     let is_new = is_new.ok_or_else(|| missing(cx, key, name))?;
-    tell_of_consumer(cx, is_new, key);
+    tell_of_consumer(cx, is_new, key, (name, consumer));
     cx.reply.int(is_new.into());
     REPLIED
 }
@@ -198,6 +203,9 @@ fn delete_consumer(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let pending = in_group(cx, key, name, |group, _| group.delete_consumer(consumer))?;
     let pending = pending.ok_or_else(|| missing(cx, key, name))?;
     cx.event_if(pending.is_some(), Class::Stream, "xgroup-delconsumer", key.bytes);
+    if pending.is_some() {
+        cx.replicate_as_is();
+    }
     cx.reply.len(pending.unwrap_or(0));
     REPLIED
 }
@@ -224,6 +232,9 @@ fn xack(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         Ok::<usize, Fault>(count)
     })?;
     let acknowledged = acknowledged.transpose()?.unwrap_or(0);
+    if acknowledged > 0 {
+        cx.replicate_as_is();
+    }
     cx.reply.len(acknowledged);
     REPLIED
 }

@@ -253,6 +253,7 @@ impl Reading {
 fn serve_group(cx: &mut Ctx<'_>, call: &Call<'_>, key: Key<'_>, from: &[u8]) -> Result<bool, Fault> {
     let Some((group, consumer)) = call.group else { return Err(Fault::Syntax) };
     let now = cx.now_ms() as i64;
+    let (is_noted, mut said) = (cx.is_noted(), Doings::default());
     let done = in_group(cx, key, group, |group, reply| {
         let reading = Reading::parse(from)?;
         let (consumer, is_new) = group.find_or_add_consumer(consumer, now);
@@ -264,18 +265,32 @@ fn serve_group(cx: &mut Ctx<'_>, call: &Call<'_>, key: Key<'_>, from: &[u8]) -> 
         let start = reply.out.len();
         let written = match reading {
             Reading::New => {
-                group.read_new(consumer, call.count, call.is_noack, now, |entry| write_entry(reply, &entry))
+                said.has_moved = true;
+                let delivery = Delivery { time_ms: now, count: 1 };
+                group.read_new(consumer, call.count, call.is_noack, now, |entry| {
+                    write_entry(reply, &entry);
+                    said.taken.extend((is_noted && !call.is_noack).then_some((entry.id, delivery)));
+                })
             }
             Reading::Pending(first) => group.read_again(consumer, first, call.count, now, |id, entry| match entry {
-                Some(entry) => write_entry(reply, &entry),
+                Some(entry) => {
+                    write_entry(reply, &entry);
+                    // How often it was delivered is looked up below.
+                    said.taken.extend(is_noted.then_some((id, Delivery { time_ms: now, count: 0 })));
+                }
                 None => write_deleted(reply, id),
             }),
         };
+        for (id, delivery) in said.taken.iter_mut().filter(|(_, delivery)| delivery.count == 0) {
+            *delivery = group.pending(*id).map_or(*delivery, |pending| pending.delivery);
+        }
+        said.at(group);
         reply.before(start, |reply| reply.array(written));
         Ok((is_new, true))
     })?;
     let (is_new, is_served) = done.ok_or_else(|| no_group_to_read(key.bytes, group))??;
-    tell_of_consumer(cx, is_new, key);
+    tell_of_consumer(cx, is_new, key, (group, consumer));
+    said.say(cx, key, (group, consumer));
     Ok(is_served)
 }
 

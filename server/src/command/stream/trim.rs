@@ -47,8 +47,23 @@ fn xtrim(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         }
     }
     cx.event_if(removed > 0, Class::Stream, "xtrim", key.bytes);
+    if let Some(trim) = trim.filter(|_| removed > 0 && cx.is_noted()) {
+        let kept = kept_by(cx, key, trim.to)?;
+        let head = [&b"XTRIM"[..], key.bytes].into_iter();
+        cx.replicate(&head.chain(kept.iter().map(Vec::as_slice)).collect::<Vec<&[u8]>>());
+    }
     cx.reply.int(removed as i64);
     REPLIED
+}
+
+/// Words that trim a stream exactly to what it is now, however much nodes and limits have let stay.
+pub fn kept_by(cx: &Ctx<'_>, key: Key<'_>, to: TrimTo) -> Result<Vec<Vec<u8>>, Fault> {
+    let Some(stream) = cx.store.view::<Stream>(key)? else { return Ok(Vec::new()) };
+    let first = stream.log().range(Id::MIN, Id::MAX).next();
+    Ok(match (to, first) {
+        (TrimTo::MinId(_), Some(first)) => vec![b"MINID".to_vec(), b"=".to_vec(), first.id.text().as_bytes().to_vec()],
+        _ => vec![b"MAXLEN".to_vec(), b"=".to_vec(), stream.len().to_string().into_bytes()],
+    })
 }
 
 /// The options as far as they have been read.

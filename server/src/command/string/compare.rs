@@ -182,6 +182,7 @@ fn delete_if(cx: &mut Ctx<'_>, key: Key<'_>, is_deleted: bool) -> Outcome {
     if is_deleted {
         cx.store.remove(key);
         cx.event(Class::Generic, "del", key.bytes);
+        cx.replicate(&[b"DEL", key.bytes]);
     }
     cx.reply.int(i64::from(is_deleted));
     REPLIED

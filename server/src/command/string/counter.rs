@@ -109,6 +109,8 @@ fn incrbyfloat(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let mut text = Vec::new();
     sum.push(&mut text);
     write(cx, key, New::Text(&text), expiry, "incrbyfloat");
+    // Others may add otherwise in the last digit.
+    cx.replicate(&[b"SET", key.bytes, &text, b"KEEPTTL"]);
     cx.reply.bulk(&text);
     REPLIED
 }

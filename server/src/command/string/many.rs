@@ -120,7 +120,7 @@ fn msetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let until = lifetime.deadline(cx.now_ms(), cx.command)?;
     let is_allowed = presence.map_or(Ok(true), |presence| all_are(cx, presence, first.clone(), pairs))?;
     if is_allowed {
-        set_with_expiry(cx, first, pairs, until, matches!(lifetime, Lifetime::Keep))?;
+        set_with_expiry(cx, first, pairs, until, lifetime)?;
     }
     cx.reply.int(i64::from(is_allowed));
     REPLIED
@@ -145,19 +145,21 @@ fn all_are(cx: &mut Ctx<'_>, presence: Presence, mut args: Args<'_>, pairs: usiz
     Ok(true)
 }
 
-/// Sets keys that expire then; those that `keep` their expiry are looked at once more.
+/// Sets keys that expire then; those that keep their expiry are looked at once more.
 fn set_with_expiry(
     cx: &mut Ctx<'_>,
     mut args: Args<'_>,
     pairs: usize,
     until: Option<u64>,
-    keep: bool,
+    lifetime: Lifetime<'_>,
 ) -> Result<(), Fault> {
     for _ in 0..pairs {
         let (key, value) = (args.key()?, args.word()?);
-        let kept = if keep { cx.store.peek(key).and_then(|old| old.expiry()) } else { None };
+        let keeps = matches!(lifetime, Lifetime::Keep);
+        let kept = if keeps { cx.store.peek(key).and_then(|old| old.expiry()) } else { None };
         set::put(cx, key, value, until.or(kept));
         set::tell_expiry(cx, key, until);
+        set::say(cx, key, value, until, lifetime);
     }
     Ok(())
 }

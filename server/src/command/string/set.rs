@@ -2,6 +2,7 @@
 
 use super::compare::Comparison;
 use super::*;
+use crate::base::number::Digits;
 use crate::command::expiry::{Unit, deadline, has_passed};
 
 pub const SET: Command = Command {
@@ -66,6 +67,7 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let kept = old.and_then(|old| old.expiry).filter(|_| matches!(wish.lifetime, Lifetime::Keep));
     put(cx, key, value, until.or(kept));
     tell_expiry(cx, key, until);
+    say(cx, key, value, until, wish.lifetime);
     if !wish.get {
         cx.reply.ok();
     }
@@ -90,7 +92,7 @@ fn look(cx: &mut Ctx<'_>, key: Key<'_>, wish: &Wish<'_>) -> Result<(Option<Old>,
 
 /// Sets a key. With an expiry that has passed the key is gone at once, and needs no room.
 pub(super) fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u64>) {
-    if expiry.is_some_and(|expiry| has_passed(expiry, cx.now_ms())) {
+    if expiry.is_some_and(|expiry| has_passed(expiry, cx.due_ms())) {
         cx.event_if_new(key);
         cx.store.remove(key);
         cx.event(Class::String, "set", key.bytes);
@@ -103,8 +105,25 @@ pub(super) fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u
 pub(super) fn tell_expiry(cx: &Ctx<'_>, key: Key<'_>, until: Option<u64>) {
     let Some(until) = until else { return };
     cx.event(Class::Generic, "expire", key.bytes);
-    if has_passed(until, cx.now_ms()) {
+    if has_passed(until, cx.due_ms()) {
         cx.event(Class::Expired, "expired", key.bytes);
+    }
+}
+
+/// Says in the stream what has become of a key: conditions are met, and times are absolute.
+pub(super) fn say(cx: &Ctx<'_>, key: Key<'_>, value: &[u8], until: Option<u64>, lifetime: Lifetime<'_>) {
+    match until {
+        _ if !cx.is_noted() => {}
+        Some(until) if has_passed(until, cx.due_ms()) => cx.replicate(&[b"DEL", key.bytes]),
+        Some(until) => say_until(cx, key, value, until),
+        None if matches!(lifetime, Lifetime::Keep) => cx.replicate(&[b"SET", key.bytes, value, b"KEEPTTL"]),
+        None => cx.replicate(&[b"SET", key.bytes, value]),
+    }
+}
+
+fn say_until(cx: &Ctx<'_>, key: Key<'_>, value: &[u8], until: u64) {
+    if cx.is_noted() {
+        cx.replicate(&[b"SET", key.bytes, value, b"PXAT", Digits::new().format(until).as_bytes()]);
     }
 }
 
@@ -137,6 +156,7 @@ fn set_until(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit) -> Outcome {
     let until = deadline(time, unit, Some(cx.now_ms()), cx.command)?;
     write(cx, key, New::Set(value), Some(until), "set");
     cx.event(Class::Generic, "expire", key.bytes);
+    say_until(cx, key, value, until);
     cx.reply.ok();
     REPLIED
 }
@@ -195,16 +215,19 @@ fn getex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     // A time that is none is only found out where there is a key: so says Redis.
     let Some(old) = answer(cx, key)? else { return REPLIED };
     let event = match (lifetime.deadline(cx.now_ms(), cx.command)?, lifetime) {
-        (Some(until), _) if has_passed(until, cx.now_ms()) => {
+        (Some(until), _) if has_passed(until, cx.due_ms()) => {
             cx.store.remove(key);
+            cx.replicate(&[b"DEL", key.bytes]);
             "del"
         }
         (Some(until), _) => {
             cx.store.set_expiry(key, Some(until));
+            cx.replicate_time(key, until);
             "expire"
         }
         (None, Lifetime::Persist) if old.expiry.is_some() => {
             cx.store.set_expiry(key, None);
+            cx.replicate(&[b"PERSIST", key.bytes]);
             "persist"
         }
         (None, _) => return REPLIED,

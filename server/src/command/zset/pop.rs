@@ -1,7 +1,7 @@
 //! What takes members from an end of a sorted set, and waits for one where there is none.
 
 use super::{End, Shown, ZSET, push_head, push_member};
-use crate::base::number::parse_i64;
+use crate::base::number::{Digits, parse_i64};
 use crate::command::blocking::{Await, Awaited, wait_seconds};
 use crate::command::*;
 use crate::store::Key;
@@ -234,5 +234,12 @@ fn take(
     drop(set);
     cx.event_if(count > 0, Class::ZSet, if end == End::Lowest { "zpopmin" } else { "zpopmax" }, key.bytes);
     cx.event_if(count == len, Class::Generic, "del", key.bytes);
+    if count > 0 && cx.is_noted() {
+        let verb: &[u8] = if end == End::Lowest { b"ZPOPMIN" } else { b"ZPOPMAX" };
+        match count {
+            1 => cx.replicate(&[verb, key.bytes]),
+            _ => cx.replicate(&[verb, key.bytes, Digits::new().format(count as u64).as_bytes()]),
+        }
+    }
     Ok(true)
 }
