@@ -53,6 +53,9 @@ pub struct Connection {
     input: Vec<u8>,
     used: usize,
     wish: Wish,
+    /// Bytes that were dealt with before the input at hand, and those behind which no transaction was open.
+    used_before: u64,
+    settled: u64,
 }
 
 impl Connection {
@@ -65,6 +68,8 @@ impl Connection {
             input: Vec::new(),
             used: 0,
             wish: Wish::Read,
+            used_before: 0,
+            settled: 0,
         }
     }
 
@@ -232,8 +237,28 @@ impl Connection {
         }
     }
 
+    /// Bytes received so far up to the last point at which all that came before had taken effect: a transaction takes
+    /// effect as a whole.
+    pub fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// Notes that all is settled up to a place in the input at hand, unless a transaction is open.
+    fn settle(&mut self, at: usize) {
+        if self.session.queue.is_none() {
+            self.settled = self.used_before + at as u64;
+        }
+    }
+
     /// Runs whole requests, in batches. Returns how many bytes were used.
     fn run_all(&mut self, input: &[u8], node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) -> usize {
+        let used = self.run_batches(input, node, bench, pass);
+        self.settle(used);
+        self.used_before += used as u64;
+        used
+    }
+
+    fn run_batches(&mut self, input: &[u8], node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) -> usize {
         if self.reply.out.capacity() == 0 {
             std::mem::swap(&mut self.reply.out, &mut bench.output);
         }
@@ -268,6 +293,7 @@ impl Connection {
         pass: &mut Pass<'_>,
     ) -> (usize, Option<Malformed>) {
         bench.batch.clear();
+        self.settle(from);
         let mut start = from;
         let mut fault = None;
         let mut line = None;
@@ -276,6 +302,10 @@ impl Connection {
         let limits = Limits { bulk_len_max: node.tuning.bulk_len_max(), logged_in: !alone };
         while !bench.batch.is_full() && (!alone || bench.batch.is_empty()) {
             match self.parser.parse(input, start, limits) {
+                Ok(Parsed::Request { .. }) if self.begins_transaction(input, start) && !bench.batch.is_empty() => {
+                    self.parser.begin();
+                    break;
+                }
                 Ok(Parsed::Request { end }) => {
                     bench.batch.add(self.parser.words(), start, end);
                     self.next_request(&mut start, end);
@@ -307,6 +337,14 @@ impl Connection {
             Some((from, to, end)) => self.run_line(input, (from, to, end), node, bench, pass),
             None => (start, fault),
         }
+    }
+
+    /// Whether the request that was parsed begins a transaction of the primary: that stands first in its batch, so that
+    /// it can be told where it began.
+    fn begins_transaction(&self, input: &[u8], start: usize) -> bool {
+        let word = |span: &Span| &input[start + span.start as usize..][..span.len as usize];
+        self.session.is_primary
+            && self.parser.words().first().is_some_and(|span| word(span).eq_ignore_ascii_case(b"MULTI"))
     }
 
     fn next_request(&mut self, start: &mut usize, end: usize) {

@@ -234,6 +234,8 @@ pub struct Runner<'a> {
     bench: Bench,
     /// Bytes that have come and are not passed on: those of commands that have not been run.
     held: Vec<u8>,
+    /// Bytes that were passed on.
+    passed: u64,
 }
 
 impl<'a> Runner<'a> {
@@ -252,7 +254,7 @@ impl<'a> Runner<'a> {
         session.is_primary = true;
         session.select(db);
         let (connection, bench) = (Connection::new(session), Bench::default());
-        Runner { node, generation, connection, bench, held: Vec::new() }
+        Runner { node, generation, connection, bench, held: Vec::new(), passed: 0 }
     }
 
     /// Runs what is whole, and passes it on. Returns the offset up to which the node holds the stream.
@@ -273,10 +275,10 @@ impl<'a> Runner<'a> {
         self.held.extend_from_slice(bytes);
         self.connection.receive(bytes, self.node, &mut self.bench, &mut pass);
         self.connection.run_on(self.node, &mut self.bench, &mut pass).map_err(str::to_owned)?;
-        let done = self.held.len() - self.connection.input_len();
-        let db = self.connection.session.db;
         // A transaction that has begun is passed on, and counted, as a whole.
-        let done = if self.connection.session.queue.is_some() { 0 } else { done };
+        let settled = self.connection.settled();
+        let done = (settled - std::mem::replace(&mut self.passed, settled)) as usize;
+        let db = self.connection.session.db;
         let passed = self.node.replication.pass_on(self.generation, &self.held[..done], db);
         self.held.drain(..done);
         drop(pass);
