@@ -9,6 +9,7 @@
 //! * `LARDER_TEST_LEFT_OUT=SPOP,XREADGROUP` does not send these commands.
 
 mod basics;
+mod chain;
 mod tools;
 
 use larder_tests::Node;
