@@ -10,6 +10,7 @@
 
 mod basics;
 mod chain;
+mod cuts;
 mod tools;
 
 use larder_tests::Node;
