@@ -11,6 +11,7 @@
 mod basics;
 mod chain;
 mod cuts;
+mod deaths;
 mod tools;
 
 use larder_tests::Node;
