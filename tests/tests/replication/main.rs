@@ -12,6 +12,7 @@ mod basics;
 mod chain;
 mod cuts;
 mod deaths;
+mod promotion;
 mod tools;
 
 use larder_tests::Node;
