@@ -26,7 +26,7 @@ const BATCH: usize = 24;
 /// Between two pipelines of a connection. It bounds the load, as other tests run beside it.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Commands that are not to be sent, with commas between them.
+/// Commands that are not to be sent, with commas between them; without MULTI there are no transactions.
 const LEFT_OUT: &str = "LARDER_TEST_LEFT_OUT";
 
 /// What is written. A word after `%` stands for something at random, see [`Author::word`].
@@ -181,6 +181,7 @@ pub struct Author {
     /// Keys of each type.
     keys: usize,
     lines: Vec<&'static str>,
+    has_transactions: bool,
     /// Grows with each id given to a stream.
     serial: u64,
 }
@@ -190,15 +191,16 @@ impl Author {
     pub fn new(seed: u64, keys: usize) -> Self {
         let left_out = env::var(LEFT_OUT).unwrap_or_default();
         let is_kept = |line: &&str| !left_out.split(',').any(|name| line.split(' ').next() == Some(name));
+        let has_transactions = is_kept(&"MULTI");
         let lines = LINES.iter().copied().filter(is_kept).collect();
-        Self { random: Random::new(seed), keys: keys.div_ceil(TYPES.len()), lines, serial: 1 }
+        Self { random: Random::new(seed), keys: keys.div_ceil(TYPES.len()), lines, has_transactions, serial: 1 }
     }
 
     /// The next commands for a connection: some for a database, and now and then a transaction among them.
     pub fn batch(&mut self, len: usize) -> Vec<Words> {
         let mut all = vec![crate::words::split(&format!("SELECT {}", self.random.pick(DATABASES)))];
         while all.len() < len {
-            if self.random.percent(10) {
+            if self.has_transactions && self.random.percent(10) {
                 let count = 1 + self.random.below(4);
                 all.push(vec![b"MULTI".to_vec()]);
                 (0..count).for_each(|_| all.push(self.command()));
