@@ -108,7 +108,8 @@ const LINES: &[&str] = &[
     "ZMPOP 2 %zset %zset MIN COUNT 2",
     "ZREMRANGEBYRANK %zset 30 -1",
     "ZREMRANGEBYSCORE %zset 10 20",
-    "ZREMRANGEBYLEX %zset [member:1 (member:2",
+    "ZADD %lex 0 %member 0 %member",
+    "ZREMRANGEBYLEX %lex [member:1 (member:2",
     "ZUNIONSTORE %zset 2 %zset %zset WEIGHTS 1 2 AGGREGATE MAX",
     "ZINTERSTORE %zset 2 %zset %zset",
     "ZDIFFSTORE %zset 2 %zset %zset",
@@ -159,9 +160,9 @@ const LINES: &[&str] = &[
     "SWAPDB 1 9",
 ];
 
-/// Types of keys, as their names begin.
+/// Types of keys, as their names begin. Those of `lex` have one score for all members: for others, ranges by name mean nothing.
 const TYPES: &[&str] =
-    &["string", "number", "float", "bits", "log", "list", "set", "hash", "zset", "geo", "stream", "steps"];
+    &["string", "number", "float", "bits", "log", "list", "set", "hash", "zset", "lex", "geo", "stream", "steps"];
 
 /// Refusals that random writes earn.
 const EXPECTED: &[&str] = &[
@@ -274,6 +275,7 @@ impl Author {
             "set" => ("SADD KEY", "%value"),
             "hash" => ("HSET KEY", "field:%small %value"),
             "zset" => ("ZADD KEY", "%small.25 %value"),
+            "lex" => ("ZADD KEY", "0 %value"),
             "geo" => ("GEOADD KEY", "13.%small 38.%small %value"),
             "stream" => ("XADD KEY *", "field:%small %value"),
             _ => ("XADD KEY 1-*", "field:%small %value"),

@@ -5,7 +5,8 @@ use larder_tests::chain::{follow, wait_for_agreement, wait_for_link};
 use larder_tests::digest::check_alike;
 use larder_tests::random::{Random, seed, setting};
 use larder_tests::writes::{Load, fill};
-use larder_tests::{Link, wait_until};
+use larder_tests::{Link, wait_long, wait_until};
+use std::time::Duration;
 
 #[test]
 fn a_replica_goes_on_where_it_was_cut_off() {
@@ -26,7 +27,14 @@ fn a_replica_goes_on_where_it_was_cut_off() {
             link.cut_after(1 + random.below(300_000));
             wait_until("the link is cut", || !link.is_cut_ahead());
         }
-        wait_until("the replica goes on", || primary.info_number("sync_partial_ok") >= cut);
+        wait_long(Duration::from_secs(20), "the replica goes on", || {
+            let mut count = |field| primary.info_number(field);
+            let (full, partial, refused) = (count("sync_full"), count("sync_partial_ok"), count("sync_partial_err"));
+            let status = replica.info("master_link_status").unwrap_or_default();
+            let seen =
+                format!("after {cut} cuts its link is {status}: {partial} partial, {refused} refused, {full} full");
+            (partial >= cut, format!("{seen}\n{}", replica.log()))
+        });
     }
     load.stop();
     wait_for_agreement(&mut primary, &mut [&mut replica]);
