@@ -61,7 +61,8 @@ fn a_primary_that_died_goes_on_from_its_snapshot() {
     follow(&mut replica, link.address());
     wait_for_link(&mut replica);
     let load = Load::start(&primary, seed, 2, usize::MAX, 3_000);
-    primary.check("SAVE", "OK");
+    // Refused while the process that has sent the replica its data is not yet gone.
+    wait_until("the primary saves", || primary.text("SAVE") == "OK");
     let before = primary.info_number("master_repl_offset");
     // What is written now is lost, and the replica has it.
     wait_until("more is written", || primary.info_number("master_repl_offset") > before + 100_000);
