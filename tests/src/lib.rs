@@ -13,21 +13,27 @@
 //! same tests run against that server, which is how the tests themselves are checked against the reference. What only
 //! Larder has, or what the reference has since a later version, is left out then: see [`Node::larder`] and [`Node::since`].
 
+pub mod chain;
 mod client;
+pub mod digest;
 mod launch;
+mod link;
 pub mod load;
 mod node;
 mod pattern;
 mod process;
+pub mod random;
 mod render;
 pub mod texts;
 mod wait;
 mod words;
+pub mod writes;
 
 pub use client::Client;
 pub use launch::{Ended, Launch};
+pub use link::Link;
 pub use node::Node;
 pub use pattern::matches;
 pub use render::render;
-pub use wait::{poll, wait_until};
+pub use wait::{poll, wait_long, wait_until};
 pub use words::split;

@@ -21,8 +21,28 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Looks again and again until there is an answer; `None` if there is none within ten seconds.
-pub fn poll<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + PATIENCE;
+pub fn poll<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    poll_within(PATIENCE, look)
+}
+
+/// Waits as long as `patience` allows. `look` returns whether the condition holds, and what it saw, which a failure tells.
+///
+/// # Panics
+///
+/// If the condition does not hold in time.
+#[track_caller]
+pub fn wait_long(patience: Duration, what: &str, mut look: impl FnMut() -> (bool, String)) {
+    let mut seen = String::new();
+    let met = poll_within(patience, || {
+        let is_met;
+        (is_met, seen) = look();
+        is_met.then_some(())
+    });
+    assert!(met.is_some(), "waited {patience:?} in vain until {what}; {seen}");
+}
+
+fn poll_within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
     loop {
         let answer = look();
         if answer.is_some() || Instant::now() >= deadline {

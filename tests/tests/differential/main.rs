@@ -18,7 +18,6 @@ mod grammar;
 mod groups;
 mod intended;
 mod keyspace;
-mod random;
 mod script;
 mod servers;
 mod shorten;
@@ -26,6 +25,7 @@ mod side;
 mod words;
 
 use groups::Group;
+use larder_tests::random;
 use random::{Random, seed, setting};
 use script::{Author, Step};
 use servers::Servers;

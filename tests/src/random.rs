@@ -4,6 +4,7 @@ use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// SplitMix64: one addition and one mixing step per number, which is random enough to choose commands by.
+#[derive(Debug)]
 pub struct Random(u64);
 
 impl Random {
@@ -11,6 +12,8 @@ impl Random {
         Self(seed)
     }
 
+    /// Any number.
+    #[expect(clippy::should_implement_trait, reason = "there is always a next one")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
