@@ -216,9 +216,9 @@ impl Connection {
         loop {
             (self.sent, self.reply.out) = (0, Vec::new());
             match self.wish {
-                Wish::Run => self.run(node, bench, pass),
+                // It has been handed over, and what came since is still to be run.
+                Wish::Run | Wish::HandOver => self.run(node, bench, pass),
                 Wish::Close => return Err("has sent what is no command, or asked to be closed"),
-                Wish::HandOver => self.wish = Wish::Read,
                 Wish::Read | Wish::Wait { .. } => return Ok(()),
             }
         }
