@@ -50,7 +50,8 @@ where
     })
 }
 
-struct SetOnDrop<'a>(&'a AtomicBool);
+/// Sets a flag at its own end, so that others end even if this thread panics.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {

@@ -13,7 +13,7 @@ impl Random {
     }
 
     /// Any number.
-    #[expect(clippy::should_implement_trait, reason = "there is always a next one")]
+    #[expect(clippy::should_implement_trait, reason = "a number never ends the row, so it is no iterator")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -32,12 +32,17 @@ impl Random {
         self.below(100) < chance
     }
 
+    /// One of these, of which there is at least one.
     pub fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
         choices[self.below(choices.len())]
     }
 }
 
 /// A number that the environment may set.
+///
+/// # Panics
+///
+/// If what is set is no whole number.
 pub fn setting(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is '{text}'; it has to be a whole number")))

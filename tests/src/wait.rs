@@ -20,28 +20,28 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     assert!(met.is_some(), "waited {PATIENCE:?} in vain until {what}");
 }
 
-/// Looks again and again until there is an answer; `None` if there is none within ten seconds.
-pub fn poll<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
-    poll_within(PATIENCE, look)
-}
-
-/// Waits as long as `patience` allows. `look` returns whether the condition holds, and what it saw, which a failure tells.
+/// Waits with another patience than the usual one, for what has to move much data. `state` is asked in the end and told.
 ///
 /// # Panics
 ///
 /// If the condition does not hold in time.
 #[track_caller]
-pub fn wait_long(patience: Duration, what: &str, mut look: impl FnMut() -> (bool, String)) {
-    let mut seen = String::new();
-    let met = poll_within(patience, || {
-        let is_met;
-        (is_met, seen) = look();
+pub fn wait_long(patience: Duration, what: &str, mut state: impl FnMut() -> (bool, String)) {
+    let mut last = String::new();
+    let met = poll_for(patience, || {
+        let (is_met, told) = state();
+        last = told;
         is_met.then_some(())
     });
-    assert!(met.is_some(), "waited {patience:?} in vain until {what}; {seen}");
+    assert!(met.is_some(), "waited {patience:?} in vain until {what}: {last}");
 }
 
-fn poll_within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+/// Looks again and again until there is an answer; `None` if there is none within ten seconds.
+pub fn poll<T>(look: impl FnMut() -> Option<T>) -> Option<T> {
+    poll_for(PATIENCE, look)
+}
+
+fn poll_for<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + patience;
     loop {
         let answer = look();

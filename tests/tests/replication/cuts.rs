@@ -1,58 +1,128 @@
-//! The link between a replica and its primary is cut again and again, in the middle of whatever it carries.
+//! Links that break: under way, for a while, or in silence.
 
-use crate::makes;
-use larder_tests::chain::{follow, wait_for_agreement, wait_for_link};
-use larder_tests::digest::check_alike;
+use larder_tests::chain::{Pair, Resyncs, follow, for_pairs};
 use larder_tests::random::{Random, seed, setting};
-use larder_tests::writes::{Load, fill};
-use larder_tests::{Link, wait_long, wait_until};
-use std::time::Duration;
+use larder_tests::wait_until;
+use larder_tests::writes::Writes;
 
-#[test]
-fn a_replica_goes_on_where_it_was_cut_off() {
-    let (Some(mut primary), Some(mut replica)) = (makes().0.start(&[]), makes().1.start(&[])) else { return };
-    let (seed, cuts) = (seed(), setting("LARDER_TEST_CUTS").unwrap_or(15) as i64);
-    let mut random = Random::new(seed);
-    fill(&mut primary, seed, 3_000);
-    let link = Link::to(primary.address());
-    follow(&mut replica, link.address());
-    wait_for_link(&mut replica);
-    let load = Load::start(&primary, seed, 2, usize::MAX, 3_000);
-    for cut in 1..=cuts {
-        if random.percent(25) {
-            link.refuse();
-            wait_until("the replica sees it", || replica.info("master_link_status").as_deref() == Some("down"));
-            link.heal();
-        } else {
-            link.cut_after(1 + random.below(300_000));
-            wait_until("the link is cut", || !link.is_cut_ahead());
-        }
-        wait_long(Duration::from_secs(20), "the replica goes on", || {
-            let mut count = |field| primary.info_number(field);
-            let (full, partial, refused) = (count("sync_full"), count("sync_partial_ok"), count("sync_partial_err"));
-            let status = replica.info("master_link_status").unwrap_or_default();
-            let seen =
-                format!("after {cut} cuts its link is {status}: {partial} partial, {refused} refused, {full} full");
-            (partial >= cut, format!("{seen}\n{}", replica.log()))
-        });
-    }
-    load.stop();
-    wait_for_agreement(&mut primary, &mut [&mut replica]);
-    check_alike(&[&primary, &replica]);
-    assert_eq!(primary.info_number("sync_full"), 1, "a cut has led to a full resync");
+const CUTS: u64 = 20;
+
+/// A load that is over in a moment.
+fn some_writes(seed: u64, commands: usize) -> Writes {
+    Writes { seed, keys: 2_000, writers: 2, commands }
 }
 
 #[test]
-fn a_replica_whose_data_is_cut_off_begins_again() {
-    let (Some(mut primary), Some(mut replica)) = (makes().0.start(&[]), makes().1.start(&[])) else { return };
-    let seed = seed();
-    fill(&mut primary, seed, 3_000);
-    let link = Link::to(primary.address());
-    link.cut_after(50_000);
-    follow(&mut replica, link.address());
-    wait_until("the link is cut", || !link.is_cut_ahead());
-    wait_for_link(&mut replica);
-    wait_for_agreement(&mut primary, &mut [&mut replica]);
-    assert!(check_alike(&[&primary, &replica]) > 1_000);
-    assert!(primary.info_number("sync_full") >= 2);
+fn a_link_that_is_cut_again_and_again_goes_on_where_it_was() {
+    let cuts = setting("LARDER_TEST_CUTS").unwrap_or(CUTS);
+    for_pairs(|makes| {
+        // Whatever is written meanwhile is kept for the replica.
+        let Some(mut pair) = Pair::start(makes, &[("--repl-backlog-size", "64mb")]) else { return };
+        let seed = seed();
+        let mut random = Random::new(seed);
+        some_writes(seed, 0).fill(&pair.primary);
+        pair.settle();
+        let before = Resyncs::of(&mut pair.primary);
+        for number in 0..cuts {
+            let connections = pair.link.connections();
+            // Some cuts come in the middle of a command, some in that of a handshake, and some when nothing is said.
+            pair.link.cut_after(random.below(40_000) as u64);
+            let tally = some_writes(seed + number, 600).run(&pair.primary);
+            assert!(!tally.is_broken, "the primary has closed a connection");
+            if pair.link.is_waiting() {
+                pair.link.mend();
+                pair.link.cut();
+            }
+            if random.percent(70) {
+                wait_until("the replica comes again", || pair.link.connections() > connections);
+            }
+        }
+        let held = pair.settle_alike();
+        let after = Resyncs::of(&mut pair.primary);
+        eprintln!("{held} keys are alike after {cuts} cuts; before: {before:?}, after: {after:?}");
+        assert_eq!(after.full, before.full, "the backlog had all that was missed");
+        assert!(after.partial - before.partial >= cuts as i64 / 2, "{after:?} after {cuts} cuts");
+    });
+}
+
+#[test]
+fn what_the_backlog_has_lost_is_sent_anew() {
+    for_pairs(|makes| {
+        let Some(mut pair) = Pair::start(makes, &[("--repl-backlog-size", "16kb")]) else { return };
+        let seed = seed();
+        some_writes(seed, 0).fill(&pair.primary);
+        pair.settle();
+        let before = Resyncs::of(&mut pair.primary);
+        pair.link.refuse();
+        wait_until("the replica misses its primary", || {
+            pair.replica.info("master_link_status").as_deref() == Some("down")
+        });
+        let offset = pair.primary.info_number("master_repl_offset");
+        let mut round = 0;
+        while pair.primary.info_number("master_repl_offset") - offset < 200_000 {
+            round += 1;
+            some_writes(seed + round, 2_000).run(&pair.primary);
+            assert!(round < 100, "too little is written");
+        }
+        pair.link.mend();
+        pair.settle_alike();
+        let after = Resyncs::of(&mut pair.primary);
+        assert_eq!(after, Resyncs { full: before.full + 1, partial: before.partial, refused: before.refused + 1 });
+    });
+}
+
+#[test]
+fn a_transfer_that_is_cut_begins_again() {
+    for_pairs(|makes| {
+        let Some(mut pair) = Pair::start(makes, &[]) else { return };
+        let seed = seed();
+        let mut random = Random::new(seed);
+        pair.replica.check("REPLICAOF NO ONE", "OK");
+        let writes = Writes { keys: 10_000, ..some_writes(seed, 3_000) };
+        writes.fill(&pair.primary);
+        // This is not the primary's, and has to go.
+        pair.replica.check("SET own value", "OK");
+        for number in 0..6 {
+            let connections = pair.link.connections();
+            pair.link.cut_after(random.below(300_000) as u64);
+            follow(&mut pair.replica, pair.link.address());
+            Writes { seed: seed + number, ..writes }.run(&pair.primary);
+            wait_until("the replica has tried again", || {
+                pair.link.connections() > connections + 1 || !pair.link.is_waiting() || is_linked(&mut pair)
+            });
+            pair.link.mend();
+            pair.replica.check("REPLICAOF NO ONE", "OK");
+            pair.replica.check("SET own value", "OK");
+        }
+        follow(&mut pair.replica, pair.link.address());
+        let held = pair.settle_alike();
+        assert!(held > 5_000, "{held} keys are left to compare");
+        pair.replica.check("EXISTS own", "0");
+    });
+}
+
+fn is_linked(pair: &mut Pair) -> bool {
+    pair.replica.info("master_link_status").as_deref() == Some("up")
+}
+
+#[test]
+fn a_silent_link_is_given_up_and_made_again() {
+    for_pairs(|makes| {
+        let flags = [("--repl-timeout", "2"), ("--repl-ping-replica-period", "1"), ("--repl-backlog-size", "64mb")];
+        let Some(mut pair) = Pair::start(makes, &flags) else { return };
+        let seed = seed();
+        some_writes(seed, 2_000).run(&pair.primary);
+        pair.settle();
+        let before = Resyncs::of(&mut pair.primary);
+        pair.link.stall();
+        some_writes(seed + 1, 2_000).run(&pair.primary);
+        wait_until("the replica misses its primary", || !is_linked(&mut pair));
+        wait_until("the primary misses its replica", || pair.primary.info_number("connected_slaves") == 0);
+        some_writes(seed + 2, 2_000).run(&pair.primary);
+        pair.link.mend();
+        pair.settle_alike();
+        let after = Resyncs::of(&mut pair.primary);
+        assert_eq!(after.full, before.full, "{after:?}");
+        assert!(after.partial > before.partial, "{after:?}");
+    });
 }

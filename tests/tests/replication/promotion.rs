@@ -1,40 +1,110 @@
-//! A replica becomes the primary, and its sibling follows it.
+//! A replica that becomes the primary: the others go on with it where they were.
 
-use crate::makes;
-use larder_tests::chain::{follow, wait_for_agreement, wait_for_link};
+use larder_tests::chain::{Make, Resyncs, follow, for_neighbours, for_pairs, settle};
 use larder_tests::digest::check_alike;
 use larder_tests::random::seed;
-use larder_tests::writes::{Load, fill};
+use larder_tests::writes::Writes;
+use larder_tests::{Node, wait_until};
+
+/// No ping comes between what is compared and what is done then.
+const FLAGS: [(&str, &str); 2] = [("--repl-ping-replica-period", "3600"), ("--repl-backlog-size", "16mb")];
+
+fn some_writes(seed: u64, commands: usize) -> Writes {
+    Writes { seed, keys: 2_000, writers: 2, commands }
+}
+
+/// A primary and two replicas of it, with some data.
+fn start(makes: [Make; 3], seed: u64) -> Option<[Node; 3]> {
+    let [mut primary, mut one, mut other] = makes.map(|make| make.start(&FLAGS));
+    let [primary, one, other] = [primary.take()?, one.take()?, other.take()?];
+    let mut nodes = [primary, one, other];
+    let address = nodes[0].address();
+    some_writes(seed, 0).fill(&nodes[0]);
+    nodes[1..].iter_mut().for_each(|replica| follow(replica, address));
+    settle(&mut nodes.each_mut());
+    Some(nodes)
+}
 
 #[test]
-fn a_sibling_goes_on_with_the_promoted_one() {
-    let (first, second) = makes();
-    let Some(mut old) = first.start(&[]) else { return };
-    let (Some(mut promoted), Some(mut sibling)) = (second.start(&[]), second.start(&[])) else { return };
-    let seed = seed();
-    fill(&mut old, seed, 3_000);
-    for replica in [&mut promoted, &mut sibling] {
-        follow(replica, old.address());
-        wait_for_link(replica);
-    }
-    Load::start(&old, seed, 2, 3_000, 3_000).finish();
-    wait_for_agreement(&mut old, &mut [&mut promoted, &mut sibling]);
-    let id = old.info("master_replid");
-    promoted.check("REPLICAOF NO ONE", "OK");
-    assert_eq!(promoted.info("role").as_deref(), Some("master"));
-    assert_ne!(promoted.info("master_replid"), id);
-    assert_eq!(promoted.info("master_replid2"), id);
-    let load = Load::start(&promoted, seed + 1, 2, 3_000, 3_000);
-    follow(&mut sibling, promoted.address());
-    wait_for_link(&mut sibling);
-    load.finish();
-    wait_for_agreement(&mut promoted, &mut [&mut sibling]);
-    check_alike(&[&promoted, &sibling]);
-    let seen = [promoted.info_number("sync_full"), promoted.info_number("sync_partial_ok")];
-    assert_eq!(seen, [0, 1], "full and partial resyncs");
-    // The old one has nothing of its own that the promoted one does not have, and goes on as well.
-    follow(&mut old, promoted.address());
-    wait_for_link(&mut old);
-    wait_for_agreement(&mut promoted, &mut [&mut old, &mut sibling]);
-    check_alike(&[&promoted, &old, &sibling]);
+fn the_other_replica_resyncs_partially_with_the_promoted_one() {
+    for_neighbours(|makes| {
+        let seed = seed();
+        let Some(mut nodes) = start(makes, seed) else { return };
+        some_writes(seed, 5_000).run(&nodes[0]);
+        settle(&mut nodes.each_mut());
+        let [mut old, mut promoted, mut other] = nodes;
+        let (id, offset) = (old.info("master_replid").expect("it has one"), old.info_number("master_repl_offset"));
+        promoted.check("REPLICAOF NO ONE", "OK");
+        follow(&mut other, promoted.address());
+        settle(&mut [&mut promoted, &mut other]);
+        assert_eq!(Resyncs::of(&mut promoted), Resyncs { full: 0, partial: 1, refused: 0 });
+        assert_eq!(promoted.info("master_replid2").as_ref(), Some(&id), "it remembers whom it followed");
+        assert_eq!(promoted.info_number("second_repl_offset"), offset + 1);
+        assert_ne!(promoted.info("master_replid").as_ref(), Some(&id));
+        check_alike(&[&old, &promoted, &other]);
+        some_writes(seed + 1, 5_000).run(&promoted);
+        settle(&mut [&mut promoted, &mut other]);
+        check_alike(&[&promoted, &other]);
+        // The one that was the primary comes back as a replica, and has written nothing since.
+        follow(&mut old, promoted.address());
+        some_writes(seed + 2, 5_000).run(&promoted);
+        settle(&mut [&mut promoted, &mut other, &mut old]);
+        check_alike(&[&promoted, &other, &old]);
+        assert_eq!(Resyncs::of(&mut promoted), Resyncs { full: 0, partial: 2, refused: 0 });
+    });
+}
+
+#[test]
+fn after_a_primary_has_died_the_replica_that_is_ahead_can_be_followed() {
+    for_neighbours(|makes| {
+        let seed = seed();
+        let Some(mut nodes) = start(makes, seed) else { return };
+        let (primary, replicas) = nodes.split_first_mut().expect("there are three");
+        let ((), tally) = some_writes(seed, 1_000_000).beside(primary, || {
+            let much = replicas[0].info_number("slave_repl_offset") + 300_000;
+            wait_until("much is written", || replicas[0].info_number("slave_repl_offset") > much);
+            primary.signal("KILL");
+            wait_until("both miss it", || {
+                replicas.iter_mut().all(|replica| replica.info("master_link_status").as_deref() == Some("down"))
+            });
+        });
+        assert!(tally.is_broken, "the primary was killed: {tally:?}");
+        replicas.sort_by_key(|replica| std::cmp::Reverse(replica_offset(replica)));
+        let [ahead, behind] = replicas else { unreachable!("there are two") };
+        ahead.check("REPLICAOF NO ONE", "OK");
+        follow(behind, ahead.address());
+        some_writes(seed + 1, 3_000).run(ahead);
+        settle(&mut [ahead, behind]);
+        check_alike(&[ahead, behind]);
+        assert_eq!(Resyncs::of(ahead), Resyncs { full: 0, partial: 1, refused: 0 });
+    });
+}
+
+fn replica_offset(replica: &Node) -> i64 {
+    let mut client = replica.connect();
+    let info = client.text("INFO replication");
+    let at = info.find("slave_repl_offset:").expect("a replica tells its offset") + "slave_repl_offset:".len();
+    let digits: String = info[at..].chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("an offset is a number")
+}
+
+#[test]
+fn a_primary_that_wrote_on_its_own_gives_that_up() {
+    for_pairs(|[first, second]| {
+        let seed = seed();
+        let (Some(mut one), Some(mut other)) = (first.start(&FLAGS), second.start(&FLAGS)) else { return };
+        follow(&mut other, one.address());
+        some_writes(seed, 3_000).run(&one);
+        settle(&mut [&mut one, &mut other]);
+        other.check("REPLICAOF NO ONE", "OK");
+        // Both go on by themselves from the same place.
+        some_writes(seed + 1, 3_000).run(&one);
+        some_writes(seed + 2, 2_000).run(&other);
+        one.check("SET only:here 1", "OK");
+        follow(&mut one, other.address());
+        settle(&mut [&mut other, &mut one]);
+        check_alike(&[&other, &one]);
+        one.check("EXISTS only:here", "0");
+        assert_eq!(other.info_number("sync_full"), 1);
+    });
 }

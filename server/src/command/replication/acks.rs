@@ -139,9 +139,14 @@ impl Replication {
         let asks = is_first && !state.followers.is_empty() && state.upstream.is_none();
         drop(state);
         if asks {
-            self.append_plain(&[b"REPLCONF", b"GETACK", b"*"]);
+            self.ask_for_acks();
         }
         false
+    }
+
+    /// Asks replicas to say how far they are.
+    pub(super) fn ask_for_acks(&self) {
+        self.append_plain(&[b"REPLCONF", b"GETACK", b"*"]);
     }
 
     /// Who must hold a write of a connection before it is answered, if it has not said otherwise.

@@ -131,9 +131,16 @@ impl Replication {
 
     /// Notes how far the node has come with a replica.
     pub fn set_phase(&self, number: u64, phase: Phase) {
-        if let Some(follower) = self.state.lock().followers.get_mut(&number) {
-            follower.phase = phase;
-            follower.acked_at = Instant::now();
+        let mut state = self.state.lock();
+        let Some(follower) = state.followers.get_mut(&number) else { return };
+        follower.phase = phase;
+        follower.acked_at = Instant::now();
+        self.settle_acks(&mut state);
+        let asks = !state.waiting.is_empty() && state.upstream.is_none();
+        drop(state);
+        if asks {
+            // Those who came before it wait for it, too.
+            self.ask_for_acks();
         }
     }
 

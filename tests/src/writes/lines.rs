@@ -1,0 +1,216 @@
+//! What is written. A word with `$` is drawn at random (see `author.rs`), `$same.` stands for what was drawn last, and
+//! commands that belong together stand between ` ; `.
+//!
+//! Only what Redis 7.0 has, and nothing that it does not pass on to its own replicas as it is: a SORT that leaves open which
+//! of two comes first, a consumer that is made by a claim or a read without entries, and the count of deliveries when a
+//! consumer reads again what it has; all of these differ between a Redis 7.0 and its replica. So consumers are made first,
+//! in one transaction with what uses them. Scores and floats are quarters, which add up exactly in any order.
+
+/// How often, beside the others, and what.
+pub(super) const LINES: &[(usize, &str)] = &[
+    // Strings.
+    (8, "SET $string $value"),
+    (3, "SET $string $value EX $seconds"),
+    (2, "SET $string $value PX $millis NX"),
+    (2, "SET $string $value XX GET"),
+    (2, "SET $string $value NX GET"),
+    (1, "SET $string $value KEEPTTL"),
+    (1, "SET $string $value EXAT $second"),
+    (1, "SET $string $value PXAT $milli GET"),
+    (1, "SETEX $string $seconds $value"),
+    (1, "PSETEX $string $millis $value"),
+    (1, "SETNX $string $value"),
+    (2, "GETSET $string $value"),
+    (4, "APPEND $string $field"),
+    (2, "SETRANGE $string $offset $value"),
+    (2, "GETEX $string EX $seconds"),
+    (1, "GETEX $string PXAT $milli"),
+    (1, "GETEX $string PERSIST"),
+    (2, "GETDEL $string"),
+    (2, "MSET $string $value $string $value"),
+    (1, "MSETNX $string $value $string $value"),
+    (2, "SETBIT $string $offset 1"),
+    (2, "BITFIELD $string SET u8 $offset 200 OVERFLOW SAT INCRBY i16 #2 $small"),
+    (1, "BITFIELD $string OVERFLOW FAIL INCRBY u2 $offset 1 GET u4 0"),
+    (1, "BITOP XOR $copy $string $string"),
+    (3, "INCR $number"),
+    (2, "INCRBY $number $small"),
+    (1, "DECRBY $number $small"),
+    (4, "INCRBYFLOAT $float $quarter"),
+    // Lists.
+    (4, "LPUSH $list $value $field"),
+    (3, "RPUSH $list $value $small"),
+    (1, "LPUSHX $list $value"),
+    (5, "RPOP $list"),
+    (3, "LPOP $list 3"),
+    (3, "LMOVE $list $list LEFT RIGHT"),
+    (1, "RPOPLPUSH $list $list"),
+    (1, "LMPOP 2 $list $list RIGHT COUNT 2"),
+    (1, "LINSERT $list BEFORE $field $value"),
+    (1, "LREM $list 1 $field"),
+    (1, "LSET $list 0 $value"),
+    (1, "LTRIM $list 0 20"),
+    (1, "BLPOP $list $list 0.01"),
+    (1, "BLMOVE $list $list RIGHT LEFT 0.01"),
+    (1, "SORT $list ALPHA DESC STORE $copy"),
+    (1, "SORT $set ALPHA LIMIT 1 5 STORE $copy"),
+    // Sets.
+    (6, "SADD $set $field $field $small"),
+    (2, "SREM $set $field $field"),
+    (4, "SPOP $set"),
+    (2, "SPOP $set 2"),
+    (2, "SMOVE $set $set $field"),
+    (1, "SUNIONSTORE $set $set $set"),
+    (1, "SINTERSTORE $copy $set $set"),
+    (1, "SDIFFSTORE $copy $set $set"),
+    // Hashes.
+    (6, "HSET $hash $field $value $field $small"),
+    (1, "HSETNX $hash $field $value"),
+    (3, "HDEL $hash $field $field"),
+    (2, "HINCRBY $hash counter $small"),
+    (3, "HINCRBYFLOAT $hash balance $quarter"),
+    // Sorted sets.
+    (6, "ZADD $zset $quarter $field $quarter $field"),
+    (2, "ZADD $zset GT CH $quarter $field"),
+    (1, "ZADD $zset NX $quarter $field"),
+    (1, "ZADD $zset INCR $quarter $field"),
+    (3, "ZINCRBY $zset $quarter $field"),
+    (3, "ZPOPMIN $zset"),
+    (1, "ZPOPMAX $zset 2"),
+    (1, "ZMPOP 2 $zset $zset MIN COUNT 2"),
+    (2, "ZREM $zset $field"),
+    (1, "BZPOPMIN $zset $zset 0.01"),
+    (1, "ZREMRANGEBYRANK $zset 5 6"),
+    (1, "ZREMRANGEBYSCORE $zset 10 (12"),
+    (1, "ZUNIONSTORE $zset 2 $zset $zset WEIGHTS 1 0.5 AGGREGATE MAX"),
+    (1, "ZINTERSTORE $copy 2 $zset $zset"),
+    (1, "ZDIFFSTORE $copy 2 $zset $zset"),
+    (1, "ZRANGESTORE $copy $zset 0 4 REV"),
+    // Streams.
+    (6, "XADD $stream * $field $value"),
+    (3, "XADD $stream MAXLEN ~ 50 * $field $value n $small"),
+    (1, "XADD $stream NOMKSTREAM MAXLEN = 20 * $field $value"),
+    (1, "XGROUP CREATE $stream $group 0 MKSTREAM"),
+    (1, "XGROUP CREATE $stream $group $ ENTRIESREAD 2"),
+    (1, "XGROUP SETID $stream $group 0"),
+    (1, "XGROUP CREATECONSUMER $stream $group $consumer"),
+    (1, "XGROUP DELCONSUMER $stream $group $consumer"),
+    (
+        6,
+        "MULTI ; XGROUP CREATECONSUMER $stream $group $consumer ; XREADGROUP GROUP $same.group $same.consumer COUNT 3 STREAMS $same.stream > ; EXEC",
+    ),
+    (
+        1,
+        "MULTI ; XGROUP CREATECONSUMER $stream $group $consumer ; XREADGROUP GROUP $same.group $same.consumer COUNT 3 NOACK STREAMS $same.stream > ; EXEC",
+    ),
+    (4, "XACK $known $group $id"),
+    (
+        3,
+        "MULTI ; XGROUP CREATECONSUMER $known $group $consumer ; XCLAIM $same.known $same.group $same.consumer 0 $id ; EXEC",
+    ),
+    (
+        1,
+        "MULTI ; XGROUP CREATECONSUMER $known $group $consumer ; XCLAIM $same.known $same.group $same.consumer 0 $id FORCE RETRYCOUNT 7 JUSTID ; EXEC",
+    ),
+    (
+        2,
+        "MULTI ; XGROUP CREATECONSUMER $stream $group $consumer ; XAUTOCLAIM $same.stream $same.group $same.consumer 0 - COUNT 2 ; EXEC",
+    ),
+    (
+        1,
+        "MULTI ; XGROUP CREATECONSUMER $stream $group $consumer ; XAUTOCLAIM $same.stream $same.group $same.consumer 0 0 JUSTID ; EXEC",
+    ),
+    (2, "XDEL $known $id"),
+    (1, "XTRIM $stream MAXLEN ~ 30"),
+    (1, "XTRIM $stream MAXLEN 10"),
+    (1, "XTRIM $known MINID $id"),
+    // Places and counters of distinct things.
+    (2, "GEOADD $geo $longitude $latitude $field $longitude $latitude $field"),
+    (1, "GEOSEARCHSTORE $copy $geo FROMLONLAT 15 37 BYBOX 400 400 km ASC COUNT 5"),
+    (1, "GEOSEARCHSTORE $copy $geo FROMLONLAT $longitude $latitude BYRADIUS 300 km"),
+    (4, "PFADD $hll $field $value"),
+    (2, "PFCOUNT $hll"),
+    (1, "PFCOUNT $hll $hll"),
+    (1, "PFMERGE $hll $hll $hll"),
+    // Keys, whatever they hold.
+    (2, "DEL $string $list"),
+    (1, "UNLINK $set $hash"),
+    (1, "DEL $copy"),
+    (2, "RENAME $hash $hash"),
+    (1, "RENAME $list $list"),
+    (1, "RENAMENX $string $string"),
+    (1, "COPY $string $string REPLACE"),
+    (1, "COPY $zset $zset REPLACE"),
+    (1, "COPY $stream $stream REPLACE"),
+    (1, "COPY $hash $copy DB 1"),
+    (1, "MOVE $set $database"),
+    (1, "RESTORE $copy 0 $payload REPLACE"),
+    (1, "RESTORE $copy $millis $payload"),
+    (1, "RESTORE $copy $milli $payload REPLACE ABSTTL"),
+    (2, "EXPIRE $list $seconds"),
+    (1, "EXPIRE $hash $seconds NX"),
+    (1, "EXPIRE $string $seconds GT"),
+    (1, "PEXPIRE $set $millis LT"),
+    (1, "PEXPIRE $zset $millis XX"),
+    (1, "EXPIREAT $stream $second"),
+    (1, "PEXPIREAT $geo $milli"),
+    (1, "EXPIRE $copy -1"),
+    (1, "PEXPIREAT $string 1"),
+    (2, "PERSIST $list"),
+    (1, "PERSIST $string"),
+    // What those who wait wait for.
+    (4, "RPUSH $queue $value $field"),
+    (3, "ZADD $ranking $quarter $field $quarter $field"),
+    (3, "XADD log * $field $value"),
+    (1, "XTRIM log MAXLEN ~ 100"),
+    (1, "LTRIM $queue 0 50"),
+    // Databases.
+    (2, "SELECT $database"),
+    (2, "SELECT 0"),
+    (1, "PUBLISH news $value"),
+];
+
+/// What is written once in a while: it does away with much.
+pub(super) const SELDOM: &[&str] = &[
+    "SWAPDB $spare $spare",
+    "SELECT $spare ; SET spare:$small $value ; FLUSHDB ; SELECT 0",
+    "SELECT $spare ; FLUSHDB ASYNC ; RPUSH $list $value ; SELECT 0",
+];
+
+/// What those who wait ask for, in database 0.
+pub(super) const WAITING: &[&str] = &[
+    "BLPOP $queue $queue 0.05",
+    "BRPOP $queue 0.05",
+    "BLMOVE $queue $list LEFT RIGHT 0.05",
+    "BRPOPLPUSH $queue $queue 0.05",
+    "BLMPOP 0.05 2 $queue $queue LEFT COUNT 3",
+    "BZPOPMIN $ranking $ranking 0.05",
+    "BZMPOP 0.05 1 $ranking MAX COUNT 2",
+    "XGROUP CREATE log readers 0 MKSTREAM",
+    "XGROUP CREATECONSUMER log readers $consumer ; XREADGROUP GROUP readers $same.consumer COUNT 3 BLOCK 50 STREAMS log >",
+    "MULTI ; XGROUP CREATECONSUMER log readers $consumer ; XAUTOCLAIM log readers $same.consumer 0 - COUNT 3 ; EXEC",
+];
+
+/// How a key of each kind begins; its kind stands before the number in its name.
+pub(super) const KINDS: &[(&str, &str)] = &[
+    ("string", "SET $this $value"),
+    ("number", "SET $this $small"),
+    ("float", "SET $this $quarter"),
+    ("list", "RPUSH $this $value $field $small"),
+    ("set", "SADD $this $field $field $field"),
+    ("hash", "HSET $this $field $value $field $small"),
+    ("zset", "ZADD $this $quarter $field $quarter $field"),
+    ("stream", "XADD $this * $field $value"),
+    ("geo", "GEOADD $this $longitude $latitude $field"),
+    ("hll", "PFADD $this $field $field $value"),
+];
+
+/// How a large key of a kind grows.
+pub(super) const LARGE: &[(&str, &str)] = &[
+    ("list", "RPUSH $this $value $unique"),
+    ("set", "SADD $this $unique $unique"),
+    ("hash", "HSET $this $unique $value"),
+    ("zset", "ZADD $this $quarter $unique"),
+    ("stream", "XADD $this * $field $value"),
+    ("hll", "PFADD $this $unique $unique"),
+];
