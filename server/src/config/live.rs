@@ -152,6 +152,14 @@ impl Live {
         Ok(steps.iter().filter_map(|step| self.notice(step)).collect())
     }
 
+    /// Writes down whom the node follows now, which is changed by a command of its own; it is shown and kept as a setting.
+    pub fn note_primary(&self, primary: Option<&(String, u16)>) {
+        let id = table::find("replicaof").expect("the table has this row");
+        let mut values = self.write();
+        values.set(id, Value::Text(primary.map_or(String::new(), |(host, port)| format!("{host} {port}"))));
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// Finds the setting of each pair, and refuses those that cannot be changed or stand there twice.
     fn named_pairs<'a>(&self, words: &[&'a [u8]], local: bool) -> Result<Vec<Pair<'a>>, SetFault> {
         let mut pairs: Vec<Pair<'a>> = Vec::with_capacity(words.len() / 2);

@@ -129,6 +129,23 @@ pub fn dump_object(out: &mut Vec<u8>, object: &Object, compress: bool) {
     push_footer(out, start);
 }
 
+/// The payload of a value in a format that replicas read which are older than this node.
+pub fn dump_for_replicas(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    match value {
+        Value::String(text) => {
+            out.push(kind::STRING);
+            push_string(&mut out, text, false);
+        }
+        Value::Object(object) => {
+            out.push(type_of(object, Version::V10));
+            push_body(&mut out, object, Version::V10, false);
+        }
+    }
+    push_footer_of(&mut out, 0, Version::V10);
+    out
+}
+
 /// Appends an object behind its type, as payloads have it.
 pub fn push_object(out: &mut Vec<u8>, object: &Object, compress: bool) {
     out.push(type_of(object, Version::V11));
@@ -137,7 +154,11 @@ pub fn push_object(out: &mut Vec<u8>, object: &Object, compress: bool) {
 
 /// Ends the payload that began at `start`.
 fn push_footer(out: &mut Vec<u8>, start: usize) {
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    push_footer_of(out, start, Version::V11);
+}
+
+fn push_footer_of(out: &mut Vec<u8>, start: usize, version: Version) {
+    out.extend_from_slice(&version.number().to_le_bytes());
     let sum = crc64(0, &out[start..]);
     out.extend_from_slice(&sum.to_le_bytes());
 }

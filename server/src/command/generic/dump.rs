@@ -68,6 +68,7 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let expiry = expiry(ttl, options.absolute, cx.now_ms())?;
     let value = rdb::restore(payload, &cx.node.limits.of_loaded()).map_err(refused)?;
+    let told = cx.is_noted().then(|| rdb::dump_for_replicas(&value));
     // The new value has no part in the old one's past, so the policy is to see a new key.
     let replaced = cx.store.remove(key);
     if expiry.is_some_and(|expiry| has_passed(expiry, cx.due_ms())) {
@@ -84,21 +85,23 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         }
         options.apply(cx, key);
         cx.event(Class::Generic, "restore", key.bytes);
-        say(cx, &options, expiry);
+        told.iter().for_each(|payload| say(cx, payload, &options, expiry));
     }
     cx.reply.ok();
     REPLIED
 }
 
-/// Says in the stream when the key expires, as an absolute time.
-fn say(cx: &Ctx<'_>, options: &Options, expiry: Option<u64>) {
-    if let Some(expiry) = expiry.filter(|_| cx.is_noted()) {
-        let mut digits = Digits::new();
-        let mut words: Vec<&[u8]> = cx.words.iter().collect();
+/// Says in the stream what was restored, in a format that replicas of other versions read, and when it expires, as an
+/// absolute time.
+fn say(cx: &Ctx<'_>, payload: &[u8], options: &Options, expiry: Option<u64>) {
+    let mut digits = Digits::new();
+    let mut words: Vec<&[u8]> = cx.words.iter().collect();
+    words[3] = payload;
+    if let Some(expiry) = expiry {
         words[2] = digits.format(expiry).as_bytes();
         words.extend((!options.absolute).then_some(&b"ABSTTL"[..]));
-        cx.replicate(&words);
     }
+    cx.replicate(&words);
 }
 
 fn refused(error: RestoreError) -> Fault {

@@ -196,6 +196,7 @@ impl Shared {
             down_since: Instant::now(),
             sync_bytes: 0,
         });
+        self.live.note_primary(target.as_ref());
         let leads_again = target.is_none();
         if leads_again {
             // Its replicas have followed the history so far, and go on from there; so do those of its primary.
