@@ -370,7 +370,7 @@ impl Call<'_> {
         pass: &mut Pass<'_>,
     ) -> Result<Outcome, Fault> {
         if !is_of_stream(found) {
-            return Err(Fault::text("ERR the stream of a primary holds writes alone; this is passed over"));
+            return Err(Fault::text("ERR the stream of a primary has no such commands; this one is passed over"));
         }
         if transaction::enqueue(found, self.words, session, reply)? {
             return Ok(REPLIED);
@@ -557,10 +557,12 @@ impl Call<'_> {
     }
 }
 
-/// Whether a primary has reason to say it in its stream: no other command is to be run on all its replicas.
+/// Whether a primary may say it in its stream: what ends, sets up or points a node elsewhere is not for others to say. What
+/// only reads is of no use there, but does no harm.
 fn is_of_stream(found: &Found) -> bool {
     let (flags, name) = (found.row.flags, found.row.name);
-    flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE)) || ["MULTI", "EXEC", "SELECT", "PING", "REPLCONF"].contains(&name)
+    flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE).and(Flags::READONLY))
+        || ["MULTI", "EXEC", "SELECT", "PING", "REPLCONF"].contains(&name)
 }
 
 /// Takes back a reply that the connection does not want. Messages come all the same.
