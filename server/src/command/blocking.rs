@@ -14,6 +14,7 @@ use super::context::{Ctx, Done, Outcome, Wait};
 use super::dispatch::Call;
 use super::fault::Fault;
 use super::reply::Reply;
+use super::row::Flags;
 use super::session::Session;
 use super::shared::{Shared, now_ms};
 use super::table::Found;
@@ -264,8 +265,8 @@ impl Parked {
         drop(state);
         self.leave(node);
         self.client.take_unblocked();
-        if ended == Some(Unblocked::Refused) {
-            return Resumed::Refused(Fault::text("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+        if let Some(fault) = ended.and_then(Unblocked::fault) {
+            return Resumed::Refused(fault);
         }
         (self.nothing)(reply);
         Resumed::Replied
@@ -275,6 +276,10 @@ impl Parked {
     fn serve(self: &Arc<Parked>, node: &Shared, worker: usize, moment: Moment, ready: &Ready) -> Attempt {
         let mut state = self.state.lock();
         if *state != State::Waiting || self.client.is_unblocked() || self.client.is_killed() {
+            return Attempt::Over;
+        }
+        if node.store.follows() && self.found.row.flags.has(Flags::WRITE) {
+            // It has been called off, and only its connection has not come to see that yet.
             return Attempt::Over;
         }
         let mut session = Session::proxy(self.client.clone(), self.db, worker);

@@ -1,5 +1,6 @@
 //! The connections of a node, as other connections may see and end them.
 
+use super::fault::Fault;
 use super::table::Found;
 use super::tracking::Tracked;
 use parking_lot::Mutex;
@@ -75,6 +76,7 @@ const FREE: u8 = 0;
 const BLOCKED: u8 = 1;
 const TIMED_OUT: u8 = 2;
 const REFUSED: u8 = 3;
+const DEMOTED: u8 = 4;
 
 /// How `CLIENT UNBLOCK` ends a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,21 @@ pub enum Unblocked {
     TimedOut,
     /// With an error.
     Refused,
+    /// With the error that the node is a replica now.
+    Demoted,
+}
+
+impl Unblocked {
+    /// What the command is answered, if that is an error.
+    pub fn fault(self) -> Option<Fault> {
+        match self {
+            Unblocked::TimedOut => None,
+            Unblocked::Refused => Some(Fault::text("UNBLOCKED client unblocked via CLIENT UNBLOCK")),
+            Unblocked::Demoted => Some(Fault::text(
+                "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+            )),
+        }
+    }
 }
 
 /// Bytes of a connection's buffers, as its worker sees them after a batch.
@@ -191,6 +208,7 @@ impl Client {
         let ended = match how {
             Unblocked::TimedOut => TIMED_OUT,
             Unblocked::Refused => REFUSED,
+            Unblocked::Demoted => DEMOTED,
         };
         let waited = self.block.compare_exchange(BLOCKED, ended, Relaxed, Relaxed).is_ok();
         if waited {
@@ -209,6 +227,7 @@ impl Client {
         match self.block.swap(FREE, Relaxed) {
             TIMED_OUT => Some(Unblocked::TimedOut),
             REFUSED => Some(Unblocked::Refused),
+            DEMOTED => Some(Unblocked::Demoted),
             _ => None,
         }
     }

@@ -56,8 +56,8 @@ fn await_acks(cx: &mut Ctx<'_>, replicas: usize, timeout_ms: u64) -> Result<Opti
         cx.session.awaited = None;
         cx.session.client.take_unblocked();
         cx.node.replication.wait_no_more(cx.session.client.id);
-        if unblocked == Some(Unblocked::Refused) {
-            return Err(Fault::text("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+        if let Some(fault) = unblocked.and_then(Unblocked::fault) {
+            return Err(fault);
         }
         return Ok(Some(acked));
     }

@@ -1,6 +1,7 @@
 //! Whom the node follows, how that stands, and what its stream brings.
 
 use super::{Replication, State};
+use crate::command::clients::Unblocked;
 use crate::command::fault::Fault;
 use crate::command::row::Flags;
 use crate::command::shared::{Shared, random_id};
@@ -210,6 +211,12 @@ impl Shared {
         drop(state);
         self.store.set_follows(target.is_some());
         self.store.heed_gone(notes);
+        if !leads_again {
+            // What they wait for may come from the primary alone now.
+            self.clients.all().iter().for_each(|client| {
+                client.unblock(Unblocked::Demoted);
+            });
+        }
         self.review_replication();
         self.replication.wake_follow();
         self.replication.wake_feed();
@@ -284,5 +291,56 @@ impl Replication {
             return Err(Fault::text("NOREPLICAS Not enough good replicas to write."));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Desk;
+
+    fn demoted(desk: &Desk) {
+        desk.node.barrier.alone(|| desk.node.follow(Some(("primary".to_owned(), 1))));
+    }
+
+    #[test]
+    fn who_waits_at_a_node_that_follows_is_called_off() {
+        let mut desk = Desk::new();
+        let mut waiting = desk.again();
+        waiting.check("BLPOP l 0", "");
+        demoted(&desk);
+        desk.session.is_primary = true;
+        desk.check("RPUSH l 1", ":1");
+        desk.check("LLEN l", ":1");
+        waiting.check(
+            "BLPOP l 0",
+            "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        );
+        waiting.check("BLPOP l 0", "-READONLY You can't write against a read only replica.");
+        waiting.check("WAIT 1 0", "-ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.");
+    }
+
+    #[test]
+    fn a_replica_hides_what_has_expired_and_leaves_it_there() {
+        let mut desk = Desk::new();
+        desk.run("SET k v PX 1");
+        demoted(&desk);
+        let mut primary = desk.again();
+        primary.session.is_primary = true;
+        let gone = |reply: &String| reply == "$-1\r\n";
+        assert!(std::iter::repeat_with(|| desk.run("GET k")).any(|reply| gone(&reply)));
+        desk.check("DBSIZE", ":1");
+        primary.check("GET k", "$1 v");
+        primary.check("DEL k", ":1");
+        desk.check("DBSIZE", ":0");
+    }
+
+    #[test]
+    fn a_primary_ends_nothing_and_points_nowhere() {
+        let mut desk = Desk::new();
+        desk.session.is_primary = true;
+        for line in ["SHUTDOWN NOSAVE", "REPLICAOF h 1", "CONFIG SET maxmemory 1", "CLIENT KILL ID 1", "DEBUG SLEEP 1"]
+        {
+            desk.check(line, "-ERR the stream of a primary has no such commands; this one is passed over");
+        }
     }
 }
