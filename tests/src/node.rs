@@ -128,6 +128,19 @@ impl Node {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process_id().to_string()).status();
         assert!(sent.is_ok_and(|status| status.success()), "`kill` cannot reach the server");
+        if name == "STOP" {
+            crate::wait_until("every thread of the server stands still", || self.is_stopped());
+        }
+    }
+
+    /// Whether no thread of the server runs until it is told to go on. Where the system does not tell, it is taken for so.
+    fn is_stopped(&self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.process_id())) else { return true };
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which is in brackets and may hold anything.
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     /// A field of `INFO everything` that is a whole number.

@@ -264,6 +264,8 @@ impl<'a> Runner<'a> {
     /// Why the link is to be given up.
     pub fn run(&mut self, bytes: &[u8]) -> Result<u64, String> {
         let number = self.node.follow_number();
+        // A command about everything gives its gate up for a moment, when what ran before it is not passed on.
+        let applying = self.node.replication.applying();
         let mut pass = self.node.barrier.enter(number);
         if self.connection.session.client.is_killed() {
             return Err("was cut off by CLIENT KILL".to_owned());
@@ -282,6 +284,7 @@ impl<'a> Runner<'a> {
         let passed = self.node.replication.pass_on(self.generation, &self.held[..done], db);
         self.held.drain(..done);
         drop(pass);
+        drop(applying);
         self.node.replication.nudge();
         self.connection.session.client.active_ms.store(now_ms(), std::sync::atomic::Ordering::Relaxed);
         passed.map_err(|_| "is not to be followed any longer".to_owned())
