@@ -41,7 +41,8 @@ fn a_link_that_is_cut_again_and_again_goes_on_where_it_was() {
         let after = Resyncs::of(&mut pair.primary);
         eprintln!("{held} keys are alike after {cuts} cuts; before: {before:?}, after: {after:?}");
         assert_eq!(after.full, before.full, "the backlog had all that was missed");
-        assert!(after.partial - before.partial >= cuts as i64 / 2, "{after:?} after {cuts} cuts");
+        // A cut in the middle of a handshake ends none of the stream.
+        assert!(after.partial - before.partial >= cuts as i64 / 4, "{after:?} after {cuts} cuts");
     });
 }
 
