@@ -129,7 +129,7 @@ impl Node {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process_id().to_string()).status();
         assert!(sent.is_ok_and(|status| status.success()), "`kill` cannot reach the server");
         if name == "STOP" {
-            crate::wait_until("every thread of the server stands still", || self.is_stopped());
+            wait_until("every thread of the server stands still", || self.is_stopped());
         }
     }
 
