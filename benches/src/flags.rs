@@ -390,13 +390,7 @@ fn elements_options(matches: &ArgMatches) -> elements::Options {
 
 fn compare_options(matches: &ArgMatches) -> Result<compare::Options, Error> {
     let quick = matches.get_flag("quick");
-    let base = Workload {
-        key_count: count(matches, "keys"),
-        key_length: size(matches, "key-length"),
-        value_length: size(matches, "value-length"),
-        ..Workload::standard(Operation::Get)
-    };
-    base.check()?;
+    let base = keys_and_values(matches, Operation::Get)?;
     let rounds = matches.get_one("rounds").map_or(if quick { 2 } else { 5 }, |&rounds: &u64| rounds as usize);
     if rounds == 0 {
         return Err(Error::Usage("--rounds is 0; give at least 1".to_owned()));
@@ -445,14 +439,20 @@ fn expire_options(matches: &ArgMatches) -> Result<expire::Options, Error> {
     }
 }
 
-fn replication_options(matches: &ArgMatches) -> Result<replication::Options, Error> {
+/// How many keys of what length there are, with values of what length.
+fn keys_and_values(matches: &ArgMatches, operation: Operation) -> Result<Workload, Error> {
     let base = Workload {
         key_count: count(matches, "keys"),
         key_length: size(matches, "key-length"),
         value_length: size(matches, "value-length"),
-        ..Workload::standard(Operation::Set)
+        ..Workload::standard(operation)
     };
     base.check()?;
+    Ok(base)
+}
+
+fn replication_options(matches: &ArgMatches) -> Result<replication::Options, Error> {
+    let base = keys_and_values(matches, Operation::Set)?;
     let options = replication::Options {
         larder: matches.get_one("larder").cloned(),
         servers: many(matches, "servers"),
@@ -474,13 +474,7 @@ fn replication_options(matches: &ArgMatches) -> Result<replication::Options, Err
 }
 
 fn snapshot_options(matches: &ArgMatches) -> Result<snapshot::Options, Error> {
-    let base = Workload {
-        key_count: count(matches, "keys"),
-        key_length: size(matches, "key-length"),
-        value_length: size(matches, "value-length"),
-        ..Workload::standard(Operation::Get)
-    };
-    base.check()?;
+    let base = keys_and_values(matches, Operation::Get)?;
     let options = snapshot::Options {
         larder: matches.get_one("larder").cloned(),
         rounds: size(matches, "rounds"),

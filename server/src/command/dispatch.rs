@@ -332,11 +332,38 @@ impl Call<'_> {
         if let Some(outcome) = blocking::resume(self.node, session, self.moment.ms, reply) {
             return Ok(outcome);
         }
+        if session.is_primary {
+            // What the primary has run is run, whatever the state of the node.
+            gate::stream(found)?;
+        } else if let Some(until) = self.pass_clients_gates(found, session, reply)? {
+            return Ok(Ok(Done::Wait(Wait::Until(until))));
+        }
+        if transaction::enqueue(found, self.words, session, reply)? {
+            return Ok(REPLIED);
+        }
+        if !found.row.flags.has(Flags::SKIP_MONITOR) {
+            self.show_to_monitors(found, session);
+        }
+        Ok(match found.row.scope {
+            Scope::Keys | Scope::AllKeys | Scope::AllKeysBeyond(_) => self.act(found, session, reply),
+            Scope::Transaction => transaction::exec(found, self, session, reply, pass),
+            Scope::Everything => pass.alone(|| match session.is_late() {
+                true => Ok(Done::Close),
+                false => self.act(found, session, reply),
+            }),
+        })
+    }
+
+    /// Whether a client's command may run; if it is held back, until when.
+    #[inline]
+    fn pass_clients_gates(
+        &self,
+        found: &'static Found,
+        session: &Session,
+        reply: &Reply,
+    ) -> Result<Option<u64>, Fault> {
         let flags = found.row.flags;
         let store = &self.node.store;
-        if session.is_primary {
-            return self.pass_as_primary(found, session, reply, pass);
-        }
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
         let all_flags = match &session.queue {
             Some(queue) if found.row.scope == Scope::Transaction => flags.and(queue.flags()),
@@ -349,42 +376,7 @@ impl Call<'_> {
         self.node.replication.gate(all_flags)?;
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         gate::loading(self.node.loading.is_on(), flags)?;
-        if let Some(until) = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags) {
-            return Ok(Ok(Done::Wait(Wait::Until(until))));
-        }
-        if transaction::enqueue(found, self.words, session, reply)? {
-            return Ok(REPLIED);
-        }
-        if !flags.has(Flags::SKIP_MONITOR) {
-            self.show_to_monitors(found, session);
-        }
-        Ok(self.enter(found, session, reply, pass))
-    }
-
-    /// What the primary has run is run, whatever the state of the node.
-    fn pass_as_primary(
-        &self,
-        found: &'static Found,
-        session: &mut Session,
-        reply: &mut Reply,
-        pass: &mut Pass<'_>,
-    ) -> Result<Outcome, Fault> {
-        if !is_of_stream(found) {
-            return Err(Fault::text("ERR the stream of a primary has no such commands; this one is passed over"));
-        }
-        if transaction::enqueue(found, self.words, session, reply)? {
-            return Ok(REPLIED);
-        }
-        Ok(self.enter(found, session, reply, pass))
-    }
-
-    /// Runs a command that has passed all gates.
-    fn enter(&self, found: &'static Found, session: &mut Session, reply: &mut Reply, pass: &mut Pass<'_>) -> Outcome {
-        match found.row.scope {
-            Scope::Keys | Scope::AllKeys | Scope::AllKeysBeyond(_) => self.act(found, session, reply),
-            Scope::Transaction => transaction::exec(found, self, session, reply, pass),
-            Scope::Everything => pass.alone(|| self.act(found, session, reply)),
-        }
+        Ok(gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags))
     }
 
     /// Locks what a command needs and runs it. One about everything is called while no other worker runs any.
@@ -555,14 +547,6 @@ impl Call<'_> {
             }
         }
     }
-}
-
-/// Whether a primary may say it in its stream: what ends, sets up or points a node elsewhere is not for others to say. What
-/// only reads is of no use there, but does no harm.
-fn is_of_stream(found: &Found) -> bool {
-    let (flags, name) = (found.row.flags, found.row.name);
-    flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE).and(Flags::READONLY))
-        || ["MULTI", "EXEC", "SELECT", "PING", "REPLCONF"].contains(&name)
 }
 
 /// Takes back a reply that the connection does not want. Messages come all the same.

@@ -95,6 +95,16 @@ const UNSAVED: Fault = Fault::text(
      snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
 );
 
+/// Whether a primary may say it in its stream: what ends, sets up or points a node elsewhere is not for others to say. What
+/// only reads is of no use there, but does no harm.
+pub fn stream(found: &Found) -> Result<(), Fault> {
+    let (flags, name) = (found.row.flags, found.row.name);
+    let is_of_data = flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE).and(Flags::READONLY));
+    if is_of_data || ["MULTI", "EXEC", "SELECT", "PING", "REPLCONF"].contains(&name) { Ok(()) } else { Err(NO_STREAM) }
+}
+
+const NO_STREAM: Fault = Fault::text("ERR the stream of a primary has no such commands; this one is passed over");
+
 /// Until when a command is held back, if it is; `flags` are its own and those of what it runs.
 #[inline]
 pub fn pause(pause: Option<Pause>, found: &Found, flags: Flags) -> Option<u64> {

@@ -32,7 +32,7 @@ use crate::repl::history::History;
 use crate::repl::ring::Ring;
 use crate::repl::spell;
 use followers::Follower;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -62,10 +62,6 @@ pub struct Replication {
     /// Offsets that one replica, and a majority of all copies, have acknowledged.
     acked: [AtomicU64; 2],
     pub counts: Counts,
-    /// Held while a piece of the primary's stream is run and not passed on yet: what the store holds is then of no place in
-    /// the stream. Taken before the barrier.
-    applying: Mutex<()>,
-    is_still: AtomicBool,
     state: Mutex<State>,
     feed_bell: Bell,
     follow_bell: Bell,
@@ -114,8 +110,6 @@ impl Default for Replication {
             wants_durability: AtomicBool::new(false),
             acked: Default::default(),
             counts: Counts::default(),
-            applying: Mutex::new(()),
-            is_still: AtomicBool::new(false),
             state: Mutex::new(State {
                 history: History::new(random_id()),
                 ring: Ring::default(),
@@ -132,18 +126,6 @@ impl Default for Replication {
             feed_bell: OnceLock::new(),
             follow_bell: OnceLock::new(),
         }
-    }
-}
-
-/// While it is there, the store holds what the stream says up to its end, as soon as the barrier is held.
-pub struct Still<'a> {
-    replication: &'a Replication,
-    _applying: MutexGuard<'a, ()>,
-}
-
-impl Drop for Still<'_> {
-    fn drop(&mut self) {
-        self.replication.is_still.store(false, Relaxed);
     }
 }
 
@@ -248,25 +230,8 @@ impl Replication {
         self.state.lock().ring.footprint()
     }
 
-    /// Waits until what was run of the primary's stream is passed on, and lets no more be run. To be taken before the
-    /// barrier.
-    pub fn still(&self) -> Still<'_> {
-        let applying = self.applying.lock();
-        self.is_still.store(true, Relaxed);
-        Still { replication: self, _applying: applying }
-    }
-
-    /// What a piece of the primary's stream is run under. To be taken before a gate.
-    pub fn applying(&self) -> MutexGuard<'_, ()> {
-        self.applying.lock()
-    }
-
-    /// The place in the stream at this moment, if there is one. The caller holds the barrier, and [`Still`] if it can: who
-    /// took the barrier first may find that a piece of the primary's stream is half run.
+    /// The place in the stream at this moment, if there is one. The caller holds the barrier.
     pub fn place(&self) -> Option<StreamPlace> {
-        if !self.is_still.load(Relaxed) && self.applying.is_locked() {
-            return None;
-        }
         let state = self.state.lock();
         state.is_active.then(|| StreamPlace {
             id: state.history.id.clone(),

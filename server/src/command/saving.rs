@@ -189,7 +189,7 @@ impl Shared {
     /// As [`Shared::save`].
     pub fn save_beside(&self) -> Result<Result<(), String>, Busy> {
         self.saves.begin()?;
-        Ok(self.save_still().0)
+        Ok(self.save_begun(|begin| self.barrier.alone(begin)).0)
     }
 
     /// Begins to write a snapshot on a thread of its own.
@@ -203,20 +203,15 @@ impl Shared {
         let spawned = std::thread::Builder::new().name("larder-save".into()).spawn(move || {
             // Where cores are few, whoever waits for an answer goes first.
             process::be_modest();
-            while node.save_still().1 && !node.is_stopping() && node.saves.begin().is_ok() {}
+            while node.save_begun(|begin| node.barrier.alone(begin)).1
+                && !node.is_stopping()
+                && node.saves.begin().is_ok()
+            {}
         });
         if let Err(error) = spawned {
             self.saves.end(&Err(format!("no thread could be started: {error}")));
         }
         Ok(())
-    }
-
-    /// As [`Shared::save_begun`], for who holds nothing.
-    fn save_still(&self) -> (Result<(), String>, bool) {
-        self.save_begun(|begin| {
-            let _still = self.replication.still();
-            self.barrier.alone(begin)
-        })
     }
 
     /// Returns how it went, and whether another one was asked for. `alone` runs what it is given while nothing else runs.
@@ -425,7 +420,6 @@ impl Shared {
             self,
             version,
             |begin| {
-                let _still = self.replication.still();
                 self.barrier.alone(|| {
                     let begun = begin();
                     if begun.is_some() {

@@ -109,6 +109,11 @@ impl Session {
         self.parked.as_ref().is_some_and(|parked| !self.client.is_unblocked() && !parked.is_over(now_ms))
     }
 
+    /// Whether it stood for a primary that the node does not follow any longer.
+    pub fn is_late(&self) -> bool {
+        self.is_primary && self.client.is_killed()
+    }
+
     /// Whether the connection's `WAIT` goes on waiting.
     pub fn awaits_acks(&self, node: &Shared, now_ms: u64) -> bool {
         self.awaited.is_some_and(|awaited| {

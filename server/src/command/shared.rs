@@ -420,11 +420,14 @@ impl Barrier {
 }
 
 impl Pass<'_> {
-    /// Runs something while no other worker runs a batch.
+    /// Runs something while no other worker runs a batch. Others may come in before it, but none between it and what the
+    /// worker does next.
     pub fn alone<R>(&mut self, run: impl FnOnce() -> R) -> R {
         self.held = None;
-        let result = self.barrier.alone(run);
-        self.held = Some(self.barrier.gates[self.worker].0.lock());
+        let _all = self.barrier.all.lock();
+        let mut gates: Vec<_> = self.barrier.gates.iter().map(|gate| gate.0.lock()).collect();
+        let result = run();
+        self.held = Some(gates.swap_remove(self.worker));
         result
     }
 }

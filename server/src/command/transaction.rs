@@ -4,7 +4,7 @@
 //! commands under these locks: so no other client on any worker sees a part of it. A transaction with a command whose keys
 //! cannot be told beforehand, or that is about the whole keyspace, takes the barrier instead.
 
-use super::context::{Ctx, Outcome};
+use super::context::{Ctx, Done, Outcome};
 use super::dispatch::{Call, guarded};
 use super::fault::Fault;
 use super::replication::Transaction;
@@ -257,7 +257,10 @@ pub fn exec(
         session.in_transaction = true;
         let run = Run { call, queue: &queue };
         let ran = guarded("exec", || match run.needs_everything() {
-            true => pass.alone(|| run.alone(session, reply)),
+            true => pass.alone(|| match session.is_late() {
+                true => Ok(Done::Close),
+                false => run.alone(session, reply),
+            }),
             false => run.locked(session, reply),
         });
         session.in_transaction = false;

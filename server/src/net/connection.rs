@@ -9,9 +9,10 @@ use crate::command::clients::Buffers;
 use crate::command::dispatch::{Batch, Ended, OUTPUT_PAUSE};
 use crate::command::replication::{Hold, Waiting};
 use crate::command::shared::{Pass, Shared, now_ms};
+use crate::command::table::{self, Found};
 use crate::command::tuning::INPUT_MAX;
 use crate::command::words::Span;
-use crate::command::{Reply, Session, Wait};
+use crate::command::{Reply, Scope, Session, Wait};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Capacity that the worker's buffers for lines typed by hand may keep.
@@ -207,18 +208,26 @@ impl Connection {
         self.give_up_used();
     }
 
-    /// Runs all that was received, for a peer whose answers nobody wants: they are dropped.
+    /// Runs all that was received, for a peer whose answers nobody wants: they are dropped. `done` is called for each
+    /// piece that has been run.
     ///
     /// # Errors
     ///
-    /// If what it sent makes no sense.
-    pub fn run_on(&mut self, node: &Shared, bench: &mut Bench, pass: &mut Pass<'_>) -> Result<(), &'static str> {
+    /// If what it sent makes no sense, or what `done` says.
+    pub fn run_on(
+        &mut self,
+        node: &Shared,
+        bench: &mut Bench,
+        pass: &mut Pass<'_>,
+        done: &mut dyn FnMut(&Connection) -> Result<(), String>,
+    ) -> Result<(), String> {
         loop {
             (self.sent, self.reply.out) = (0, Vec::new());
+            done(self)?;
             match self.wish {
                 // It has been handed over, and what came since is still to be run.
                 Wish::Run | Wish::HandOver => self.run(node, bench, pass),
-                Wish::Close => return Err("has sent what is no command, or asked to be closed"),
+                Wish::Close => return Err("has sent what is no command, or is not listened to any longer".to_owned()),
                 Wish::Read | Wish::Wait { .. } => return Ok(()),
             }
         }
@@ -297,13 +306,15 @@ impl Connection {
         let mut start = from;
         let mut fault = None;
         let mut line = None;
+        let mut ends_piece = false;
         // Before login each request may change what the next may be.
         let alone = !self.session.authenticated;
         let limits = Limits { bulk_len_max: node.tuning.bulk_len_max(), logged_in: !alone };
         while !bench.batch.is_full() && (!alone || bench.batch.is_empty()) {
             match self.parser.parse(input, start, limits) {
-                Ok(Parsed::Request { .. }) if self.begins_transaction(input, start) && !bench.batch.is_empty() => {
+                Ok(Parsed::Request { .. }) if self.begins_piece(input, start) && !bench.batch.is_empty() => {
                     self.parser.begin();
+                    ends_piece = true;
                     break;
                 }
                 Ok(Parsed::Request { end }) => {
@@ -330,6 +341,10 @@ impl Connection {
             match self.end_of_batch(ended, from) {
                 Some(resume) => return (resume, None),
                 None if matches!(self.wish, Wish::Close | Wish::HandOver) => return (start, None),
+                None if ends_piece => {
+                    self.wish = Wish::Run;
+                    return (start, None);
+                }
                 None => {}
             }
         }
@@ -339,12 +354,14 @@ impl Connection {
         }
     }
 
-    /// Whether the request that was parsed begins a transaction of the primary: that stands first in its batch, so that
-    /// it can be told where it began.
-    fn begins_transaction(&self, input: &[u8], start: usize) -> bool {
+    /// Whether the request that was parsed begins a piece of the primary's stream, before which all that was said is to be
+    /// passed on: a transaction, so that it can be told where it began, and what is about everything, as it gives its gate
+    /// up for a moment.
+    fn begins_piece(&self, input: &[u8], start: usize) -> bool {
         let word = |span: &Span| &input[start + span.start as usize..][..span.len as usize];
-        self.session.is_primary
-            && self.parser.words().first().is_some_and(|span| word(span).eq_ignore_ascii_case(b"MULTI"))
+        let is_first = |found: &Found| found.row.scope == Scope::Everything || found.row.name == "MULTI";
+        let first = self.parser.words().first().filter(|_| self.session.is_primary);
+        first.and_then(|span| table::find(word(span))).is_some_and(is_first)
     }
 
     fn next_request(&mut self, start: &mut usize, end: usize) {

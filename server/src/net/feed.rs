@@ -139,7 +139,7 @@ impl Ears<'_> {
         let mut pass = self.node.barrier.enter(self.node.feed_number());
         let bench = &mut *self.common.bench.borrow_mut();
         self.connection.receive(&self.buffer[..read], self.node, bench, &mut pass);
-        self.connection.run_on(self.node, bench, &mut pass).map_err(str::to_owned)?;
+        self.connection.run_on(self.node, bench, &mut pass, &mut |_| Ok(()))?;
         self.connection.session.client.active_ms.store(now_ms(), Relaxed);
         Ok(())
     }

@@ -24,6 +24,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How often the primary is told how far the node is.
 const ACK_EVERY: Duration = Duration::from_secs(1);
 
+/// What is said of a primary that the node is not to follow any longer.
+const LATE: &str = "is not to be followed any longer";
+
 /// Follows whom the node is to follow, until it stops. `bell` changes when that may have changed.
 pub fn run(node: &Arc<Shared>, bell: watch::Receiver<u64>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
@@ -90,7 +93,7 @@ async fn link(
     (host, port): (&str, u16),
     receiving: &mut Option<Receiving>,
 ) -> Result<(), String> {
-    let late = |_| "is not to be followed any longer".to_owned();
+    let late = |_| LATE.to_owned();
     let timeout = replication::timeout(node);
     node.replication.set_link(goal.generation, LinkState::Connecting).map_err(late)?;
     let connecting = tokio::time::timeout(timeout, TcpStream::connect((host, port))).await;
@@ -174,7 +177,7 @@ impl Link<'_> {
             let read = self.read().await?;
             is_whole = match receiving {
                 Some(receiving) => receiving.take(self.node, &self.buffer[..read])?,
-                None => return Err("is not to be followed any longer".to_owned()),
+                None => return Err(LATE.to_owned()),
             };
             if alive.elapsed() > ACK_EVERY {
                 // It says that the node is alive. What is not taken now need not be.
@@ -182,7 +185,7 @@ impl Link<'_> {
                 alive = Instant::now();
             }
         }
-        let whole = receiving.take().ok_or("is not to be followed any longer")?;
+        let whole = receiving.take().ok_or(LATE)?;
         let stream = &self.stream;
         whole.finish(self.node, &mut || {
             let _ = stream.try_write(b"\n");
@@ -264,30 +267,31 @@ impl<'a> Runner<'a> {
     /// Why the link is to be given up.
     pub fn run(&mut self, bytes: &[u8]) -> Result<u64, String> {
         let number = self.node.follow_number();
-        // A command about everything gives its gate up for a moment, when what ran before it is not passed on.
-        let applying = self.node.replication.applying();
         let mut pass = self.node.barrier.enter(number);
+        // A change of the upstream takes the barrier, so it is seen here, or waits, or calls off what gives it way.
+        if !self.node.replication.is_current(self.generation) {
+            return Err(LATE.to_owned());
+        }
         if self.connection.session.client.is_killed() {
             return Err("was cut off by CLIENT KILL".to_owned());
         }
-        // A change of the upstream takes the barrier, so it is either seen here, or waits until this is done.
-        if !self.node.replication.is_current(self.generation) {
-            return Err("is not to be followed any longer".to_owned());
-        }
-        self.held.extend_from_slice(bytes);
-        self.connection.receive(bytes, self.node, &mut self.bench, &mut pass);
-        self.connection.run_on(self.node, &mut self.bench, &mut pass).map_err(str::to_owned)?;
+        let Runner { node, generation, connection, bench, held, passed } = self;
+        held.extend_from_slice(bytes);
+        connection.receive(bytes, node, bench, &mut pass);
+        let mut offset = Err(LATE.to_owned());
         // A transaction that has begun is passed on, and counted, as a whole.
-        let settled = self.connection.settled();
-        let done = (settled - std::mem::replace(&mut self.passed, settled)) as usize;
-        let db = self.connection.session.db;
-        let passed = self.node.replication.pass_on(self.generation, &self.held[..done], db);
-        self.held.drain(..done);
+        connection.run_on(node, bench, &mut pass, &mut |connection| {
+            let settled = connection.settled();
+            let done = (settled - std::mem::replace(passed, settled)) as usize;
+            let db = connection.session.db;
+            offset = node.replication.pass_on(*generation, &held[..done], db).map_err(|_| LATE.to_owned());
+            held.drain(..done);
+            offset.clone().map(drop)
+        })?;
         drop(pass);
-        drop(applying);
-        self.node.replication.nudge();
-        self.connection.session.client.active_ms.store(now_ms(), std::sync::atomic::Ordering::Relaxed);
-        passed.map_err(|_| "is not to be followed any longer".to_owned())
+        node.replication.nudge();
+        connection.session.client.active_ms.store(now_ms(), std::sync::atomic::Ordering::Relaxed);
+        offset
     }
 
     /// Whether the primary has asked how far the node is.
@@ -299,5 +303,67 @@ impl<'a> Runner<'a> {
 impl Drop for Runner<'_> {
     fn drop(&mut self) {
         self.node.clients.remove(self.connection.session.client.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::testing::Desk;
+    use crate::repl::spell::push_command;
+    use std::collections::HashMap;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    /// Commands about everything give way for a moment; whoever comes in then must find what the stream says.
+    #[test]
+    fn whoever_takes_the_barrier_finds_what_the_stream_says() {
+        let desk = Desk::new();
+        let node = &desk.node;
+        node.barrier.alone(|| node.follow(Some(("primary".to_owned(), 1))));
+        let generation = node.replication.goal().generation;
+        let (mut stream, mut pieces, mut sums) = (Vec::new(), Vec::new(), HashMap::from([(0, 0)]));
+        let mut sum = 0;
+        for number in 0..6_000u64 {
+            let words: &[&[u8]] = match number % 3 {
+                0 => &[b"SWAPDB", b"0", b"0"],
+                _ => &[b"INCR", b"n"],
+            };
+            sum += u64::from(words.len() == 2);
+            push_command(&mut stream, words.iter().copied());
+            sums.insert(stream.len() as u64, sum);
+            if number % 20 == 19 {
+                pieces.push(stream.len());
+            }
+        }
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                let mut looks = 0;
+                while !is_over.load(Relaxed) {
+                    let moment = node.store.moment(now_ms());
+                    let key = node.store.key(b"n");
+                    let (offset, held) = node.barrier.alone(|| {
+                        let keys = node.store.lock_one(key.place.stripe(), 0, moment);
+                        let mut text = b"0".to_vec();
+                        keys.entry(key).into_iter().for_each(|entry| entry.value().append_to(&mut text));
+                        let held = String::from_utf8(text).expect("INCR counts").parse().expect("INCR counts");
+                        (node.replication.offset(), held)
+                    });
+                    assert_eq!(sums.get(&offset), Some(&held), "at offset {offset}");
+                    looks += 1;
+                }
+                looks
+            });
+            let address = SocketAddr::from(([127, 0, 0, 1], 1));
+            let mut runner = Runner::new(node, generation, 0, (address, address));
+            let mut from = 0;
+            for to in pieces {
+                runner.run(&stream[from..to]).expect("it is followed");
+                from = to;
+            }
+            is_over.store(true, Relaxed);
+            assert!(looking.join().expect("nothing else was found") > 0);
+        });
+        assert_eq!(node.replication.offset(), stream.len() as u64);
     }
 }

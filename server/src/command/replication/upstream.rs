@@ -197,6 +197,11 @@ impl Shared {
             down_since: Instant::now(),
             sync_bytes: 0,
         });
+        // What it is in the midst of saying ends here.
+        let clients = self.clients.all();
+        clients.iter().filter(|client| client.is_primary.load(Relaxed)).for_each(|client| {
+            client.kill();
+        });
         self.live.note_primary(target.as_ref());
         let leads_again = target.is_none();
         if leads_again {
@@ -213,7 +218,7 @@ impl Shared {
         self.store.heed_gone(notes);
         if !leads_again {
             // What they wait for may come from the primary alone now.
-            self.clients.all().iter().for_each(|client| {
+            clients.iter().for_each(|client| {
                 client.unblock(Unblocked::Demoted);
             });
         }
