@@ -335,6 +335,8 @@ pub struct Clients {
     all: Mutex<All>,
     next_id: AtomicU64,
     pause: Mutex<Pause>,
+    /// Whether writes wait for the end of something else than a pause: a failover.
+    holds_writes: AtomicBool,
     /// Read before the lock is taken.
     paused_until: AtomicU64,
 }
@@ -407,22 +409,48 @@ impl Clients {
         let writes_only = writes_only && (!in_force || pause.writes_only);
         let until_ms = if in_force { until_ms.max(pause.until_ms) } else { until_ms };
         *pause = Pause { until_ms, writes_only };
-        self.paused_until.store(until_ms, Relaxed);
+        self.note_end(pause.until_ms);
     }
 
     pub fn unpause(&self) {
-        *self.pause.lock() = Pause::default();
-        self.paused_until.store(0, Relaxed);
+        let mut pause = self.pause.lock();
+        *pause = Pause::default();
+        self.note_end(0);
+        drop(pause);
         self.all().iter().for_each(|client| client.wake());
+    }
+
+    /// Holds writes back, whatever pauses come and go, or no longer.
+    pub fn hold_writes(&self, holds: bool) {
+        let pause = self.pause.lock();
+        self.holds_writes.store(holds, Relaxed);
+        self.note_end(pause.until_ms);
+        drop(pause);
+        if !holds {
+            self.all().iter().for_each(|client| client.wake());
+        }
+    }
+
+    /// Notes until when some commands may have to wait. The caller holds the lock of the pause.
+    fn note_end(&self, pause_until_ms: u64) {
+        let until_ms = if self.holds_writes.load(Relaxed) { u64::MAX } else { pause_until_ms };
+        self.paused_until.store(until_ms, Relaxed);
     }
 
     /// The pause in force, if any.
     #[inline]
     pub fn paused(&self, now_ms: u64) -> Option<Pause> {
-        if self.paused_until.load(Relaxed) <= now_ms {
-            return None;
+        if self.paused_until.load(Relaxed) <= now_ms { None } else { self.pause_in_force(now_ms) }
+    }
+
+    #[cold]
+    fn pause_in_force(&self, now_ms: u64) -> Option<Pause> {
+        let pause = Some(*self.pause.lock()).filter(|pause| pause.until_ms > now_ms);
+        let is_of_all = pause.is_some_and(|pause| !pause.writes_only);
+        if self.holds_writes.load(Relaxed) && !is_of_all {
+            return Some(Pause { until_ms: u64::MAX, writes_only: true });
         }
-        Some(*self.pause.lock()).filter(|pause| pause.until_ms > now_ms)
+        pause
     }
 }
 

@@ -9,6 +9,7 @@
 mod acks;
 mod asked;
 mod commands;
+mod failover;
 mod followers;
 mod info;
 mod receive;
@@ -21,6 +22,7 @@ mod tests;
 pub use acks::{AwaitedAcks, Hold, Needed, Waiting};
 pub use asked::{Ask, Asked};
 pub use commands::COMMANDS;
+pub use failover::FailoverWish;
 pub use followers::{Entered, Lost, NewFollower, Phase};
 pub use info::{fill_info, role};
 pub use receive::Receiving;
@@ -31,6 +33,7 @@ use super::shared::{Shared, random_id};
 use crate::repl::history::History;
 use crate::repl::ring::Ring;
 use crate::repl::spell;
+use failover::Failover;
 use followers::Follower;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -84,6 +87,7 @@ struct State {
     /// The database that the stream has selected; `None` if the next write has to say it.
     selected: Option<usize>,
     upstream: Option<Upstream>,
+    failover: Option<Failover>,
     /// Changes with every change of the upstream, so that what was begun for an old one is seen to be late.
     generation: u64,
     followers: BTreeMap<u64, Follower>,
@@ -116,6 +120,7 @@ impl Default for Replication {
                 is_active: false,
                 selected: None,
                 upstream: None,
+                failover: None,
                 generation: 0,
                 followers: BTreeMap::new(),
                 next_follower: 0,

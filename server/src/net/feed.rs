@@ -167,7 +167,11 @@ struct Feeding<'a> {
 impl Feeding<'_> {
     async fn feed(&mut self, who: NewFollower, asked: &Asked, ask: &Ask, ears: &mut Ears<'_>) -> Result<(), String> {
         let partial = match ask {
-            Ask::Continue { id, next } => {
+            Ask::Continue { id, next, asks_to_lead } => {
+                if *asks_to_lead && let Err(fault) = self.node.take_over(id) {
+                    self.send(format!("-{fault}\r\n").as_bytes()).await?;
+                    return Err(format!("it asked the node to lead: {fault}"));
+                }
                 let offset = u64::try_from(next - 1).unwrap_or(u64::MAX);
                 self.node.replication.enter_partial(who.clone(), id, offset)
             }

@@ -40,10 +40,11 @@ async fn follow(node: &Arc<Shared>, mut bell: watch::Receiver<u64>) {
     let mut told = String::new();
     while !node.is_stopping() {
         bell.borrow_and_update();
+        let look = node.step_failover();
         let goal = node.replication.goal();
         let Some((host, port)) = goal.upstream.clone().filter(|_| !node.loading.is_on()) else {
             // What is being loaded tells where to go on from.
-            let again = if goal.upstream.is_some() { Duration::from_millis(20) } else { Duration::MAX };
+            let again = if goal.upstream.is_some() { Duration::from_millis(20) } else { look };
             tokio::select! {
                 _ = bell.changed() => {}
                 () = tokio::time::sleep(again) => {}
@@ -109,8 +110,16 @@ async fn link(
         listening_port: if announced_port == 0 { node.port } else { announced_port },
         announced_ip: config.replica_announce_ip,
         place: goal.place.clone(),
+        asks_to_lead: goal.asks_to_lead,
     });
-    let next = link.greet(&mut greeting).await?;
+    let greeted = link.greet(&mut greeting).await;
+    if goal.asks_to_lead {
+        match &greeted {
+            Ok(_) => node.end_failover(goal.generation),
+            Err(_) => node.fail_failover(goal.generation, greeting.has_asked(), greeting.refusal()),
+        }
+    }
+    let next = greeted?;
     let (db, rest) = match next {
         Next::Full { id, offset, snapshot } => {
             tracing::info!(%host, port, offset, "all data comes from the primary");

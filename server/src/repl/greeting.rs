@@ -23,6 +23,8 @@ pub struct Manners {
     pub announced_ip: String,
     /// The history it has seen, and up to where.
     pub place: Option<(String, u64)>,
+    /// Whether the other end, a replica so far, is to lead from here on.
+    pub asks_to_lead: bool,
 }
 
 /// What the greeting wants next.
@@ -71,16 +73,27 @@ pub struct Greeting {
     is_said: bool,
     input: Vec<u8>,
     full: Option<(String, u64)>,
+    refusal: Option<String>,
 }
 
 impl Greeting {
     pub fn new(manners: Manners) -> Greeting {
-        Greeting { manners, step: Step::Ping, is_said: false, input: Vec::new(), full: None }
+        Greeting { manners, step: Step::Ping, is_said: false, input: Vec::new(), full: None, refusal: None }
     }
 
     /// Takes bytes that were read.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
+    }
+
+    /// Whether the stream has been asked for.
+    pub fn has_asked(&self) -> bool {
+        self.step == Step::Ask && self.is_said || self.step == Step::Snapshot
+    }
+
+    /// The error that the primary has answered the question for the stream with.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// Bytes that came behind the greeting.
@@ -117,7 +130,7 @@ impl Greeting {
 
     /// What is said at a step; nothing where there is nothing to say.
     fn words(&self) -> Option<Vec<String>> {
-        let Manners { user, password, listening_port, announced_ip, place } = &self.manners;
+        let Manners { user, password, listening_port, announced_ip, place, asks_to_lead } = &self.manners;
         let words: Vec<&str> = match self.step {
             Step::Ping => vec!["PING"],
             Step::Auth if password.is_empty() => return None,
@@ -134,7 +147,9 @@ impl Greeting {
                     Some((id, offset)) => (id.clone(), (offset + 1).to_string()),
                     None => ("?".to_owned(), "-1".to_owned()),
                 };
-                return Some(vec!["PSYNC".into(), id, next]);
+                let mut words = vec!["PSYNC".to_owned(), id, next];
+                words.extend(asks_to_lead.then(|| "FAILOVER".to_owned()));
+                return Some(words);
             }
             Step::Snapshot => return None,
         };
@@ -212,7 +227,10 @@ impl Greeting {
                 self.advance();
                 Ok(None)
             }
-            _ => Err(Failed(format!("answered PSYNC with \"{}\"", line.trim_start_matches('-')))),
+            _ => {
+                self.refusal = line.strip_prefix('-').map(str::to_owned);
+                Err(Failed(format!("answered PSYNC with \"{}\"", line.trim_start_matches('-'))))
+            }
         }
     }
 }
@@ -291,6 +309,7 @@ mod tests {
             listening_port: 1,
             announced_ip: "10.0.0.1".into(),
             place: Some((ID.into(), 99)),
+            asks_to_lead: false,
         };
         let answers = ["-NOAUTH Authentication required.", "+OK", "+OK", "+OK", "+OK", "+OK", "+CONTINUE"];
         let (said, end) = talk(manners, &answers);
@@ -298,6 +317,23 @@ mod tests {
         assert_eq!(said[3], "REPLCONF ip-address 10.0.0.1");
         assert_eq!(said[6], format!("PSYNC {ID} 100"));
         assert_eq!(end, Ok(Next::Continue { id: None }));
+    }
+
+    #[test]
+    fn a_primary_that_steps_down_asks_the_other_to_lead() {
+        let manners = Manners { place: Some((ID.into(), 99)), asks_to_lead: true, ..Manners::default() };
+        let mut greeting = Greeting::new(manners.clone());
+        for _ in 0..4 {
+            while greeting.go_on() != Ok(Next::Read) {}
+            assert!(!greeting.has_asked());
+            greeting.feed(b"+OK\r\n");
+        }
+        let Ok(Next::Send(question)) = greeting.go_on() else { panic!("the question is next") };
+        assert!(question.ends_with(b"$3\r\n100\r\n$8\r\nFAILOVER\r\n"), "{}", question.escape_ascii());
+        assert!(greeting.has_asked());
+        greeting.feed(b"-ERR no\r\n");
+        assert!(greeting.go_on().is_err());
+        assert_eq!(greeting.refusal(), Some("ERR no"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod chains;
 mod cuts;
 mod durability;
 mod expiry;
+mod failover;
 mod halts;
 mod promotion;
 mod session;

@@ -95,6 +95,10 @@ impl Replication {
         follower.acked = follower.acked.max(offset.min(end));
         follower.acked_at = Instant::now();
         self.settle_acks(&mut state);
+        if state.failover.is_some() {
+            drop(state);
+            self.wake_follow();
+        }
     }
 
     pub(super) fn settle_acks(&self, state: &mut State) {

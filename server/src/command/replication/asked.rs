@@ -31,7 +31,8 @@ impl Asked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// To go on from a place in a history; `?` if it has none. Replicas count the byte they want next, from 1 on.
-    Continue { id: String, next: i64 },
+    /// One who `asks_to_lead` was the primary of the node that it asks, which leads from here on.
+    Continue { id: String, next: i64, asks_to_lead: bool },
     /// For everything, in the manner of Redis 2.6: the answer is the snapshot.
     Everything,
 }

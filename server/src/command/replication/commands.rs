@@ -1,10 +1,12 @@
 //! The commands between primary and replica, and those that say who follows whom.
 
-use super::{Ask, Asked, role};
+use super::{Ask, Asked, FailoverWish, role};
 use crate::base::number::parse_i64;
+use crate::command::words::Words;
 use crate::command::*;
+use std::time::Duration;
 
-pub const COMMANDS: &[Command] = &[REPLICAOF, SLAVEOF, ROLE, PSYNC, SYNC, REPLCONF];
+pub const COMMANDS: &[Command] = &[REPLICAOF, SLAVEOF, FAILOVER, ROLE, PSYNC, SYNC, REPLCONF];
 
 const SERVER: Command = Command { group: Group::Server, ..COMMAND };
 
@@ -44,6 +46,9 @@ fn replicaof(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     if cx.session.asked.as_ref().is_some_and(|asked| asked.number.is_some()) {
         return Err(Fault::text("ERR Command is not valid when client is a replica."));
     }
+    if cx.node.replication.is_failing_over() {
+        return Err(Fault::text("ERR REPLICAOF not allowed while failing over."));
+    }
     let target = if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         None
     } else {
@@ -62,6 +67,61 @@ fn replicaof(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     cx.reply.ok();
     REPLIED
+}
+
+const FAILOVER: Command = Command {
+    name: "FAILOVER",
+    run: failover,
+    summary: "Changes roles with a replica once it has every write, while writes wait.",
+    since: "6.2.0",
+    args: &[
+        block("target", &[text("host"), int("port"), token("force", "FORCE").optional()]).after("TO").optional(),
+        token("abort", "ABORT").optional(),
+        int("milliseconds").after("TIMEOUT").optional(),
+    ],
+    scope: Scope::Everything,
+    flags: Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE),
+    ..SERVER
+};
+
+fn failover(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let words = args.words();
+    if words.len() == 2 && words.get(1).eq_ignore_ascii_case(b"abort") {
+        cx.node.abort_failover()?;
+    } else {
+        cx.node.begin_failover(failover_wish(words)?)?;
+    }
+    cx.reply.ok();
+    REPLIED
+}
+
+fn failover_wish(words: Words<'_>) -> Result<FailoverWish, Fault> {
+    let mut wish = FailoverWish::default();
+    let mut at = 1;
+    while at < words.len() {
+        let left = words.len() - at - 1;
+        let word = words.get(at);
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        at += 1;
+        if is("timeout") && left >= 1 && wish.timeout.is_none() {
+            let timeout = parse_i64(words.get(at)).ok_or(Fault::NotInteger)?;
+            let timeout = u64::try_from(timeout).ok().filter(|&timeout| timeout > 0);
+            let timeout = timeout.ok_or(Fault::text("ERR FAILOVER timeout must be greater than 0"))?;
+            wish.timeout = Some(Duration::from_millis(timeout));
+            at += 1;
+        } else if is("to") && left >= 2 && wish.target.is_none() {
+            let port = parse_i64(words.get(at + 1)).ok_or(Fault::NotInteger)?;
+            let host = String::from_utf8_lossy(words.get(at)).into_owned();
+            // A port that there cannot be is no replica's.
+            wish.target = Some((host, u16::try_from(port).unwrap_or(0)));
+            at += 2;
+        } else if is("force") && !wish.is_forced {
+            wish.is_forced = true;
+        } else {
+            return Err(Fault::Syntax);
+        }
+    }
+    Ok(wish)
 }
 
 /// What replicas say to a primary.
@@ -90,7 +150,8 @@ const SYNC: Command = Command {
 fn psync(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let id = String::from_utf8_lossy(args.word()?).into_owned();
     let next = parse_i64(args.word()?).ok_or(Fault::NotInteger)?;
-    ask(cx, Ask::Continue { id, next })
+    let asks_to_lead = args.words().len() > 3 && args.words().get(3).eq_ignore_ascii_case(b"failover");
+    ask(cx, Ask::Continue { id, next, asks_to_lead })
 }
 
 fn sync(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
@@ -102,8 +163,13 @@ fn ask(cx: &mut Ctx<'_>, ask: Ask) -> Outcome {
     if cx.session.is_primary || cx.session.asked.as_ref().is_some_and(|asked| asked.number.is_some()) {
         return REPLIED;
     }
-    let upstream = cx.node.replication.upstream();
-    if upstream.is_some_and(|upstream| upstream.link != super::LinkState::Connected) {
+    let replication = &cx.node.replication;
+    if let Ask::Continue { id, asks_to_lead: true, .. } = &ask {
+        // It is done where the connection is handed over to, as it changes everything.
+        replication.may_take_over(id)?;
+    } else if replication.is_failing_over() {
+        return Err(Fault::text("NOMASTERLINK Can't SYNC while failing over"));
+    } else if replication.upstream().is_some_and(|upstream| upstream.link != super::LinkState::Connected) {
         return Err(Fault::text("NOMASTERLINK Can't SYNC while not connected with my master"));
     }
     cx.session.ask = Some(Box::new(ask));

@@ -1,5 +1,6 @@
 //! What is told of replication: `INFO replication` and `ROLE`.
 
+use super::failover::Failover;
 use super::{LinkState, Phase, State};
 use crate::command::context::Ctx;
 use crate::command::shared::Shared;
@@ -39,7 +40,7 @@ pub fn fill_info(node: &Shared, put: &mut dyn FnMut(&str, String)) {
         }
     }
     fill_followers(&state, &config, put);
-    put("master_failover_state", "no-failover".into());
+    put("master_failover_state", Failover::state_name(state.failover.as_ref()).into());
     put("master_replid", state.history.id.clone());
     let (before, until) = match &state.history.before {
         Some((id, until)) => (id.as_str(), *until as i64 + 1),

@@ -61,6 +61,8 @@ pub struct Goal {
     pub place: Option<(String, u64)>,
     /// The database that the stream has selected by then.
     pub db: usize,
+    /// Whether the upstream, a replica so far, is asked to lead.
+    pub asks_to_lead: bool,
 }
 
 /// What was begun for an upstream is late: the node follows another one by now, or none.
@@ -83,6 +85,7 @@ impl Replication {
             upstream: state.upstream.as_ref().map(|upstream| (upstream.host.clone(), upstream.port)),
             place: state.is_active.then(|| (state.history.id.clone(), state.ring.end())),
             db: state.selected.unwrap_or(0),
+            asks_to_lead: state.failover.as_ref().is_some_and(|failover| !failover.is_waiting()),
         }
     }
 
