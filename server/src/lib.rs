@@ -1,6 +1,7 @@
 //! Larder as a library: a node can be embedded. `ARCHITECTURE.md` maps the rooms.
 
 pub mod base;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod launch;
