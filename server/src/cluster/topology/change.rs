@@ -1,0 +1,380 @@
+//! Changes of the topology: what the Raft log holds.
+
+use super::{Facts, Move, NAME_BYTES_MAX, NODES_MAX, Node, Shard, Topology, WEIGHT_MAX};
+use crate::cluster::id::{Id, ShardId};
+use crate::cluster::ranges::Ranges;
+use larder_client::slot::Slot;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A change. See [`Topology::apply`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The cluster begins. Its first nodes have the numbers 1 to `first`, by which the Raft log knows them already.
+    Found { cluster: Id, first: u64, replicas_wanted: u8 },
+    /// A node registers, or says what has changed about it. One of the first nodes says which `number` it has.
+    Join { node: Id, number: Option<u64>, facts: Facts },
+    /// Nodes without a shard become one.
+    NewShard { primary: Id, replicas: Vec<Id> },
+    /// A shard that has no slots ends; its nodes have no shard then.
+    EndShard { shard: ShardId },
+    /// A node without a shard becomes a replica.
+    Attach { shard: ShardId, node: Id },
+    /// A replica leaves its shard.
+    Detach { shard: ShardId, node: Id },
+    /// A replica counts as in sync from here on, or no longer. Only the primary of this epoch knows.
+    SetInSync { shard: ShardId, epoch: u64, node: Id, is_in: bool },
+    /// A replica becomes the primary in the place of the one of this epoch. If it is not in sync, writes acknowledged at
+    /// `quorum` may be lost, so that has to be `forced`.
+    Promote { shard: ShardId, epoch: u64, node: Id, forced: bool },
+    /// Slots that nobody has become those of a shard.
+    Assign { shard: ShardId, slots: Ranges },
+    /// Slots begin to move to another shard.
+    BeginMove { slots: Ranges, to: ShardId },
+    /// A slot has moved: all its data is with the target. The epochs are those of both shards while that was brought there.
+    EndMove { slot: Slot, from_epoch: u64, to_epoch: u64 },
+    /// Slots stay where they are.
+    CancelMove { slots: Ranges },
+    /// A node is to hold nothing any more and to go, or to stay after all.
+    SetLeaving { node: Id, is_leaving: bool },
+    /// A node without a shard is in the cluster no longer. With `forced` it leaves its shard, too; slots of a shard that has
+    /// no member left belong to nobody then, and what they held is lost.
+    Forget { node: Id, forced: bool },
+    /// How many replicas every shard is to have.
+    WantReplicas(u8),
+}
+
+/// Why a change does not fit, in words for those who asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    Unfounded,
+    Founded,
+    NoNode(Id),
+    NoShard(ShardId),
+    /// The number is that of another node, or of none of the first nodes.
+    Number(u64),
+    Full,
+    /// A fact is too long or out of range.
+    Facts(&'static str),
+    HasShard(Id, ShardId),
+    Witness(Id),
+    Leaving(Id),
+    NotReplica(Id, ShardId),
+    NotInSync(Id, ShardId),
+    /// The shard has another primary by now.
+    Late {
+        shard: ShardId,
+        epoch: u64,
+    },
+    /// The shard has slots, or slots are on their way to it.
+    Busy(ShardId),
+    /// The slot has an owner where it should have none, or has this one already.
+    Owned(Slot),
+    Homeless(Slot),
+    Moving(Slot),
+    NotMoving(Slot),
+    /// There is nothing to change.
+    Already,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Unfounded => write!(f, "the cluster has not begun yet"),
+            Refused::Founded => write!(f, "the cluster has begun already"),
+            Refused::NoNode(node) => write!(f, "the cluster has no node {node}"),
+            Refused::NoShard(shard) => write!(f, "the cluster has no shard {shard}"),
+            Refused::Number(number) => write!(f, "the number {number} is not free for this node"),
+            Refused::Full => write!(f, "the cluster has {NODES_MAX} nodes, which is the most"),
+            Refused::Facts(what) => write!(f, "{what}"),
+            Refused::HasShard(node, shard) => write!(f, "node {node} is in shard {shard}"),
+            Refused::Witness(node) => write!(f, "node {node} is a witness, which holds no data"),
+            Refused::Leaving(node) => write!(f, "node {node} is about to leave the cluster"),
+            Refused::NotReplica(node, shard) => write!(f, "node {node} is no replica of shard {shard}"),
+            Refused::NotInSync(node, shard) => write!(f, "node {node} may lack writes of shard {shard}"),
+            Refused::Late { shard, epoch } => write!(f, "the primary of shard {shard} is not that of epoch {epoch}"),
+            Refused::Busy(shard) => write!(f, "shard {shard} has slots, or slots move to it"),
+            Refused::Owned(slot) => write!(f, "slot {slot} has an owner already"),
+            Refused::Homeless(slot) => write!(f, "slot {slot} belongs to nobody"),
+            Refused::Moving(slot) => write!(f, "slot {slot} moves already"),
+            Refused::NotMoving(slot) => write!(f, "slot {slot} does not move"),
+            Refused::Already => write!(f, "it is so already"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Checks come first, so that what is refused has changed nothing.
+fn ensure(holds: bool, otherwise: impl FnOnce() -> Refused) -> Result<(), Refused> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+impl Topology {
+    /// Makes a change, which stands at this index of the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], and then everything is as it was.
+    pub fn apply(&mut self, index: u64, change: &Change) -> Result<(), Refused> {
+        if !matches!(change, Change::Found { .. }) {
+            ensure(self.cluster.is_some(), || Refused::Unfounded)?;
+        }
+        match change {
+            Change::Found { cluster, first, replicas_wanted } => {
+                ensure(self.cluster.is_none(), || Refused::Founded)?;
+                ensure(*first <= NODES_MAX as u64, || Refused::Full)?;
+                self.cluster = Some(*cluster);
+                self.next_node = first + 1;
+                self.replicas_wanted = *replicas_wanted;
+            }
+            Change::Join { node, number, facts } => self.join(*node, *number, facts)?,
+            Change::NewShard { primary, replicas } => self.new_shard(index, *primary, replicas)?,
+            Change::EndShard { shard } => self.end_shard(*shard)?,
+            Change::Attach { shard, node } => self.attach(*shard, *node)?,
+            Change::Detach { shard, node } => self.detach(*shard, *node)?,
+            Change::SetInSync { shard, epoch, node, is_in } => self.set_in_sync(*shard, *epoch, *node, *is_in)?,
+            Change::Promote { shard, epoch, node, forced } => self.promote(index, *shard, *epoch, *node, *forced)?,
+            Change::Assign { shard, slots } => self.assign(*shard, slots)?,
+            Change::BeginMove { slots, to } => self.begin_move(index, slots, *to)?,
+            Change::EndMove { slot, from_epoch, to_epoch } => self.end_move(*slot, *from_epoch, *to_epoch)?,
+            Change::CancelMove { slots } => self.cancel_move(slots)?,
+            Change::SetLeaving { node, is_leaving } => {
+                let node = self.nodes.get_mut(node).ok_or(Refused::NoNode(*node))?;
+                ensure(node.is_leaving != *is_leaving, || Refused::Already)?;
+                node.is_leaving = *is_leaving;
+            }
+            Change::Forget { node, forced } => self.forget(index, *node, *forced)?,
+            Change::WantReplicas(count) => {
+                ensure(self.replicas_wanted != *count, || Refused::Already)?;
+                self.replicas_wanted = *count;
+            }
+        }
+        self.epoch = index;
+        Ok(())
+    }
+
+    fn join(&mut self, id: Id, number: Option<u64>, facts: &Facts) -> Result<(), Refused> {
+        check_facts(facts)?;
+        if let Some(node) = self.nodes.get(&id) {
+            ensure(number.is_none_or(|number| number == node.number), || Refused::Number(number.unwrap_or_default()))?;
+            ensure(node.facts != *facts, || Refused::Already)?;
+            let holds_none = node.shard.is_none() || !facts.is_witness;
+            ensure(holds_none, || Refused::Facts("a node with data cannot become a witness; drain it first"))?;
+            if node.facts.incarnation != facts.incarnation {
+                self.lose_memory(id);
+            }
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.facts = facts.clone();
+            }
+            return Ok(());
+        }
+        ensure(self.nodes.len() < NODES_MAX, || Refused::Full)?;
+        if let Some(number) = number {
+            let is_free = number > 0 && number < self.next_node && self.numbered(number).is_none();
+            ensure(is_free, || Refused::Number(number))?;
+        }
+        let number = number.unwrap_or(self.next_node);
+        self.next_node = self.next_node.max(number + 1);
+        self.nodes.insert(id, Node { number, facts: facts.clone(), is_leaving: false, shard: None });
+        Ok(())
+    }
+
+    /// What a node held is gone. Where it was the only one in sync, what it has kept is the best there is.
+    fn lose_memory(&mut self, id: Id) {
+        let shard = self.nodes.get(&id).and_then(|node| node.shard).and_then(|shard| self.shards.get_mut(&shard));
+        if let Some(shard) = shard.filter(|shard| shard.in_sync.len() > 1) {
+            shard.in_sync.remove(&id);
+        }
+    }
+
+    /// A node that may be given a part.
+    fn free_node(&mut self, id: Id) -> Result<&mut Node, Refused> {
+        let node = self.nodes.get_mut(&id).ok_or(Refused::NoNode(id))?;
+        if let Some(shard) = node.shard {
+            return Err(Refused::HasShard(id, shard));
+        }
+        ensure(!node.facts.is_witness, || Refused::Witness(id))?;
+        ensure(!node.is_leaving, || Refused::Leaving(id))?;
+        Ok(node)
+    }
+
+    fn new_shard(&mut self, index: u64, primary: Id, replicas: &[Id]) -> Result<(), Refused> {
+        let members: BTreeSet<Id> = replicas.iter().copied().chain([primary]).collect();
+        ensure(members.len() == replicas.len() + 1, || Refused::Already)?;
+        for &id in &members {
+            self.free_node(id)?;
+        }
+        let id = ShardId(self.next_shard);
+        self.next_shard += 1;
+        for &member in &members {
+            self.free_node(member)?.shard = Some(id);
+        }
+        let alone = BTreeSet::from([primary]);
+        let replicas = replicas.iter().copied().collect();
+        self.shards.insert(id, Shard { primary, replicas, counted: alone.clone(), in_sync: alone, epoch: index });
+        Ok(())
+    }
+
+    fn end_shard(&mut self, id: ShardId) -> Result<(), Refused> {
+        self.get_shard(id)?;
+        let is_busy = self.slots.contains(&Some(id)) || self.moves.values().any(|a| a.to == id);
+        ensure(!is_busy, || Refused::Busy(id))?;
+        self.remove_shard(id);
+        Ok(())
+    }
+
+    fn remove_shard(&mut self, id: ShardId) {
+        let Some(shard) = self.shards.remove(&id) else { return };
+        for member in shard.members() {
+            if let Some(node) = self.nodes.get_mut(&member) {
+                node.shard = None;
+            }
+        }
+    }
+
+    fn attach(&mut self, shard: ShardId, node: Id) -> Result<(), Refused> {
+        self.get_shard(shard)?;
+        self.free_node(node)?.shard = Some(shard);
+        self.get_shard(shard)?.replicas.insert(node);
+        Ok(())
+    }
+
+    fn detach(&mut self, id: ShardId, node: Id) -> Result<(), Refused> {
+        let shard = self.get_shard(id)?;
+        ensure(shard.replicas.remove(&node), || Refused::NotReplica(node, id))?;
+        shard.in_sync.remove(&node);
+        shard.counted.remove(&node);
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.shard = None;
+        }
+        Ok(())
+    }
+
+    fn set_in_sync(&mut self, id: ShardId, epoch: u64, node: Id, is_in: bool) -> Result<(), Refused> {
+        let shard = self.shard_of_epoch(id, epoch)?;
+        ensure(shard.replicas.contains(&node), || Refused::NotReplica(node, id))?;
+        ensure(shard.in_sync.contains(&node) != is_in, || Refused::Already)?;
+        if is_in {
+            shard.in_sync.insert(node);
+            shard.counted.insert(node);
+        } else {
+            shard.in_sync.remove(&node);
+        }
+        Ok(())
+    }
+
+    fn promote(&mut self, index: u64, id: ShardId, epoch: u64, node: Id, forced: bool) -> Result<(), Refused> {
+        let shard = self.shard_of_epoch(id, epoch)?;
+        ensure(shard.replicas.contains(&node), || Refused::NotReplica(node, id))?;
+        ensure(forced || shard.in_sync.contains(&node), || Refused::NotInSync(node, id))?;
+        if !shard.in_sync.contains(&node) {
+            // What others hold beyond what the new primary has is given up, so nobody else is in sync with it.
+            shard.in_sync = BTreeSet::from([node]);
+            shard.counted.insert(node);
+        }
+        let old = std::mem::replace(&mut shard.primary, node);
+        shard.replicas.remove(&node);
+        shard.replicas.insert(old);
+        shard.epoch = index;
+        Ok(())
+    }
+
+    fn assign(&mut self, id: ShardId, slots: &Ranges) -> Result<(), Refused> {
+        self.get_shard(id)?;
+        ensure(!slots.is_empty(), || Refused::Already)?;
+        match slots.iter().find(|slot| self.slots[slot.index()].is_some()) {
+            Some(slot) => return Err(Refused::Owned(slot)),
+            None => slots.iter().for_each(|slot| self.slots[slot.index()] = Some(id)),
+        }
+        Ok(())
+    }
+
+    fn begin_move(&mut self, index: u64, slots: &Ranges, to: ShardId) -> Result<(), Refused> {
+        self.get_shard(to)?;
+        ensure(!slots.is_empty(), || Refused::Already)?;
+        let mut begun = Vec::with_capacity(slots.len());
+        for slot in slots.iter() {
+            let from = self.slots[slot.index()].ok_or(Refused::Homeless(slot))?;
+            ensure(from != to, || Refused::Owned(slot))?;
+            ensure(!self.moves.contains_key(&slot), || Refused::Moving(slot))?;
+            begun.push((slot, Move { from, to, began: index }));
+        }
+        self.moves.extend(begun);
+        Ok(())
+    }
+
+    fn end_move(&mut self, slot: Slot, from_epoch: u64, to_epoch: u64) -> Result<(), Refused> {
+        let Move { from, to, .. } = *self.moves.get(&slot).ok_or(Refused::NotMoving(slot))?;
+        self.shard_of_epoch(from, from_epoch)?;
+        self.shard_of_epoch(to, to_epoch)?;
+        self.moves.remove(&slot);
+        self.slots[slot.index()] = Some(to);
+        Ok(())
+    }
+
+    fn cancel_move(&mut self, slots: &Ranges) -> Result<(), Refused> {
+        ensure(!slots.is_empty(), || Refused::Already)?;
+        if let Some(slot) = slots.iter().find(|slot| !self.moves.contains_key(slot)) {
+            return Err(Refused::NotMoving(slot));
+        }
+        for slot in slots.iter() {
+            self.moves.remove(&slot);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, index: u64, id: Id, forced: bool) -> Result<(), Refused> {
+        let node = self.nodes.get(&id).ok_or(Refused::NoNode(id))?;
+        if let Some(shard) = node.shard {
+            ensure(forced, || Refused::HasShard(id, shard))?;
+            self.tear_out(index, shard, id);
+        }
+        self.nodes.remove(&id);
+        Ok(())
+    }
+
+    /// Takes a node that is lost for good out of its shard.
+    fn tear_out(&mut self, index: u64, id: ShardId, node: Id) {
+        let Some(shard) = self.shards.get_mut(&id) else { return };
+        let was_primary = shard.primary == node;
+        shard.replicas.remove(&node);
+        shard.in_sync.remove(&node);
+        shard.counted.remove(&node);
+        if !was_primary {
+            return;
+        }
+        // If one is left that was in sync, it has everything that matters; else any has what it has.
+        match shard.in_sync.first().or(shard.replicas.first()).copied() {
+            Some(next) => {
+                shard.primary = next;
+                shard.epoch = index;
+                shard.replicas.remove(&next);
+                shard.in_sync.insert(next);
+                shard.counted.insert(next);
+            }
+            None => {
+                self.moves.retain(|_, a| a.from != id && a.to != id);
+                self.slots.iter_mut().filter(|owner| **owner == Some(id)).for_each(|owner| *owner = None);
+                self.shards.remove(&id);
+            }
+        }
+    }
+
+    fn get_shard(&mut self, id: ShardId) -> Result<&mut Shard, Refused> {
+        self.shards.get_mut(&id).ok_or(Refused::NoShard(id))
+    }
+
+    fn shard_of_epoch(&mut self, id: ShardId, epoch: u64) -> Result<&mut Shard, Refused> {
+        let shard = self.get_shard(id)?;
+        if shard.epoch == epoch { Ok(shard) } else { Err(Refused::Late { shard: id, epoch }) }
+    }
+}
+
+fn check_facts(facts: &Facts) -> Result<(), Refused> {
+    let is_short = |name: &str| name.len() <= NAME_BYTES_MAX;
+    ensure(is_short(&facts.address.host), || Refused::Facts("a host's name has at most 255 bytes"))?;
+    ensure(is_short(&facts.zone), || Refused::Facts("a zone's name has at most 255 bytes"))?;
+    let is_weight = (1..=WEIGHT_MAX).contains(&facts.weight);
+    ensure(is_weight, || Refused::Facts("a weight is a number from 1 to 10000"))
+}
