@@ -1,6 +1,6 @@
 //! Servers in a row, each of which follows the one before.
 
-use larder_tests::chain::{follow, makes, settle_within};
+use larder_tests::chain::{Make, follow, makes, settle_within};
 use larder_tests::digest::check_alike;
 use larder_tests::random::{Random, seed, setting};
 use larder_tests::writes::Writes;
@@ -16,7 +16,16 @@ fn patience(keys: usize) -> Duration {
 
 #[test]
 fn a_chain_that_is_linked_under_load_holds_the_same_everywhere() {
-    let Some(mut nodes) = makes().into_iter().map(|make| make.start(&[])).collect::<Option<Vec<Node>>>() else {
+    link_under_load(makes());
+}
+
+#[test]
+fn a_chain_with_valkey_at_both_ends_holds_the_same_everywhere() {
+    link_under_load(vec![Make::Valkey, Make::Larder, Make::Larder, Make::Valkey]);
+}
+
+fn link_under_load(makes: Vec<Make>) {
+    let Some(mut nodes) = makes.into_iter().map(|make| make.start(&[])).collect::<Option<Vec<Node>>>() else {
         return;
     };
     let seed = seed();
