@@ -7,7 +7,7 @@
 //! and the value, and there is one sum for all; [`file`] reads those.
 //!
 //! What is written, Redis 7.2 reads, with one exception: hashes with fields that expire, which Redis 7.2 does not know,
-//! are written as Redis 7.4 does. What is read are all encodings of RDB 5 to 12 and of Valkey's 80, but for values of
+//! are written as Redis 7.4 does; or as Valkey 9 does, which has its own form of them, for a replica that is one. What is read are all encodings of RDB 5 to 12 and of Valkey's 80, but for values of
 //! modules. Another type is a row in `kind`, an arm in `load` and one in `save`.
 //!
 //! Source: Redis's documentation of the format, the comments in its `rdb.h`, and what its servers write and take.
@@ -46,6 +46,8 @@ pub enum Version {
     /// What Redis 7.2 reads.
     #[default]
     V11,
+    /// What Valkey 9 reads: as V11, but for hashes with fields that expire.
+    Valkey,
 }
 
 impl Version {
@@ -54,6 +56,15 @@ impl Version {
         match self {
             Version::V10 => 10,
             Version::V11 => 11,
+            Version::Valkey => VERSION_VALKEY,
+        }
+    }
+
+    /// The first bytes of a file, which tell its format.
+    pub fn magic(self) -> String {
+        match self {
+            Version::V10 | Version::V11 => format!("REDIS{:04}", self.number()),
+            Version::Valkey => format!("VALKEY{:03}", self.number()),
         }
     }
 }

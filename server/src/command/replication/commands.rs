@@ -150,9 +150,10 @@ fn replconf(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
             b"ip-address" => asked.host = String::from_utf8_lossy(value).into_owned(),
             b"capa" if value.eq_ignore_ascii_case(b"eof") => asked.knows_eof = true,
             b"capa" if value.eq_ignore_ascii_case(b"psync2") => asked.knows_psync2 = true,
-            b"capa" if value.eq_ignore_ascii_case(b"larder") => asked.reads_newest = true,
+            b"capa" if value.eq_ignore_ascii_case(b"larder") => asked.is_larder = true,
             // What a replica can do beyond that is of no use here.
-            b"capa" | b"version" => {}
+            b"capa" => {}
+            b"version" => asked.note_version(value),
             b"rdb-only" => asked.only_snapshot = number == Some(1),
             // Nothing but everything is sent, which is what an empty filter leaves out.
             b"rdb-filter-only" if value.is_empty() => {
