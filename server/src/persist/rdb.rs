@@ -140,13 +140,17 @@ pub fn dump_object(out: &mut Vec<u8>, object: &Object, compress: bool) {
     push_footer(out, start);
 }
 
-/// The payload of a value in a format that replicas read which are older than this node.
+/// The payload of a value in a format that replicas of all makes and ages read: without the expiries of a hash's fields.
 pub fn dump_for_replicas(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     match value {
         Value::String(text) => {
             out.push(kind::STRING);
             push_string(&mut out, text, false);
+        }
+        Value::Object(Object::Hash(hash)) if hash.next_due().is_some() => {
+            out.push(kind::HASH);
+            save::push_fields(&mut out, hash, false);
         }
         Value::Object(object) => {
             out.push(type_of(object, Version::V10));

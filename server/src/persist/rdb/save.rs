@@ -97,11 +97,14 @@ fn push_hash(out: &mut Vec<u8>, hash: &Hash, version: Version, compress: bool) {
             let listpack = listpack::collect(entries.flat_map(|entry| [entry.field, entry.value]));
             push_string(out, &listpack, compress);
         }
-        _ => {
-            push_length(out, hash.len() as u64);
-            entries.for_each(|entry| push_field(out, entry, compress));
-        }
+        _ => push_fields(out, hash, compress),
     }
+}
+
+/// Fields and values, whatever the hash's form, and without expiries.
+pub(super) fn push_fields(out: &mut Vec<u8>, hash: &Hash, compress: bool) {
+    push_length(out, hash.len() as u64);
+    hash.iter(0).for_each(|entry| push_field(out, entry, compress));
 }
 
 fn push_field(out: &mut Vec<u8>, entry: Entry<'_>, compress: bool) {
