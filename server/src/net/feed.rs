@@ -167,7 +167,10 @@ struct Feeding<'a> {
 impl Feeding<'_> {
     async fn feed(&mut self, who: NewFollower, asked: &Asked, ask: &Ask, ears: &mut Ears<'_>) -> Result<(), String> {
         let partial = match ask {
-            Ask::Continue { id, next } => {
+            Ask::Continue { id, next, hands_over } => {
+                if *hands_over {
+                    self.take_over(id);
+                }
                 let offset = u64::try_from(next - 1).unwrap_or(u64::MAX);
                 self.node.replication.enter_partial(who.clone(), id, offset)
             }
@@ -188,6 +191,19 @@ impl Feeding<'_> {
             return Ok(());
         }
         self.send_stream(number, ears).await
+    }
+
+    /// Leads from here on, as the primary wants that is to follow now; unless the node has come to another history since.
+    fn take_over(&self, id: &str) {
+        let is_its = |place: Option<(String, u64)>| place.is_some_and(|(own, _)| own.eq_ignore_ascii_case(id));
+        let leads = self.node.barrier.alone(|| {
+            is_its(self.node.replication.goal().place)
+                && self.node.replication.upstream().is_some()
+                && self.node.follow(None)
+        });
+        if leads {
+            tracing::info!("leads: its primary hands over");
+        }
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {

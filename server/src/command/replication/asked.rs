@@ -43,8 +43,9 @@ impl Asked {
 /// The question of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// To go on from a place in a history; `?` if it has none. Replicas count the byte they want next, from 1 on.
-    Continue { id: String, next: i64 },
+    /// To go on from a place in a history; `?` if it has none. Replicas count the byte they want next, from 1 on. It may be
+    /// the primary that the node follows: it gives its place to the node then, and is its replica from here on.
+    Continue { id: String, next: i64, hands_over: bool },
     /// For everything, in the manner of Redis 2.6: the answer is the snapshot.
     Everything,
 }

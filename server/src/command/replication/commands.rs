@@ -1,6 +1,6 @@
 //! The commands between primary and replica, and those that say who follows whom.
 
-use super::{Ask, Asked, role};
+use super::{Ask, Asked, Goal, role};
 use crate::base::number::parse_i64;
 use crate::command::*;
 
@@ -73,7 +73,7 @@ const PSYNC: Command = Command {
     summary: "Asks a primary for its stream of writes, from a place in its history if that is possible. Replicas use it.",
     since: "2.8.0",
     args: &[text("replicationid"), int("offset")],
-    // Redis takes any number of further words.
+    // Redis takes any number of further words. One has a meaning, and is not told of there either: FAILOVER.
     ignores_rest: true,
     flags: SYNCING,
     ..SERVER
@@ -90,7 +90,15 @@ const SYNC: Command = Command {
 fn psync(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let id = String::from_utf8_lossy(args.word()?).into_owned();
     let next = parse_i64(args.word()?).ok_or(Fault::NotInteger)?;
-    ask(cx, Ask::Continue { id, next })
+    let hands_over = args.take("FAILOVER");
+    if hands_over && !cx.session.is_primary {
+        match cx.node.replication.goal() {
+            Goal { upstream: None, .. } => return Err(Fault::text("ERR PSYNC FAILOVER can't be sent to a master.")),
+            Goal { place: Some((own, _)), .. } if own.eq_ignore_ascii_case(&id) => {}
+            _ => return Err(Fault::text("ERR PSYNC FAILOVER replid must match my replid.")),
+        }
+    }
+    ask(cx, Ask::Continue { id, next, hands_over })
 }
 
 fn sync(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
@@ -103,7 +111,8 @@ fn ask(cx: &mut Ctx<'_>, ask: Ask) -> Outcome {
         return REPLIED;
     }
     let upstream = cx.node.replication.upstream();
-    if upstream.is_some_and(|upstream| upstream.link != super::LinkState::Connected) {
+    let hands_over = matches!(ask, Ask::Continue { hands_over: true, .. });
+    if !hands_over && upstream.is_some_and(|upstream| upstream.link != super::LinkState::Connected) {
         return Err(Fault::text("NOMASTERLINK Can't SYNC while not connected with my master"));
     }
     cx.session.ask = Some(Box::new(ask));
