@@ -340,6 +340,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_primary_says_that_is_not_known_costs_no_transaction() {
+        let mut desk = Desk::new();
+        desk.session.is_primary = true;
+        desk.check("MULTI", "+OK");
+        desk.check("SET k v", "+QUEUED");
+        desk.check("NOSUCH a", "-ERR unknown command 'NOSUCH', with args beginning with: 'a'");
+        desk.check("EXEC", "*1 +OK");
+        desk.check("GET k", "$1 v");
+    }
+
+    #[test]
     fn a_primary_ends_nothing_and_points_nowhere() {
         let mut desk = Desk::new();
         desk.session.is_primary = true;
