@@ -192,6 +192,25 @@ pub fn restore(payload: &[u8], limits: &Limits) -> Result<Value, RestoreError> {
     reader.byte().and_then(|kind| reader.value(kind, limits)).map_err(|_| RestoreError::Format)
 }
 
+/// Reads the payload of FUNCTION DUMP: the sources of libraries.
+///
+/// # Errors
+///
+/// [`RestoreError`]
+pub fn restore_libraries(payload: &[u8]) -> Result<Vec<Vec<u8>>, RestoreError> {
+    let (body, version) = check_footer(payload).ok_or(RestoreError::Footer)?;
+    let (mut reader, mut libraries) = (Reader::new(body, version), Vec::new());
+    while !reader.rest().is_empty() {
+        let opcode = reader.byte().map_err(|_| RestoreError::Format)?;
+        let source = reader.string().map_err(|_| RestoreError::Format)?;
+        if opcode != file_write::OPCODE_LIBRARY {
+            return Err(RestoreError::Format);
+        }
+        libraries.push(source.into_owned());
+    }
+    Ok(libraries)
+}
+
 /// Whether values of a format are read. Between Redis's and Valkey's are formats of servers that went their own ways.
 pub fn is_known(version: u16) -> bool {
     version <= VERSION_MAX || version == VERSION_VALKEY
