@@ -185,6 +185,7 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::command::testing::Desk;
     use crate::store::{Eviction, Options};
 
@@ -239,6 +240,25 @@ mod tests {
         desk.check("HGET i b", "$3 two");
         desk.check("HLEN i", ":2");
         desk.check("OBJECT ENCODING i", "$8 listpack");
+    }
+
+    #[test]
+    fn replicas_are_told_of_a_hash_and_of_its_fields_expiries_apart() {
+        let (mut desk, number) = Desk::leading(Options::default());
+        desk.check("HSET h a 1 b 2 c 3", ":3");
+        desk.check("HPEXPIREAT h 9000000000000 FIELDS 2 a c", "*2 :1 :1");
+        let payload = dump(&mut desk, b"h");
+        desk.stream(number);
+        assert_eq!(restore(&mut desk, &[b"i", b"0", &payload]), "+OK");
+        let sent = desk.stream(number);
+        let names: Vec<&[u8]> = sent.iter().map(|words| &words[0][..]).collect();
+        assert_eq!(names, [&b"MULTI"[..], b"RESTORE", b"HPEXPIREAT", b"EXEC"]);
+        let Ok(Value::Object(Object::Hash(hash))) = rdb::restore(&sent[1][3], &rdb::Limits::default()) else {
+            panic!("a hash is restored: {sent:?}")
+        };
+        assert_eq!((hash.len(), hash.next_due()), (3, None));
+        let told = sent[2][1..].join(&b' ');
+        assert!(told == b"i 9000000000000 FIELDS 2 a c" || told == b"i 9000000000000 FIELDS 2 c a", "{told:?}");
     }
 
     #[test]

@@ -75,13 +75,13 @@ mod tests {
     #[test]
     fn only_a_primary_is_heard() {
         let mut desk = Desk::new();
-        let unknown = "-ERR unknown command 'FUNCTION', with args beginning with: 'FLUSH' ";
+        let unknown = "-ERR unknown command 'FUNCTION', with args beginning with: 'FLUSH'";
         desk.check("FUNCTION FLUSH", unknown);
         desk.session.is_primary = true;
         desk.check("FUNCTION FLUSH", "");
         desk.check(
             "FUNCTION RESTORE nonsense",
-            "-ERR unknown command 'FUNCTION', with args beginning with: 'RESTORE' 'nonsense' ",
+            "-ERR unknown command 'FUNCTION', with args beginning with: 'RESTORE' 'nonsense'",
         );
     }
 }
