@@ -1,8 +1,8 @@
-//! Servers that follow each other, of which each may be Larder or Redis.
+//! Servers that follow each other, of which each may be Larder, Redis or Valkey.
 //!
 //! `LARDER_TEST_CHAIN` says which stands where, from the first primary to the last replica: `redis,larder,larder,redis`
 //! without it. `larder` is the server under test, so that `LARDER_TEST_SERVER` counts for it; `redis` is the `redis-server`
-//! that the machine has. Tests of fewer servers are run for all neighbours that differ, so that one run has Larder follow
+//! that the machine has; `valkey` is the `valkey-server` that `LARDER_TEST_VALKEY` names, or that the machine has. Tests of fewer servers are run for all neighbours that differ, so that one run has Larder follow
 //! Redis, Larder follow Larder, and Redis follow Larder.
 
 use crate::digest::check_alike;
@@ -27,6 +27,8 @@ pub enum Make {
     Larder,
     /// The machine's `redis-server`.
     Redis,
+    /// The `valkey-server` that is named, or the machine's.
+    Valkey,
 }
 
 impl Make {
@@ -39,6 +41,7 @@ impl Make {
             Self::Larder if !is_other_server() => Some(Node::start_with(flags)),
             Self::Larder => Some(Node::start_with(&hurried)),
             Self::Redis => Node::reference(&hurried),
+            Self::Valkey => Node::valkey(&hurried),
         }
     }
 }
@@ -53,7 +56,10 @@ pub fn makes() -> Vec<Make> {
     let make = |name: &str| match name.trim() {
         "larder" => Make::Larder,
         "redis" => Make::Redis,
-        other => panic!("LARDER_TEST_CHAIN has '{other}'; it is a list of 'larder' and 'redis', such as {CHAIN}"),
+        "valkey" => Make::Valkey,
+        other => {
+            panic!("LARDER_TEST_CHAIN has '{other}'; it is a list of 'larder', 'redis' and 'valkey', such as {CHAIN}")
+        }
     };
     chain.split(',').map(make).collect()
 }

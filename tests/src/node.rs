@@ -1,7 +1,7 @@
 //! A server process for one test, and the first connection to it.
 
 use crate::client::Client;
-use crate::process::{Process, is_other_server, reference};
+use crate::process::{Process, is_other_server, reference, valkey};
 use crate::wait::wait_until;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
@@ -48,9 +48,16 @@ impl Node {
             eprintln!("skipped: there is no redis-server to compare with; `apt-get install redis-server` brings one");
             return None;
         };
-        let process = Process::start_program(&program, flags);
-        let client = Client::open(process.address(), process.log_file());
-        Some(Self { client, process })
+        Some(Self::over(Process::start_program(&program, flags)))
+    }
+
+    /// Starts a `valkey-server`; `None`, and a note, if there is none.
+    pub fn valkey(flags: &[(&str, &str)]) -> Option<Self> {
+        let Some(program) = valkey() else {
+            eprintln!("skipped: there is no valkey-server on the PATH, and LARDER_TEST_VALKEY names none");
+            return None;
+        };
+        Some(Self::over(Process::start_program(&program, flags)))
     }
 
     /// Starts a server unless it follows a Redis older than `version`, as the reference at hand may: the test is skipped then.

@@ -16,6 +16,9 @@ use std::{env, io};
 /// Names another server to test than this workspace's.
 const OTHER_SERVER: &str = "LARDER_TEST_SERVER";
 
+/// Names a `valkey-server`.
+const VALKEY: &str = "LARDER_TEST_VALKEY";
+
 /// What cargo sets for the tests of the package that the binary belongs to.
 const OWN_SERVER: &str = "CARGO_BIN_EXE_larder-under-test";
 
@@ -157,8 +160,18 @@ pub(crate) fn own_binary() -> PathBuf {
 
 /// The reference that Larder is compared with, if the machine has it.
 pub(crate) fn reference() -> Option<PathBuf> {
+    on_path("redis-server")
+}
+
+/// The Valkey that Larder is to work with: the one that is named, or the machine's.
+pub(crate) fn valkey() -> Option<PathBuf> {
+    let named = env::var_os(VALKEY).filter(|path| !path.is_empty()).map(PathBuf::from);
+    named.or_else(|| on_path("valkey-server"))
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH")?;
-    env::split_paths(&folders).map(|folder| folder.join("redis-server")).find(|path| path.is_file())
+    env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 fn beside_the_test() -> PathBuf {

@@ -1,7 +1,8 @@
-//! RDB files that the machine's redis-server saves, as `larder rdb check` and `larder rdb stats` see them.
+//! RDB files that the machine's redis-server saves, and a valkey-server, as `larder rdb check` and `larder rdb stats` see them.
 //!
-//! Without a redis-server on the machine the tests are skipped, with a note.
+//! Without a redis-server on the machine, or a valkey-server, the tests are skipped, with a note.
 
+use larder_tests::digest::check_alike;
 use larder_tests::{Ended, Launch, Node};
 use std::fs;
 
@@ -91,6 +92,42 @@ fn what_redis_saves_is_sound_and_counted() {
         has(&json, &[r#""pattern":"hash:*","keys":2,"#, r#"{"left":"has expired","keys":1,"#]);
         let text = printed("stats", &file);
         has(&text, &["15 keys", "By type", "zset", "The biggest keys", "\"hash:large\"", "By time to live"]);
+    }
+}
+
+#[test]
+fn what_valkey_saves_is_sound_and_loaded() {
+    let Some(mut server) = Node::valkey(&[]) else { return };
+    server.check("DEBUG SET-ACTIVE-EXPIRE 0", "OK");
+    fill_all(&mut server);
+    server.check("HPEXPIREAT hash:small 9000000000000 FIELDS 1 n", "[1]");
+    server.check("HSET hash:soon a 1 b 2", "2");
+    server.check("HPEXPIRE hash:soon 100000 FIELDS 2 a b", "[1, 1]");
+    for at in [1, 7, 1999] {
+        server.check(&format!("HPEXPIREAT hash:large {} FIELDS 1 'field {at}'", 9_000_000_000_000_u64 + at), "[1]");
+    }
+    for compression in ["yes", "no"] {
+        server.check(&format!("CONFIG SET rdbcompression {compression}"), "OK");
+        let file = saved(&mut server);
+        let version = server.info("valkey_version").expect("INFO tells the version");
+        let text = printed("check", &file);
+        has(&text, &["a sound RDB file", "80 of Valkey", &format!("Valkey {version}"), "16, 3 expire, 1 of them"]);
+        has(&text, &["db9: 1\n", "libraries of functions: 1\n", "check sum   right"]);
+        let json = printed("stats --json", &file);
+        has(&json, &[r#""type":"hash","encoding":"fields that expire","keys":3,"#, r#""elements":299"#]);
+    }
+    let folder = server.folder().to_str().expect("temporary folders have plain names").to_owned();
+    let mut larder = Node::start_with(&[("--dir", &folder)]);
+    // What has expired goes from a Valkey that is asked for it.
+    assert_eq!(check_alike(&[&server, &larder]), 15);
+    larder.check("GET gone", "nil");
+    for line in [
+        "HPEXPIRETIME hash:small FIELDS 2 n name",
+        "HPEXPIRETIME hash:soon FIELDS 2 a b",
+        "HPEXPIRETIME hash:large FIELDS 4 'field 1' 'field 2' 'field 7' 'field 1999'",
+    ] {
+        let expected = server.text(line);
+        larder.check(line, &expected);
     }
 }
 

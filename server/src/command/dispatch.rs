@@ -265,6 +265,7 @@ impl Call<'_> {
         session.client.set_last(request.found);
         let passed = match (request.found, &request.fault) {
             (Some(found), None) => self.pass_gates(found, session, reply, pass),
+            (None, Some(_)) if session.is_primary && replication::heed(self.node, self.words) => Ok(REPLIED),
             (_, Some(fault)) => Err(fault.clone()),
             (None, None) => unreachable!("`Batch::place` finds the command or says why not"),
         }

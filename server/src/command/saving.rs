@@ -127,9 +127,18 @@ impl Saves {
         self.state.lock().is_scheduled = true;
     }
 
-    /// Keeps a library of functions for the next snapshot.
+    /// Keeps a library of functions for the next snapshot, in place of one of the same name.
     pub fn keep_library(&self, source: Vec<u8>) {
-        self.libraries.lock().push(source);
+        let mut libraries = self.libraries.lock();
+        if let Some(name) = library_name(&source) {
+            libraries.retain(|kept| library_name(kept) != Some(name));
+        }
+        libraries.push(source);
+    }
+
+    /// Forgets a library: it was deleted.
+    pub fn forget_library(&self, name: &[u8]) {
+        self.libraries.lock().retain(|kept| library_name(kept) != Some(name));
     }
 
     /// Forgets the libraries: other data comes.
@@ -370,7 +379,6 @@ fn write_snapshot<'a>(
 ) -> io::Result<u64> {
     let mut out = Vec::with_capacity(2 * WRITE_BYTES);
     file_write::push_start(&mut out, version, &about(node));
-    node.saves.libraries.lock().iter().for_each(|source| file_write::push_library(&mut out, source));
     let compress = node.live.rdbcompression();
     let Begun { mut snapshot, form, changes } =
         alone(&mut || begin(node, version, compress, &mut out)).ok_or_else(|| {
@@ -434,6 +442,12 @@ impl Shared {
     }
 }
 
+/// The name of a library, which its first line tells: `#!lua name=lib`.
+fn library_name(source: &[u8]) -> Option<&[u8]> {
+    let line = source.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    line.split(u8::is_ascii_whitespace).find_map(|word| word.strip_prefix(b"name="))
+}
+
 /// Begins the snapshot, while nothing else runs, and appends what databases there are.
 fn begin<'a>(node: &'a Shared, version: Version, compress: bool, out: &mut Vec<u8>) -> Option<Begun<'a>> {
     let numbers = std::array::from_fn(|physical| node.store.logical(physical) as u8);
@@ -445,6 +459,7 @@ fn begin<'a>(node: &'a Shared, version: Version, compress: bool, out: &mut Vec<u
         let told = [("repl-id", id), ("repl-offset", offset.to_string())];
         db.into_iter().chain(told).for_each(|(name, value)| file_write::push_told(out, name, &value));
     }
+    node.saves.libraries.lock().iter().for_each(|source| file_write::push_library(out, source));
     let totals = node.store.totals();
     for physical in (0..DATABASES).filter(|&physical| totals.keys[physical] > 0) {
         file_write::push_sizes(out, numbers[physical], totals.keys[physical], totals.expiring[physical]);

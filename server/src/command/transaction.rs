@@ -234,7 +234,8 @@ pub fn refused(found: Option<&Found>, node: &Shared, session: &mut Session, faul
         let why = why.strip_prefix("ERR ").unwrap_or(&why);
         return Fault::owned(format!("EXECABORT Transaction discarded because of: {why}"));
     }
-    if let Some(queue) = &mut session.queue {
+    // What a primary has run is run as far as it can be: the rest of it is worth more than none.
+    if let Some(queue) = session.queue.as_mut().filter(|_| !session.is_primary) {
         queue.spoil();
     }
     fault

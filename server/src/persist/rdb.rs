@@ -7,7 +7,7 @@
 //! and the value, and there is one sum for all; [`file`] reads those.
 //!
 //! What is written, Redis 7.2 reads, with one exception: hashes with fields that expire, which Redis 7.2 does not know,
-//! are written as Redis 7.4 does. What is read are all encodings of RDB 5 to 12 and of Valkey's 80, but for values of
+//! are written as Redis 7.4 does; or as Valkey 9 does, which has its own form of them, for a replica that is one. What is read are all encodings of RDB 5 to 12 and of Valkey's 80, but for values of
 //! modules. Another type is a row in `kind`, an arm in `load` and one in `save`.
 //!
 //! Source: Redis's documentation of the format, the comments in its `rdb.h`, and what its servers write and take.
@@ -46,6 +46,8 @@ pub enum Version {
     /// What Redis 7.2 reads.
     #[default]
     V11,
+    /// What Valkey 9 reads: as V11, but for hashes with fields that expire.
+    Valkey,
 }
 
 impl Version {
@@ -54,6 +56,15 @@ impl Version {
         match self {
             Version::V10 => 10,
             Version::V11 => 11,
+            Version::Valkey => VERSION_VALKEY,
+        }
+    }
+
+    /// The first bytes of a file, which tell its format.
+    pub fn magic(self) -> String {
+        match self {
+            Version::V10 | Version::V11 => format!("REDIS{:04}", self.number()),
+            Version::Valkey => format!("VALKEY{:03}", self.number()),
         }
     }
 }
@@ -129,13 +140,17 @@ pub fn dump_object(out: &mut Vec<u8>, object: &Object, compress: bool) {
     push_footer(out, start);
 }
 
-/// The payload of a value in a format that replicas read which are older than this node.
+/// The payload of a value in a format that replicas of all makes and ages read: without the expiries of a hash's fields.
 pub fn dump_for_replicas(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     match value {
         Value::String(text) => {
             out.push(kind::STRING);
             push_string(&mut out, text, false);
+        }
+        Value::Object(Object::Hash(hash)) if hash.next_due().is_some() => {
+            out.push(kind::HASH);
+            save::push_fields(&mut out, hash, false);
         }
         Value::Object(object) => {
             out.push(type_of(object, Version::V10));
@@ -175,6 +190,25 @@ pub fn restore(payload: &[u8], limits: &Limits) -> Result<Value, RestoreError> {
     let (body, version) = check_footer(payload).ok_or(RestoreError::Footer)?;
     let mut reader = Reader::new(body, version);
     reader.byte().and_then(|kind| reader.value(kind, limits)).map_err(|_| RestoreError::Format)
+}
+
+/// Reads the payload of FUNCTION DUMP: the sources of libraries.
+///
+/// # Errors
+///
+/// [`RestoreError`]
+pub fn restore_libraries(payload: &[u8]) -> Result<Vec<Vec<u8>>, RestoreError> {
+    let (body, version) = check_footer(payload).ok_or(RestoreError::Footer)?;
+    let (mut reader, mut libraries) = (Reader::new(body, version), Vec::new());
+    while !reader.rest().is_empty() {
+        let opcode = reader.byte().map_err(|_| RestoreError::Format)?;
+        let source = reader.string().map_err(|_| RestoreError::Format)?;
+        if opcode != file_write::OPCODE_LIBRARY {
+            return Err(RestoreError::Format);
+        }
+        libraries.push(source.into_owned());
+    }
+    Ok(libraries)
 }
 
 /// Whether values of a format are read. Between Redis's and Valkey's are formats of servers that went their own ways.

@@ -13,6 +13,10 @@ const LINE_MAX: usize = 4096;
 /// Bytes of the mark behind a snapshot whose length is not told.
 pub const MARK_LEN: usize = 40;
 
+/// The newest Valkey whose data a node reads. A Valkey is told so, as it sends data in an older form otherwise, and none at all
+/// if that has no room for fields that expire.
+const VALKEY: &str = "9.0.0";
+
 /// What a replica says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Manners {
@@ -59,6 +63,7 @@ enum Step {
     Ip,
     Capabilities,
     Larder,
+    Valkey,
     Ask,
     /// `+FULLRESYNC` has come.
     Snapshot,
@@ -141,6 +146,7 @@ impl Greeting {
             Step::Ip => vec!["REPLCONF", "ip-address", announced_ip],
             Step::Capabilities => vec!["REPLCONF", "capa", "eof", "capa", "psync2"],
             Step::Larder => vec!["REPLCONF", "capa", "larder"],
+            Step::Valkey => vec!["REPLCONF", "version", VALKEY],
             Step::Ask => {
                 // Replicas count the byte they want next, from 1 on.
                 let (id, next) = match place {
@@ -163,7 +169,8 @@ impl Greeting {
             Step::Port => Step::Ip,
             Step::Ip => Step::Capabilities,
             Step::Capabilities => Step::Larder,
-            Step::Larder => Step::Ask,
+            Step::Larder => Step::Valkey,
+            Step::Valkey => Step::Ask,
             Step::Ask | Step::Snapshot => Step::Snapshot,
         };
         self.is_said = false;
@@ -197,7 +204,8 @@ impl Greeting {
                 return Err(Failed(format!("answered {asked} with \"{}\"", &line[1..])));
             }
             // An older one may not know what it is told; that does no harm.
-            Step::Ping | Step::Auth | Step::Port | Step::Ip | Step::Capabilities | Step::Larder => self.advance(),
+            Step::Ping | Step::Auth | Step::Port | Step::Ip => self.advance(),
+            Step::Capabilities | Step::Larder | Step::Valkey => self.advance(),
             Step::Ask => return self.hear_answer(line),
             Step::Snapshot => {
                 let (id, offset) = self.full.clone().expect("the step begins with it");
@@ -284,7 +292,7 @@ mod tests {
         let manners = Manners { listening_port: 7001, ..Manners::default() };
         let full = format!("+FULLRESYNC {ID} 17");
         let mark = format!("$EOF:{ID}");
-        let (said, end) = talk(manners.clone(), &["+PONG", "+OK", "+OK", "+OK", &full, &mark]);
+        let (said, end) = talk(manners.clone(), &["+PONG", "+OK", "+OK", "+OK", "+OK", &full, &mark]);
         assert_eq!(
             said,
             [
@@ -292,12 +300,13 @@ mod tests {
                 "REPLCONF listening-port 7001",
                 "REPLCONF capa eof capa psync2",
                 "REPLCONF capa larder",
+                "REPLCONF version 9.0.0",
                 "PSYNC ? -1"
             ]
         );
         let snapshot = Snapshot::Mark(ID.as_bytes().try_into().unwrap());
         assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, snapshot }));
-        let (_, end) = talk(manners, &["+PONG", "+OK", "+OK", "-ERR no", &full, "\n\n$1234"]);
+        let (_, end) = talk(manners, &["+PONG", "+OK", "+OK", "-ERR no", "-ERR no", &full, "\n\n$1234"]);
         assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, snapshot: Snapshot::Bytes(1234) }));
     }
 
@@ -311,11 +320,11 @@ mod tests {
             place: Some((ID.into(), 99)),
             asks_to_lead: false,
         };
-        let answers = ["-NOAUTH Authentication required.", "+OK", "+OK", "+OK", "+OK", "+OK", "+CONTINUE"];
+        let answers = ["-NOAUTH Authentication required.", "+OK", "+OK", "+OK", "+OK", "+OK", "+OK", "+CONTINUE"];
         let (said, end) = talk(manners, &answers);
         assert_eq!(said[1], "AUTH r secret");
         assert_eq!(said[3], "REPLCONF ip-address 10.0.0.1");
-        assert_eq!(said[6], format!("PSYNC {ID} 100"));
+        assert_eq!(said[7], format!("PSYNC {ID} 100"));
         assert_eq!(end, Ok(Next::Continue { id: None }));
     }
 
@@ -341,7 +350,7 @@ mod tests {
         let known = || Manners { place: Some((ID.into(), 99)), ..Manners::default() };
         let told = |manners, answers: &[&str]| talk(manners, answers).1.unwrap_err().0;
         assert_eq!(told(known(), &["-ERR go away"]), "answered PING with \"ERR go away\"");
-        let with = |answer| ["+PONG", "+OK", "+OK", "+OK", answer];
+        let with = |answer| ["+PONG", "+OK", "+OK", "+OK", "+OK", answer];
         assert_eq!(told(known(), &with("+CONTINUE xyz")), "goes on with \"xyz\", which is no id of 40 digits");
         assert_eq!(told(Manners::default(), &with("+CONTINUE")), "goes on where nothing was begun");
         assert_eq!(told(known(), &with("-LOADING wait")), "answered PSYNC with \"LOADING wait\"");

@@ -2,14 +2,16 @@
 //! places with neighbouring scores lie in one cell of a grid.
 //!
 //! The limits, the earth's radius and the order of every computation are Redis's, so that distances and the places that
-//! a search finds are the same to the last digit. What is searched is in `geo/search`.
+//! a search finds are the same to the last digit. What is searched is in `geo/search` and `geo/polygon`.
 
 mod cell;
+mod polygon;
 mod search;
 #[cfg(test)]
 mod tests;
 
-pub use search::{Form, Shape};
+pub use polygon::Polygon;
+pub use search::{Form, Outline, Shape};
 
 use cell::{Cell, STEPS_MAX, WORLD, World};
 

@@ -1,6 +1,6 @@
 //! Servers in a row, each of which follows the one before.
 
-use larder_tests::chain::{follow, makes, settle_within};
+use larder_tests::chain::{Make, follow, makes, settle_within};
 use larder_tests::digest::check_alike;
 use larder_tests::random::{Random, seed, setting};
 use larder_tests::writes::Writes;
@@ -16,11 +16,21 @@ fn patience(keys: usize) -> Duration {
 
 #[test]
 fn a_chain_that_is_linked_under_load_holds_the_same_everywhere() {
-    let Some(mut nodes) = makes().into_iter().map(|make| make.start(&[])).collect::<Option<Vec<Node>>>() else {
+    link_under_load(makes(), setting("LARDER_TEST_KEYS").unwrap_or(KEYS));
+}
+
+#[test]
+fn a_chain_with_valkey_at_both_ends_holds_the_same_everywhere() {
+    // More keys are for the chain that is asked for.
+    link_under_load(vec![Make::Valkey, Make::Larder, Make::Larder, Make::Valkey], KEYS);
+}
+
+fn link_under_load(makes: Vec<Make>, keys: u64) {
+    let Some(mut nodes) = makes.into_iter().map(|make| make.start(&[])).collect::<Option<Vec<Node>>>() else {
         return;
     };
     let seed = seed();
-    let keys = setting("LARDER_TEST_KEYS").unwrap_or(KEYS) as usize;
+    let keys = keys as usize;
     let writes = Writes { seed, keys, writers: 3, commands: 200_000 + 5 * keys };
     writes.fill(&nodes[0]);
     let (primary, replicas) = nodes.split_first_mut().expect("a chain has a primary");

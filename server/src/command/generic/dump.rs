@@ -4,9 +4,11 @@ use crate::base::number::{Digits, parse_i64};
 use crate::command::expiry::has_passed;
 use crate::command::*;
 use crate::persist::rdb::{self, RestoreError, Value};
-use crate::store::New;
 use crate::store::pieces::PIECES_MAX;
 use crate::store::record::EXPIRY_MAX;
+use crate::store::{Key, New};
+use crate::types::object::Object;
+use std::collections::BTreeMap;
 
 pub const DUMP: Command = Command {
     name: "DUMP",
@@ -68,7 +70,7 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     }
     let expiry = expiry(ttl, options.absolute, cx.now_ms())?;
     let value = rdb::restore(payload, &cx.node.limits.of_loaded()).map_err(refused)?;
-    let told = cx.is_noted().then(|| rdb::dump_for_replicas(&value));
+    let told = cx.is_noted().then(|| (rdb::dump_for_replicas(&value), fields_by_expiry(&value)));
     // The new value has no part in the old one's past, so the policy is to see a new key.
     let replaced = cx.store.remove(key);
     if expiry.is_some_and(|expiry| has_passed(expiry, cx.due_ms())) {
@@ -85,7 +87,10 @@ fn restore(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         }
         options.apply(cx, key);
         cx.event(Class::Generic, "restore", key.bytes);
-        told.iter().for_each(|payload| say(cx, payload, &options, expiry));
+        if let Some((payload, fields)) = told {
+            say(cx, &payload, &options, expiry);
+            fields.iter().for_each(|(&at, fields)| say_fields(cx, key, at, fields));
+        }
     }
     cx.reply.ok();
     REPLIED
@@ -102,6 +107,27 @@ fn say(cx: &Ctx<'_>, payload: &[u8], options: &Options, expiry: Option<u64>) {
         words.extend((!options.absolute).then_some(&b"ABSTTL"[..]));
     }
     cx.replicate(&words);
+}
+
+/// The fields of a hash that expire at a time in milliseconds.
+type Fields = Vec<Vec<u8>>;
+
+fn fields_by_expiry(value: &Value) -> BTreeMap<u64, Fields> {
+    let mut fields: BTreeMap<u64, Fields> = BTreeMap::new();
+    let Value::Object(Object::Hash(hash)) = value else { return fields };
+    for entry in hash.iter(0) {
+        if let Some(at) = entry.expiry {
+            fields.entry(at).or_default().push(entry.field.text(&mut Digits::new()).to_vec());
+        }
+    }
+    fields
+}
+
+/// Says when fields expire: payloads that do are of one form in Redis, and of another in Valkey.
+fn say_fields(cx: &Ctx<'_>, key: Key<'_>, at: u64, fields: &Fields) {
+    let (at, count) = (at.to_string(), fields.len().to_string());
+    let words = [b"HPEXPIREAT", key.bytes, at.as_bytes(), b"FIELDS", count.as_bytes()];
+    cx.replicate(&words.into_iter().chain(fields.iter().map(Vec::as_slice)).collect::<Vec<_>>());
 }
 
 fn refused(error: RestoreError) -> Fault {
@@ -147,7 +173,7 @@ impl Options {
     }
 
     /// Gives the key what the policy in force keeps of its past.
-    fn apply(&self, cx: &mut Ctx<'_>, key: crate::store::Key<'_>) {
+    fn apply(&self, cx: &mut Ctx<'_>, key: Key<'_>) {
         if let Some(seconds) = self.idle_s {
             cx.store.set_idle(key, seconds.saturating_mul(1000));
         }
@@ -159,6 +185,7 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::command::testing::Desk;
     use crate::store::{Eviction, Options};
 
@@ -213,6 +240,25 @@ mod tests {
         desk.check("HGET i b", "$3 two");
         desk.check("HLEN i", ":2");
         desk.check("OBJECT ENCODING i", "$8 listpack");
+    }
+
+    #[test]
+    fn replicas_are_told_of_a_hash_and_of_its_fields_expiries_apart() {
+        let (mut desk, number) = Desk::leading(Options::default());
+        desk.check("HSET h a 1 b 2 c 3", ":3");
+        desk.check("HPEXPIREAT h 9000000000000 FIELDS 2 a c", "*2 :1 :1");
+        let payload = dump(&mut desk, b"h");
+        desk.stream(number);
+        assert_eq!(restore(&mut desk, &[b"i", b"0", &payload]), "+OK");
+        let sent = desk.stream(number);
+        let names: Vec<&[u8]> = sent.iter().map(|words| &words[0][..]).collect();
+        assert_eq!(names, [&b"MULTI"[..], b"RESTORE", b"HPEXPIREAT", b"EXEC"]);
+        let Ok(Value::Object(Object::Hash(hash))) = rdb::restore(&sent[1][3], &rdb::Limits::default()) else {
+            panic!("a hash is restored: {sent:?}")
+        };
+        assert_eq!((hash.len(), hash.next_due()), (3, None));
+        let told = sent[2][1..].join(&b' ');
+        assert!(told == b"i 9000000000000 FIELDS 2 a c" || told == b"i 9000000000000 FIELDS 2 c a", "{told:?}");
     }
 
     #[test]

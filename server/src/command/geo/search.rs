@@ -1,11 +1,11 @@
-//! What lies in a circle or a box: `GEOSEARCH`, `GEOSEARCHSTORE` and the older `GEORADIUS` family.
+//! What lies in a circle, a box or a polygon: `GEOSEARCH`, `GEOSEARCHSTORE` and the older `GEORADIUS` family.
 
 use super::{GEO, UNIT, place, point, push_length, push_point, unit};
 use crate::base::number::parse_f64;
 use crate::command::zset::{collected, store_found};
 use crate::command::*;
 use crate::store::Key;
-use crate::types::geo::{Form, Point, Shape, Unit};
+use crate::types::geo::{Form, Outline, Point, Polygon, Shape, Unit};
 use crate::types::zset::{Member, ZSet};
 use std::cmp::Ordering;
 
@@ -44,7 +44,7 @@ const BY: Arg = one_of(
 pub const GEOSEARCH: Command = Command {
     name: "GEOSEARCH",
     run: |cx, args| search(cx, args, Asked { center: Named::Options, stores: false }),
-    summary: "Returns the members in a circle or a box.",
+    summary: "Returns the members in a circle or a box; in a polygon with Valkey's `BYPOLYGON`.",
     complexity: "O(N+log(M)) for N members in the cells around the outline and M inside",
     since: "6.2.0",
     args: &[key("key", Usage::Read), FROM, BY, ORDER, COUNT, WITHCOORD, WITHDIST, WITHHASH],
@@ -55,7 +55,7 @@ pub const GEOSEARCH: Command = Command {
 pub const GEOSEARCHSTORE: Command = Command {
     name: "GEOSEARCHSTORE",
     run: |cx, args| search(cx, args, Asked { center: Named::Options, stores: true }),
-    summary: "Stores the members in a circle or a box in a key.",
+    summary: "Stores the members in a circle, a box or a polygon in a key.",
     args: &[
         key("destination", Usage::Write),
         key("source", Usage::Read),
@@ -221,6 +221,8 @@ struct Query<'a> {
     asked: Asked,
     center: Option<Center>,
     outline: Option<(Form, Unit)>,
+    /// What is searched instead of all that: it has its own center.
+    polygon: Option<Polygon>,
     order: Option<Order>,
     /// The most that are answered.
     count: Option<usize>,
@@ -320,6 +322,13 @@ impl<'a> Query<'a> {
         let left = args.len() - 1;
         let has_place = matches!(self.center, Some(Center::Place(_)));
         let has_member = matches!(self.center, Some(Center::Member(_)));
+        if self.center.is_none() && self.outline.is_none() && left >= 1 && args.take("BYPOLYGON") {
+            self.polygon = Some(polygon(args)?);
+            return Ok(true);
+        }
+        if self.polygon.is_some() {
+            return Ok(false);
+        }
         let has_circle = matches!(self.outline, Some((Form::Circle { .. }, _)));
         let has_box = matches!(self.outline, Some((Form::Box { .. }, _)));
         if left >= 1 && !has_place && args.take("FROMMEMBER") {
@@ -349,11 +358,12 @@ impl<'a> Query<'a> {
                 "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
             }));
         }
-        if self.is_by_option() && self.center.is_none() {
+        let needs_outline = self.is_by_option() && self.polygon.is_none();
+        if needs_outline && self.center.is_none() {
             let text = b"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for ";
             return Err(Fault::Bytes([&text[..], name].concat()));
         }
-        if self.is_by_option() && self.outline.is_none() {
+        if needs_outline && self.outline.is_none() {
             let text = b"ERR exactly one of BYRADIUS and BYBOX can be specified for ";
             return Err(Fault::Bytes([&text[..], name].concat()));
         }
@@ -364,10 +374,13 @@ impl<'a> Query<'a> {
     }
 
     /// What is searched; `None` if the center is a member of a set that is not there.
-    fn shape(&self) -> Option<Shape> {
+    fn shape(&self) -> Option<Outline> {
+        if let Some(polygon) = &self.polygon {
+            return Some(Outline::Polygon(polygon.clone()));
+        }
         let (Center::Place(center) | Center::Member(Some(center))) = self.center? else { return None };
         let (form, unit) = self.outline?;
-        Some(Shape { center, form, unit })
+        Some(Outline::Shape(Shape { center, form, unit }))
     }
 
     fn unit(&self) -> Unit {
@@ -451,6 +464,18 @@ fn rectangle(args: &mut Args<'_>) -> Result<(Form, Unit), Fault> {
     Ok((Form::Box { width, height }, unit(args)?))
 }
 
+/// The next words as a polygon: how many corners, and these.
+fn polygon(args: &mut Args<'_>) -> Result<Polygon, Fault> {
+    let count = usize::try_from(args.int()?).unwrap_or(0);
+    if count < Polygon::CORNERS_MIN || count > args.len() / 2 {
+        return Err(TOO_FEW_CORNERS);
+    }
+    let corners: Result<Vec<Point>, Fault> = (0..count).map(|_| point(args)).collect();
+    Polygon::new(corners?).ok_or(TOO_FEW_CORNERS)
+}
+
+const TOO_FEW_CORNERS: Fault = Fault::text("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
+
 fn length(args: &mut Args<'_>, otherwise: &'static str) -> Result<f64, Fault> {
     parse_f64(args.word()?).ok_or(Fault::text(otherwise))
 }
@@ -475,7 +500,7 @@ impl Order {
 }
 
 /// The members in an outline, `hits_max` at most, in the order in which its cells are gone through.
-fn hits<'s>(set: &'s ZSet, shape: &Shape, hits_max: usize) -> Vec<Hit<'s>> {
+fn hits<'s>(set: &'s ZSet, shape: &Outline, hits_max: usize) -> Vec<Hit<'s>> {
     let members = shape.ranges().into_iter().flat_map(|range| set.range(set.ranks_by_score(&range)));
     let hits = members.filter_map(|(member, score)| {
         let point = Point::of_score(score);

@@ -70,6 +70,40 @@ fn bad_words_of_places_are_refused() {
     desk.check("GEOPOS", "-ERR wrong number of arguments for 'geopos' command");
 }
 
+/// The answers are those of Valkey 9.1.
+#[test]
+fn a_polygon_is_searched_as_in_valkey() {
+    let mut desk = Desk::new();
+    desk.check("GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania 2.35 48.85 Paris 12.7584 38.788135 e1 17.2415 38.788135 e2", ":5");
+    let square = "BYPOLYGON 4 12 37 12 40 16 40 16 37";
+    desk.check(
+        &format!("GEOSEARCH g {square} ASC WITHDIST"),
+        "*3 *2 $7 Palermo $10 71411.8477 *2 $2 e1 $11 111983.2754 *2 $7 Catania $11 147671.4895",
+    );
+    desk.check(&format!("GEOSEARCH g {square} DESC COUNT 1"), "*1 $7 Catania");
+    desk.check("GEOSEARCH g BYPOLYGON 4 13.361389 30 13.361389 45 16 45 16 30 ASC", "*2 $7 Catania $7 Palermo");
+    desk.check(
+        "GEOSEARCH g BYPOLYGON 4 -179 -80 -179 80 179 80 179 -80 ASC COUNT 1 WITHDIST",
+        "*1 *2 $5 Paris $13 14582647.1602",
+    );
+    desk.check("GEOSEARCH g BYPOLYGON 3 12 37 12 37 12 37", "*0");
+    desk.check("GEOSEARCH none BYPOLYGON 3 12 37 12 40 16 40", "*0");
+    desk.check("GEOSEARCHSTORE d g BYPOLYGON 3 12 37 12 40 16 40 STOREDIST", ":2");
+    desk.check("ZRANGE d 0 -1", "*2 $2 e1 $7 Palermo");
+    for (words, fault) in [
+        ("BYPOLYGON 2 12 37 12 40", "GEOSEARCH BYPOLYGON must have at least 3 vertices"),
+        ("BYPOLYGON 3 12 37 12 40 16", "GEOSEARCH BYPOLYGON must have at least 3 vertices"),
+        ("BYPOLYGON 3 12 37 12 40 16 x", "value is not a valid float"),
+        ("BYPOLYGON 3 12 37 12 400 16 1", "invalid longitude,latitude pair 12.000000,400.000000"),
+        ("BYPOLYGON 3 12 37 12 40 16 40 FROMLONLAT 1 2", "syntax error"),
+        ("FROMLONLAT 1 2 BYPOLYGON 3 12 37 12 40 16 40", "syntax error"),
+        ("BYPOLYGON 3 12 37 12 40 16 40 BYRADIUS 1 km", "syntax error"),
+        ("BYBOX 1 1 km BYPOLYGON 3 12 37 12 40 16 40", "syntax error"),
+    ] {
+        desk.check(&format!("GEOSEARCH g {words}"), &format!("-ERR {fault}"));
+    }
+}
+
 #[test]
 fn a_circle_and_a_box_are_searched() {
     let mut desk = Desk::new();

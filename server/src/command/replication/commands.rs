@@ -133,7 +133,7 @@ const PSYNC: Command = Command {
     summary: "Asks a primary for its stream of writes, from a place in its history if that is possible. Replicas use it.",
     since: "2.8.0",
     args: &[text("replicationid"), int("offset")],
-    // Redis takes any number of further words.
+    // Redis takes any number of further words. One has a meaning, and is not told of there either: FAILOVER.
     ignores_rest: true,
     flags: SYNCING,
     ..SERVER
@@ -216,9 +216,10 @@ fn replconf(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
             b"ip-address" => asked.host = String::from_utf8_lossy(value).into_owned(),
             b"capa" if value.eq_ignore_ascii_case(b"eof") => asked.knows_eof = true,
             b"capa" if value.eq_ignore_ascii_case(b"psync2") => asked.knows_psync2 = true,
-            b"capa" if value.eq_ignore_ascii_case(b"larder") => asked.reads_newest = true,
+            b"capa" if value.eq_ignore_ascii_case(b"larder") => asked.is_larder = true,
             // What a replica can do beyond that is of no use here.
-            b"capa" | b"version" => {}
+            b"capa" => {}
+            b"version" => asked.note_version(value),
             b"rdb-only" => asked.only_snapshot = number == Some(1),
             // Nothing but everything is sent, which is what an empty filter leaves out.
             b"rdb-filter-only" if value.is_empty() => {

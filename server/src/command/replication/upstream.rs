@@ -343,6 +343,26 @@ mod tests {
     }
 
     #[test]
+    fn only_the_primary_of_a_node_hands_over_to_it() {
+        let mut desk = Desk::new();
+        desk.check("PSYNC id 1 FAILOVER", "-ERR PSYNC FAILOVER can't be sent to a master.");
+        demoted(&desk);
+        desk.check("PSYNC id 1 FAILOVER", "-ERR PSYNC FAILOVER replid must match my replid.");
+        desk.check("PSYNC id 1", "-NOMASTERLINK Can't SYNC while not connected with my master");
+    }
+
+    #[test]
+    fn what_a_primary_says_that_is_not_known_costs_no_transaction() {
+        let mut desk = Desk::new();
+        desk.session.is_primary = true;
+        desk.check("MULTI", "+OK");
+        desk.check("SET k v", "+QUEUED");
+        desk.check("NOSUCH a", "-ERR unknown command 'NOSUCH', with args beginning with: 'a'");
+        desk.check("EXEC", "*1 +OK");
+        desk.check("GET k", "$1 v");
+    }
+
+    #[test]
     fn a_primary_ends_nothing_and_points_nowhere() {
         let mut desk = Desk::new();
         desk.session.is_primary = true;

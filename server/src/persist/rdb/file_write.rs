@@ -118,7 +118,7 @@ fn push_value(out: &mut Vec<u8>, value: Value<'_>, form: Form) {
 
 /// Appends the magic word, and what is told about the file: names and values.
 pub fn push_start(out: &mut Vec<u8>, version: Version, told: &[(&str, String)]) {
-    out.extend_from_slice(format!("REDIS{:04}", version.number()).as_bytes());
+    out.extend_from_slice(version.magic().as_bytes());
     told.iter().for_each(|(name, value)| push_told(out, name, value));
 }
 

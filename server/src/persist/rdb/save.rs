@@ -16,11 +16,11 @@ pub(super) const PIECE_PACKED: u64 = 2;
 
 /// The type byte under which [`push_body`] writes an object. In a file the key stands between the two.
 ///
-/// Hashes with fields that expire have types that Redis reads from 7.4 on, whatever the version; any other is read by the
-/// Redis that the version is made for.
+/// Hashes with fields that expire have types that Redis reads from 7.4 on, whatever its version; any other is read by the
+/// server that the version is made for.
 pub fn type_of(object: &Object, version: Version) -> u8 {
     match object {
-        Object::Hash(hash) => hash_type(hash),
+        Object::Hash(hash) => hash_type(hash, version),
         Object::List(_) => kind::LIST_QUICKLIST_2,
         Object::Set(set) => set_type(set, version),
         Object::ZSet(zset) => match zset.encoding() {
@@ -29,7 +29,7 @@ pub fn type_of(object: &Object, version: Version) -> u8 {
         },
         Object::Stream(_) => match version {
             Version::V10 => kind::STREAM_LISTPACKS_2,
-            Version::V11 => kind::STREAM_LISTPACKS_3,
+            Version::V11 | Version::Valkey => kind::STREAM_LISTPACKS_3,
         },
     }
 }
@@ -37,17 +37,18 @@ pub fn type_of(object: &Object, version: Version) -> u8 {
 fn set_type(set: &Set, version: Version) -> u8 {
     match (set.encoding(), version) {
         ("intset", _) => kind::SET_INTSET,
-        ("listpack", Version::V11) => kind::SET_LISTPACK,
+        ("listpack", Version::V11 | Version::Valkey) => kind::SET_LISTPACK,
         _ => kind::SET,
     }
 }
 
-fn hash_type(hash: &Hash) -> u8 {
-    match (hash.encoding(), hash.next_due()) {
-        ("hashtable", None) => kind::HASH,
-        ("hashtable", Some(_)) => kind::HASH_METADATA,
-        (_, None) => kind::HASH_LISTPACK,
-        (_, Some(_)) => kind::HASH_LISTPACK_EX,
+fn hash_type(hash: &Hash, version: Version) -> u8 {
+    match (hash.encoding(), hash.next_due(), version) {
+        ("hashtable", None, _) => kind::HASH,
+        (_, None, _) => kind::HASH_LISTPACK,
+        (_, Some(_), Version::Valkey) => kind::HASH_2,
+        ("hashtable", Some(_), _) => kind::HASH_METADATA,
+        (_, Some(_), _) => kind::HASH_LISTPACK_EX,
     }
 }
 
@@ -56,7 +57,7 @@ fn hash_type(hash: &Hash) -> u8 {
 /// Fields that have expired are written as long as they are there, as in Redis: a replica is told when they go.
 pub fn push_body(out: &mut Vec<u8>, object: &Object, version: Version, compress: bool) {
     match object {
-        Object::Hash(hash) => push_hash(out, hash, compress),
+        Object::Hash(hash) => push_hash(out, hash, version, compress),
         Object::List(list) => push_list(out, list, compress),
         Object::Set(set) => push_set(out, set, version, compress),
         Object::ZSet(zset) => push_zset(out, zset, compress),
@@ -68,10 +69,18 @@ fn push_element(out: &mut Vec<u8>, element: Element<'_>, compress: bool) {
     push_string(out, element.text(&mut Digits::new()), compress);
 }
 
-fn push_hash(out: &mut Vec<u8>, hash: &Hash, compress: bool) {
+fn push_hash(out: &mut Vec<u8>, hash: &Hash, version: Version, compress: bool) {
     // At the time 0 nothing has expired.
     let entries = hash.iter(0);
-    match (hash_type(hash), hash.next_due()) {
+    match (hash_type(hash, version), hash.next_due()) {
+        (kind::HASH_2, Some(_)) => {
+            push_length(out, hash.len() as u64);
+            for entry in entries {
+                let expiry = entry.expiry.map_or(-1, |expiry| expiry as i64);
+                push_field(out, entry, compress);
+                push_millis(out, expiry);
+            }
+        }
         (kind::HASH_METADATA, Some(first)) => {
             push_millis(out, first as i64);
             push_length(out, hash.len() as u64);
@@ -88,11 +97,14 @@ fn push_hash(out: &mut Vec<u8>, hash: &Hash, compress: bool) {
             let listpack = listpack::collect(entries.flat_map(|entry| [entry.field, entry.value]));
             push_string(out, &listpack, compress);
         }
-        _ => {
-            push_length(out, hash.len() as u64);
-            entries.for_each(|entry| push_field(out, entry, compress));
-        }
+        _ => push_fields(out, hash, compress),
     }
+}
+
+/// Fields and values, whatever the hash's form, and without expiries.
+pub(super) fn push_fields(out: &mut Vec<u8>, hash: &Hash, compress: bool) {
+    push_length(out, hash.len() as u64);
+    hash.iter(0).for_each(|entry| push_field(out, entry, compress));
 }
 
 fn push_field(out: &mut Vec<u8>, entry: Entry<'_>, compress: bool) {

@@ -39,7 +39,7 @@ impl Version {
     fn fields(self) -> Fields {
         match self {
             Version::V10 => Fields::COUNTERS,
-            Version::V11 => Fields::ALL,
+            Version::V11 | Version::Valkey => Fields::ALL,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which places lie in a circle or a box: first a few ranges of scores that cover it, then each place by its distance.
 
 use super::cell::{Area, Cell, STEPS_MAX, WORLD};
-use super::{Angle, EARTH_RADIUS, Point, Unit};
+use super::{Angle, EARTH_RADIUS, Point, Polygon, Unit};
 use crate::types::zset::{ScoreBound, ScoreRange};
 
 /// Half the equator on a web map, in meters.
@@ -29,6 +29,31 @@ pub struct Shape {
 struct Bounds {
     longitude: (f64, f64),
     latitude: (f64, f64),
+}
+
+/// What is searched, of whatever kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outline {
+    Shape(Shape),
+    Polygon(Polygon),
+}
+
+impl Outline {
+    /// The distance of a point in it from its center, in meters.
+    pub fn distance(&self, point: Point) -> Option<f64> {
+        match self {
+            Outline::Shape(shape) => shape.distance(point),
+            Outline::Polygon(polygon) => polygon.distance(point),
+        }
+    }
+
+    /// The scores to look through.
+    pub fn ranges(&self) -> Vec<ScoreRange> {
+        match self {
+            Outline::Shape(shape) => shape.ranges(),
+            Outline::Polygon(polygon) => polygon.ranges(),
+        }
+    }
 }
 
 impl Shape {
@@ -133,7 +158,7 @@ fn is_beyond(center: &Area, bounds: &Bounds, east: i32, north: i32) -> bool {
         || east > 0 && center.longitude.1 > bounds.longitude.1
 }
 
-fn range(cell: Cell) -> ScoreRange {
+pub(super) fn range(cell: Cell) -> ScoreRange {
     let (min, max) = cell.scores();
     ScoreRange {
         min: ScoreBound { score: min, is_exclusive: false },
