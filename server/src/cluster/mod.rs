@@ -2,3 +2,4 @@
 //! `command` and `net` bring to life.
 
 pub mod id;
+pub mod placement;
