@@ -3,5 +3,6 @@
 
 pub mod code;
 pub mod id;
+pub mod placement;
 pub mod ranges;
 pub mod topology;
