@@ -22,6 +22,7 @@ pub mod object;
 pub mod packed;
 mod quicklist;
 pub mod set;
+pub mod shared;
 mod splice;
 pub mod stream;
 #[cfg(test)]
