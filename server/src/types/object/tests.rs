@@ -50,7 +50,7 @@ const NODE: NodeLimits = NodeLimits { bytes_max: 200, entries_max: 5 };
 
 /// Changes an object at random. Phases in which it grows alternate with phases in which it shrinks.
 fn change(object: &mut Object, random: &mut Random, step: usize) {
-    let grows = random.below(10) < if step / 1000 % 2 == 0 { 8 } else { 4 };
+    let grows = random.below(10) < if (step / 1000).is_multiple_of(2) { 8 } else { 4 };
     let mut name = text(random);
     name.extend(random.below(300).to_string().bytes());
     let value = text(random);
@@ -86,7 +86,7 @@ fn change(object: &mut Object, random: &mut Random, step: usize) {
     }
 }
 
-fn change_list(list: &mut list::List, random: &mut Random, grows: bool, value: &[u8]) {
+fn change_list(list: &mut List, random: &mut Random, grows: bool, value: &[u8]) {
     let limits = list::Limits::new(if cfg!(miri) { 4 } else { 10 });
     let at = random.below(list.len() + 1);
     match (grows, random.below(4)) {
