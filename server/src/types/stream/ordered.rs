@@ -348,6 +348,6 @@ mod tests {
             map.insert(Id::new(ms, 0), ms);
         }
         assert_eq!(map.chunks.len(), 1000);
-        assert_eq!(map.items_bytes, 1000 * 16 + 64_000 * 24);
+        assert_eq!(map.items_bytes, 1000 * 8 + 64_000 * 24);
     }
 }

@@ -116,14 +116,14 @@ mod tests {
         for item in 0..20u64 {
             insert(&mut list, 0, item, 8, &mut bytes);
         }
-        assert_eq!((list.capacity(), bytes), (24, 16 + 24 * 8));
+        assert_eq!((list.capacity(), bytes), (24, 8 + 24 * 8));
         let rest = split_off(&mut list, 5, &mut bytes);
-        assert_eq!((list.capacity(), rest.capacity(), bytes), (5, 15, 2 * 16 + 20 * 8));
+        assert_eq!((list.capacity(), rest.capacity(), bytes), (5, 15, 2 * 8 + 20 * 8));
         append(&mut list, rest, &mut bytes);
-        assert_eq!((list.len(), list.heap(), bytes), (20, 176, 176));
+        assert_eq!((list.len(), list.heap(), bytes), (20, 168, 168));
         list.truncate(4);
         trim(&mut list, 8, &mut bytes);
-        assert_eq!((list.capacity(), bytes), (12, 16 + 96));
+        assert_eq!((list.capacity(), bytes), (12, 8 + 96));
         assert_eq!(*list, [19, 18, 17, 16]);
     }
 }
