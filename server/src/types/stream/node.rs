@@ -183,12 +183,12 @@ impl Node {
 
     /// All entries, deleted ones among them. `master` is the id under which this node stands.
     pub(super) fn scan(&self, master: Id) -> Scan<'_> {
-        Scan { node: self, at: self.entries_at as usize, id: master }
+        Scan { node: self, bytes: &self.bytes, at: self.entries_at as usize, id: master }
     }
 
     /// As [`Node::scan`], from a place that a scan of this node has marked.
     pub(super) fn scan_from(&self, mark: Mark) -> Scan<'_> {
-        Scan { node: self, at: mark.at as usize, id: mark.id }
+        Scan { node: self, bytes: &self.bytes, at: mark.at as usize, id: mark.id }
     }
 
     /// The fields of the first entry, which most others share.
@@ -342,6 +342,8 @@ pub(super) struct Raw {
 #[derive(Clone)]
 pub(super) struct Scan<'a> {
     node: &'a Node,
+    /// Those of the node, found once.
+    bytes: &'a [u8],
     at: usize,
     /// The entry before.
     id: Id,
@@ -379,9 +381,9 @@ impl Iterator for Scan<'_> {
     #[inline]
     fn next(&mut self) -> Option<Raw> {
         let is_first = self.at == self.node.entries_at as usize;
-        let mut rest = self.node.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let mut rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
         let length = take_number(&mut rest) as usize;
-        let at = self.node.bytes.len() - rest.len();
+        let at = self.bytes.len() - rest.len();
         let end = at + length;
         let head = take_head(&mut rest);
         if head & NEW_MS != 0 {
@@ -398,7 +400,7 @@ impl Iterator for Scan<'_> {
             at: At(at),
             is_deleted: head & DELETED != 0,
             has_own_fields: head & OWN_FIELDS != 0,
-            body: self.node.bytes.len() - rest.len(),
+            body: self.bytes.len() - rest.len(),
             end,
         })
     }
