@@ -7,6 +7,7 @@ use super::shared::Keys;
 use super::stripe::{Entry, Key};
 use super::table::At;
 use crate::types::object::{Kind, Object};
+use crate::types::shared::SharedBox;
 use crate::types::stream::Group;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -103,7 +104,7 @@ impl Keys<'_> {
 
 impl Keys<'_> {
     /// Frees a group that was taken out of the stream of a key, without a stall if it is large, and tells who waits.
-    pub fn discard_group(&mut self, key: Key<'_>, group: Box<Group>) {
+    pub fn discard_group(&mut self, key: Key<'_>, group: SharedBox<Group>) {
         self.wrote = true;
         let db = self.db;
         let stripe = self.held.stripe(key.place.stripe());

@@ -326,12 +326,11 @@ pub(super) fn heap_bytes(at: NonNull<u8>) -> usize {
     }
 }
 
-/// Where a value on the heap begins; `None` if the record holds it itself.
+/// Where a buffer begins, if the value is one.
 pub(super) fn heap_address(at: NonNull<u8>) -> Option<NonNull<u8>> {
     match header(at).shape() {
         // SAFETY: a heap record holds its parts here, and the first is the address of a buffer.
         Shape::Heap => NonNull::new(unsafe { value_start(at).cast::<*mut u8>().read_unaligned() }),
-        Shape::Object => Some(object(at).cast()),
         _ => None,
     }
 }

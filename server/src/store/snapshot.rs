@@ -4,12 +4,15 @@
 //! line, and whoever changes a record that the walk has not come to has it captured first. What a captured record is
 //! turned into, and where it goes, is up to the [`Captor`].
 //!
-//! Values of more than 64 KiB on the heap are not captured under the lock. The walk reads them where they lie, and they
-//! are kept for it if their record goes meanwhile; only who wants to change such a value in place while it is read waits
-//! for that. What is large, was not yet come to and is changed in place is the exception: it is captured under the lock.
+//! Large values are not captured under the lock. Of a collection the walk gets a share, which takes microseconds however
+//! large it is: the walk's own when it comes to the record, or one that was made before somebody changed the collection in
+//! place. Buffers are read where they lie, and kept for the walk if their record goes meanwhile; only who wants to change
+//! a buffer in place while it is read waits for that. A buffer that was not yet come to and is changed in place is copied
+//! under the lock.
 //!
 //! What others have captured waits until the walk collects it. There is a bound for that: a snapshot whose owner cannot
-//! keep up with the writes becomes void.
+//! keep up with the writes becomes void. Shares are not counted: what they take is what the changes have copied, and is
+//! never more than the collections themselves.
 //!
 //! Keys that expire or are evicted before the walk comes to them are not captured: who loads a snapshot, or follows the
 //! stream behind it, would lose them at once.
@@ -92,21 +95,20 @@ pub struct Large {
 
 pub(super) enum LargeValue {
     Buffer(Vec<u8>),
+    /// A share, or the collection itself.
     Object(Box<Object>),
-    LentBytes { bytes: NonNull<[u8]>, _reading: Reading },
-    LentObject { object: NonNull<Object>, _reading: Reading },
+    Lent {
+        bytes: NonNull<[u8]>,
+        _reading: Reading,
+    },
 }
 
 // SAFETY: what is lent is kept, and not changed, until the reading is over; see `Loan`.
 unsafe impl Send for LargeValue {}
 
 impl LargeValue {
-    pub fn lent_bytes(bytes: &[u8], loan: &Loan) -> LargeValue {
-        LargeValue::LentBytes { bytes: NonNull::from(bytes), _reading: Reading(loan.over.clone()) }
-    }
-
-    pub fn lent_object(object: &Object, loan: &Loan) -> LargeValue {
-        LargeValue::LentObject { object: NonNull::from(object), _reading: Reading(loan.over.clone()) }
+    pub fn lent(bytes: &[u8], loan: &Loan) -> LargeValue {
+        LargeValue::Lent { bytes: NonNull::from(bytes), _reading: Reading(loan.over.clone()) }
     }
 }
 
@@ -117,9 +119,7 @@ impl Large {
             LargeValue::Buffer(bytes) => Value::Bytes(bytes),
             LargeValue::Object(object) => Value::Object(object),
             // SAFETY: the stripe neither changes nor frees what it has lent before the reading is dropped.
-            LargeValue::LentBytes { bytes, .. } => Value::Bytes(unsafe { bytes.as_ref() }),
-            // SAFETY: as above.
-            LargeValue::LentObject { object, .. } => Value::Object(unsafe { object.as_ref() }),
+            LargeValue::Lent { bytes, .. } => Value::Bytes(unsafe { bytes.as_ref() }),
         };
         Item { db: *db, key, expiry: *expiry, value }
     }
@@ -134,11 +134,11 @@ impl Drop for Reading {
     }
 }
 
-/// What a stripe knows of a value that it has lent.
+/// What a stripe knows of a buffer that it has lent.
 pub(super) struct Loan {
     pub db: usize,
     pub key: Box<[u8]>,
-    /// Where the value lies.
+    /// Where the buffer lies.
     pub address: NonNull<u8>,
     over: Arc<AtomicBool>,
 }
@@ -167,16 +167,16 @@ impl Loan {
 #[derive(Default)]
 pub struct Step {
     pub captured: Captured,
-    /// Large values that their records have lost.
-    pub(super) orphans: Vec<Large>,
-    /// A large value that is still where it was; the walk goes no further before it is dropped.
+    /// Shares of large values, and large values that their records have lost.
+    pub(super) owned: Vec<Large>,
+    /// A buffer that is still where it was; the walk goes no further before it is dropped.
     pub(super) lent: Option<Large>,
 }
 
 impl Step {
     /// What was too large to be captured.
     pub fn larges(&self) -> impl Iterator<Item = Item<'_>> {
-        self.orphans.iter().chain(&self.lent).map(Large::item)
+        self.owned.iter().chain(&self.lent).map(Large::item)
     }
 }
 

@@ -14,6 +14,7 @@ use super::record::{self, New, Placed, Value};
 use super::table::{self, At, ScanAt, Table};
 use super::wheel::Wheel;
 use crate::types::object::Object;
+use crate::types::shared::SharedBox;
 use crate::types::stream::Group;
 use capture::Walk;
 use std::ptr::NonNull;
@@ -100,7 +101,7 @@ const DISCARD_OBJECT_MIN: usize = 16 * 1024;
 pub(super) enum Discarded {
     Buffer(Vec<u8>),
     Object(Box<Object>),
-    Group(Box<Group>),
+    Group(SharedBox<Group>),
 }
 
 const _: () = assert!(pieces::PIECES_MAX <= DISCARD_MIN, "what is too long for pieces is freed by the reaper");

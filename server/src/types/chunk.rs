@@ -2,6 +2,7 @@
 
 use super::item::{Element, Item};
 use super::packed::{self, Packed};
+use super::shared::SharedVec;
 
 /// Up to where a run of a list's elements may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +46,11 @@ impl Limits {
     }
 }
 
-/// A piece of a list.
+/// A piece of a list. Of what is long, copies share the text.
 #[derive(Clone, Debug)]
 pub enum Chunk {
     Run(Packed<true>),
-    Long(Box<[u8]>),
+    Long(SharedVec<u8>),
 }
 
 const _: () = assert!(size_of::<Chunk>() == 24);
@@ -58,7 +59,7 @@ impl Chunk {
     /// A chunk with one element.
     pub fn of(element: Element<'_>, limits: &Limits) -> Chunk {
         match element {
-            Element::Text(text) if limits.is_long(element) => Chunk::Long(Box::from(text)),
+            Element::Text(text) if limits.is_long(element) => Chunk::Long(SharedVec::from(text)),
             _ => Chunk::Run(Packed::collect([element])),
         }
     }
@@ -74,7 +75,7 @@ impl Chunk {
     pub fn bytes(&self) -> usize {
         match self {
             Chunk::Run(run) => run.bytes(),
-            Chunk::Long(text) => text.len(),
+            Chunk::Long(text) => text.bytes(),
         }
     }
 
@@ -100,7 +101,7 @@ impl Chunk {
     pub fn replace(&mut self, index: usize, element: Element<'_>, limits: &Limits) -> bool {
         match (self, element) {
             (Chunk::Long(text), Element::Text(new)) if limits.is_long(element) => {
-                *text = Box::from(new);
+                *text = SharedVec::from(new);
                 true
             }
             (Chunk::Run(run), _) if !limits.is_long(element) => {

@@ -7,10 +7,14 @@
 //!
 //! `SCAN` walks hashes in the order of their reversed bits. In this order the keys of a leaf are neighbours, before and
 //! after splits and merges alike, so a cursor that is a place in this order stays right however the table changes.
+//!
+//! The list of leaves is cut into segments, which copies [share](super::shared): so the first change to a segment of a
+//! table that was copied copies this segment, some 100 KB, and no table is ever copied as a whole.
 
 use super::draw;
 use super::item::{Element, Item};
 use super::leaf::{ENTRIES_MAX, Entry, Leaf};
+use super::shared::SharedVec;
 
 /// The most low bits that choose a leaf. Hashes are keyed and fair, so this is beyond any number of keys that memory
 /// can hold.
@@ -26,7 +30,7 @@ const SEGMENT: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Dict<const VALUED: bool> {
     directory: Vec<u32>,
-    leaves: Vec<Vec<Leaf<VALUED>>>,
+    leaves: Vec<SharedVec<Leaf<VALUED>>>,
     /// Keys.
     len: usize,
     /// What leaves have on the heap.
@@ -52,7 +56,9 @@ pub struct Absent<'a> {
 
 impl<const VALUED: bool> Default for Dict<VALUED> {
     fn default() -> Self {
-        Dict { directory: vec![0], leaves: vec![vec![Leaf::new(0, 0)]], len: 0, leaf_bytes: 0, deepest: 1, depth: 0 }
+        let mut first = SharedVec::new();
+        first.push(Leaf::new(0, 0));
+        Dict { directory: vec![0], leaves: vec![first], len: 0, leaf_bytes: 0, deepest: 1, depth: 0 }
     }
 }
 
@@ -60,6 +66,12 @@ impl<const VALUED: bool> Dict<VALUED> {
     /// An empty table.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A table with the same leaves and no directory: all places can be gone through, and no key can be found. For a
+    /// million keys it costs some hundred counts.
+    pub fn share(&self) -> Self {
+        Dict { directory: vec![0], leaves: self.leaves.clone(), ..*self }
     }
 
     /// How many keys there are.
@@ -75,11 +87,13 @@ impl<const VALUED: bool> Dict<VALUED> {
 
     /// Heap bytes, as asked of the allocator.
     pub fn bytes(&self) -> usize {
-        let last = self.leaves.last().map_or(0, |segment| segment.capacity());
-        let leaves = self.leaves.len().saturating_sub(1) * SEGMENT + last;
+        // All segments but the last have the same room.
+        let (first, last) = (self.leaves.first(), self.leaves.last());
+        let full = first.map_or(0, SharedVec::bytes) * self.leaves.len().saturating_sub(1);
         self.leaf_bytes
-            + leaves * size_of::<Leaf<VALUED>>()
-            + self.leaves.capacity() * size_of::<Vec<Leaf<VALUED>>>()
+            + full
+            + last.map_or(0, SharedVec::bytes)
+            + self.leaves.capacity() * size_of::<SharedVec<Leaf<VALUED>>>()
             + self.directory.capacity() * size_of::<u32>()
     }
 
@@ -219,7 +233,7 @@ impl<const VALUED: bool> Dict<VALUED> {
 
     fn push_leaf(&mut self, leaf: Leaf<VALUED>) -> u32 {
         if self.leaves.last().is_none_or(|segment| segment.len() == SEGMENT) {
-            self.leaves.push(Vec::new());
+            self.leaves.push(SharedVec::new());
         }
         let full = self.leaves.len() - 1;
         let segment = &mut self.leaves[full];
@@ -267,7 +281,7 @@ impl<const VALUED: bool> Dict<VALUED> {
     }
 
     fn leaf_count(&self) -> usize {
-        (self.leaves.len() - 1) * SEGMENT + self.leaves.last().map_or(0, Vec::len)
+        (self.leaves.len() - 1) * SEGMENT + self.leaves.last().map_or(0, |segment| segment.len())
     }
 
     /// Takes a leaf out of the list. The last leaf gets its number; the directory still names the one taken.

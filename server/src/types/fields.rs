@@ -45,6 +45,14 @@ impl Default for Fields {
 }
 
 impl Fields {
+    /// The same fields, to be gone through and not to be looked for: cheap, however many they are.
+    pub fn share(&self) -> Fields {
+        match self {
+            Fields::Run(run) => Fields::Run(run.clone()),
+            Fields::Table(table) => Fields::Table(Box::new(table.share())),
+        }
+    }
+
     pub fn len(&self) -> usize {
         match self {
             Fields::Run(run) => run.len() / 2,

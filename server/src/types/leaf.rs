@@ -5,8 +5,9 @@
 //! ```
 //! A tag is eight bits of the key's hash, so a search compares eight slots at a time and rarely looks at a wrong key.
 //! Offsets count from the first item. There are always a multiple of eight slots, a little more than entries. Texts
-//! over [`ASIDE_MIN`] bytes lie in blocks of their own, so that a leaf stays small enough to be moved.
+//! over [`ASIDE_MIN`] bytes lie in blocks of their own (`aside`), so that a leaf stays small enough to be moved.
 
+use super::aside::Aside;
 use super::item::{self, Element, Item, STAMP_BYTES};
 use super::splice;
 
@@ -44,14 +45,6 @@ pub struct Leaf<const VALUED: bool> {
     pub depth: u8,
 }
 
-/// Texts in blocks of their own, by number; an empty one marks a number that is free.
-#[derive(Clone, Debug, Default)]
-struct Aside {
-    texts: Vec<Box<[u8]>>,
-    /// Of all texts together.
-    bytes: usize,
-}
-
 /// An entry to be added.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
@@ -83,7 +76,7 @@ impl<const VALUED: bool> Leaf<VALUED> {
     /// Heap bytes, as asked of the allocator.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.bytes.len() + self.aside.as_ref().map_or(0, |aside| size_of::<Aside>() + aside.heap())
+        self.bytes.len() + self.aside.as_ref().map_or(0, |aside| size_of::<Aside>() + aside.bytes())
     }
 
     /// Whether it should be split.
@@ -196,7 +189,7 @@ impl<const VALUED: bool> Leaf<VALUED> {
     }
 
     fn aside_text(&self, number: u16) -> &[u8] {
-        self.aside.as_ref().map_or(&[], |aside| &aside.texts[number as usize])
+        self.aside.as_ref().map_or(&[], |aside| aside.get(number))
     }
 
     /// Adds an entry whose key is not there.
@@ -257,7 +250,7 @@ impl<const VALUED: bool> Leaf<VALUED> {
     fn laid_aside<'a>(&mut self, new: Item<'a>) -> Item<'a> {
         match new.element() {
             Element::Text(text) if text.len() > ASIDE_MIN => {
-                Item::aside(self.aside.get_or_insert_default().insert(Box::from(text)))
+                Item::aside(self.aside.get_or_insert_default().insert(text))
             }
             _ => new,
         }
@@ -342,7 +335,7 @@ impl<const VALUED: bool> Leaf<VALUED> {
         let Some(number) = item::aside_at(&self.bytes[at..]) else { return };
         if let Some(aside) = &mut self.aside {
             aside.remove(number);
-            if aside.texts.is_empty() {
+            if aside.is_empty() {
                 self.aside = None;
             }
         }
@@ -405,8 +398,7 @@ impl<const VALUED: bool> Leaf<VALUED> {
     /// Moves the text aside of the item at `at`, if it has one, from the leaf that the item came from.
     fn take_aside(&mut self, from: &mut Self, at: usize) {
         let (Some(number), Some(texts)) = (item::aside_at(&self.bytes[at..]), &mut from.aside) else { return };
-        let text = std::mem::take(&mut texts.texts[number as usize]);
-        let number = self.aside.get_or_insert_default().insert(text);
+        let number = self.aside.get_or_insert_default().take(texts, number);
         let at = at + item::stamp_size(&self.bytes[at..]);
         Item::aside(number).write(&mut self.bytes[at..]);
     }
@@ -417,31 +409,4 @@ impl<const VALUED: bool> Leaf<VALUED> {
 struct Side {
     entries: usize,
     size: usize,
-}
-
-impl Aside {
-    /// What it has on the heap, without itself. There is never more capacity than texts, also in a clone.
-    fn heap(&self) -> usize {
-        self.bytes + self.texts.len() * size_of::<Box<[u8]>>()
-    }
-
-    fn insert(&mut self, text: Box<[u8]>) -> u16 {
-        self.bytes += text.len();
-        if let Some(free) = self.texts.iter().position(|text| text.is_empty()) {
-            self.texts[free] = text;
-            return free as u16;
-        }
-        self.texts.reserve_exact(1);
-        self.texts.push(text);
-        (self.texts.len() - 1) as u16
-    }
-
-    fn remove(&mut self, number: u16) {
-        let text = std::mem::take(&mut self.texts[number as usize]);
-        self.bytes -= text.len();
-        while self.texts.last().is_some_and(|text| text.is_empty()) {
-            self.texts.pop();
-        }
-        self.texts.shrink_to_fit();
-    }
 }

@@ -5,6 +5,7 @@
 //! packed nodes. `hll`, `geo` and `bits` work on the bytes of strings and on scores.
 
 pub mod algebra;
+mod aside;
 pub mod bits;
 mod chunk;
 pub mod dict;
@@ -22,6 +23,7 @@ pub mod object;
 pub mod packed;
 mod quicklist;
 pub mod set;
+pub mod shared;
 mod splice;
 pub mod stream;
 #[cfg(test)]

@@ -3,13 +3,17 @@
 //! So an element in the middle of a million is found by passing some tens of blocks and chunks that lie side by side,
 //! without a look into any other element. Blocks and chunks are kept in exact vectors; a list grows by a chunk at a
 //! time, and no vector is long.
+//!
+//! Copies [share](super::shared) their blocks: the first change to a block of a list that was copied copies its chunks,
+//! 256 KiB as lists are set up.
 
 use super::chunk::{self, Chunk, Limits};
 use super::item::{Element, Item};
 use super::packed::Packed;
+use super::shared::{self, SharedVec};
 
 /// Chunks of a block, beyond which it is made two.
-const BLOCK_MAX: usize = 128;
+const BLOCK_MAX: usize = 32;
 
 /// A long list. See the head of this file.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +31,7 @@ pub struct Quicklist {
 #[derive(Clone, Debug, Default)]
 struct Block {
     /// No chunk is empty.
-    chunks: Vec<Chunk>,
+    chunks: SharedVec<Chunk>,
     /// Elements in all chunks.
     len: usize,
 }
@@ -65,7 +69,8 @@ impl Quicklist {
 
     /// Heap bytes, as asked of the allocator.
     pub fn bytes(&self) -> usize {
-        self.blocks.len() * size_of::<Block>() + self.chunks * size_of::<Chunk>() + self.chunk_bytes
+        let heads = self.blocks.len() * (size_of::<Block>() + shared::HEAD_BYTES);
+        heads + self.chunks * size_of::<Chunk>() + self.chunk_bytes
     }
 
     /// The run that holds everything, taken out if there is no more than that and `is_fit` says that it will do.
@@ -158,9 +163,9 @@ impl Quicklist {
             _ => BLOCK_MAX / 2,
         };
         let block = &mut self.blocks[spot.block];
-        let chunks: Vec<Chunk> = block.chunks.drain(cut..).collect();
+        let chunks = block.chunks.split_off(cut);
         let len = chunks.iter().map(Chunk::len).sum();
-        block.chunks.shrink_to_fit();
+        block.chunks.shrink_to(0);
         block.len -= len;
         self.insert_block(spot.block + 1, Block { chunks, len });
         if spot.chunk > cut || cut == BLOCK_MAX {
@@ -174,7 +179,7 @@ impl Quicklist {
     fn remove_chunk(&mut self, spot: Spot) -> Chunk {
         let block = &mut self.blocks[spot.block];
         let chunk = block.chunks.remove(spot.chunk);
-        block.chunks.shrink_to_fit();
+        block.chunks.shrink_to(0);
         block.len -= chunk.len();
         self.len -= chunk.len();
         self.chunk_bytes -= chunk.bytes();

@@ -62,6 +62,14 @@ impl Set {
         }
     }
 
+    /// The set as it is now, to be gone through and not to be looked into: cheap, however large it is.
+    pub fn share(&self) -> Set {
+        Set(match &self.0 {
+            Form::Table(table) => Form::Table(Box::new(table.share())),
+            small => small.clone(),
+        })
+    }
+
     /// Becomes a table if `more` members than a small form may have are about to come, as Redis does at `SADD`.
     pub fn expect(&mut self, more: usize, limits: &Limits) {
         let is_too_many = match &self.0 {

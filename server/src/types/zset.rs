@@ -92,6 +92,14 @@ impl ZSet {
         }
     }
 
+    /// The set as it is now, to be gone through in order and not to be looked into: cheap, however large it is.
+    pub fn share(&mut self) -> ZSet {
+        ZSet(match &mut self.0 {
+            Form::Small(small) => Form::Small(small.clone()),
+            Form::Large(large) => Form::Large(Box::new(large.share())),
+        })
+    }
+
     /// How many members there are.
     pub fn len(&self) -> usize {
         match &self.0 {

@@ -9,10 +9,15 @@ use super::super::record::{self, Value};
 use super::super::snapshot::{Captor, Item, Large, LargeValue, Loan, Pile, Step};
 use super::super::table::ScanAt;
 use super::{DATABASES, Discarded, Key, Ref, SLOTS_PER_STRIPE, Stripe};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Buffers and collections of more heap bytes are not captured under the lock, but lent to the walk.
+/// Buffers of more bytes are not captured under the lock, but lent to the walk.
 const LENT_MIN: usize = 64 * 1024;
+
+/// Collections of more heap bytes are not captured under the lock, but shared with the walk. Turning so much into
+/// something takes about ten microseconds, and a share less than one.
+const SHARED_MIN: usize = 4 * 1024;
 
 /// A snapshot on its way through a stripe.
 pub(in crate::store) struct Walk {
@@ -23,11 +28,11 @@ pub(in crate::store) struct Walk {
     db: usize,
     local: usize,
     from: ScanAt,
-    /// Large values that were deleted or replaced before they were captured.
-    orphans: Vec<Large>,
-    /// The value that is read outside of the lock just now.
+    /// Large values that were to be changed, deleted or replaced before they were captured.
+    owned: Vec<Large>,
+    /// The buffer that is read outside of the lock just now.
     loan: Option<Loan>,
-    /// Values whose record has gone while they were lent.
+    /// Buffers whose record has gone while they were lent.
     kept: Vec<Discarded>,
 }
 
@@ -47,9 +52,9 @@ impl Stripe {
     pub(in crate::store) fn begin_walk(&mut self, captor: Box<dyn Captor>, pile: Arc<Pile>) {
         debug_assert!(self.walk.is_none(), "one snapshot at a time");
         self.era = !self.era;
-        let (orphans, loan, kept) = Default::default();
+        let (owned, loan, kept) = Default::default();
         let (held, db, local, from) = Default::default();
-        self.walk = Some(Box::new(Walk { captor, pile, held, db, local, from, orphans, loan, kept }));
+        self.walk = Some(Box::new(Walk { captor, pile, held, db, local, from, owned, loan, kept }));
     }
 
     /// Whether a snapshot is on its way through it.
@@ -92,7 +97,27 @@ impl Stripe {
             self.end_loan();
             return;
         }
-        self.capture(found);
+        self.capture_or_share(found);
+    }
+
+    fn capture_or_share(&mut self, found: Ref) {
+        let at = self.arena.at(found);
+        match record::header(at).shape() {
+            Shape::Object if is_large(at) => self.share(found),
+            _ => self.capture(found),
+        }
+    }
+
+    /// Leaves a collection to the walk as it is now.
+    fn share(&mut self, found: Ref) {
+        self.mark_captured(found);
+        let at = self.arena.at(found);
+        let header = record::header(at);
+        let Some(walk) = self.walk.as_mut().filter(|walk| !walk.pile.is_too_high()) else { return };
+        // SAFETY: the stripe is held mutably, and nothing else reaches the collection now.
+        let value = LargeValue::Object(Box::new(unsafe { record::object(at).as_mut() }.share()));
+        let (db, key, expiry) = (header.db().into(), record::key(at).into(), record::expiry(at));
+        walk.owned.push(Large { db, key, expiry, value });
     }
 
     #[cold]
@@ -104,7 +129,7 @@ impl Stripe {
         let at = self.arena.at(found);
         let bytes = record::heap_bytes(at);
         let is_void = self.walk.as_ref().is_none_or(|walk| walk.pile.is_too_high());
-        if bytes < LENT_MIN || is_void {
+        if !is_large(at) || is_void {
             return self.capture(found);
         }
         let header = record::header(at);
@@ -117,7 +142,7 @@ impl Stripe {
         if let Some(walk) = &mut self.walk {
             walk.pile_up(bytes);
             // One too many is let go with the snapshot, which is void then.
-            walk.orphans.push(Large { db, key, expiry, value });
+            walk.owned.push(Large { db, key, expiry, value });
         }
     }
 
@@ -151,8 +176,8 @@ impl Stripe {
             if record::header(at).era() == self.era {
                 continue;
             }
-            if record::heap_bytes(at) < LENT_MIN {
-                self.capture(found);
+            if record::header(at).shape() != Shape::Heap || !is_large(at) {
+                self.capture_or_share(found);
             } else if lent.is_none() {
                 lent = self.lend(found);
             }
@@ -160,7 +185,7 @@ impl Stripe {
         let is_over = next.is_none();
         let walk = self.walk.as_mut()?;
         if let (Some(next), None) = (next, &lent) {
-            // A line with large values is come to again, until none of them is left.
+            // A line with large buffers is come to again, until none of them is left.
             (walk.db, walk.local, walk.from) = next;
         }
         let step = self.collect(lent);
@@ -179,7 +204,7 @@ impl Stripe {
         match &mut self.walk {
             Some(walk) => {
                 walk.pile.remove(std::mem::take(&mut walk.held));
-                Step { captured: walk.captor.drain(), orphans: std::mem::take(&mut walk.orphans), lent }
+                Step { captured: walk.captor.drain(), owned: std::mem::take(&mut walk.owned), lent }
             }
             None => Step::default(),
         }
@@ -216,11 +241,8 @@ impl Stripe {
         let header = record::header(at);
         let (db, key, expiry) = (usize::from(header.db()), Box::from(record::key(at)), record::expiry(at));
         let loan = Loan::new(db, record::key(at), record::heap_address(at)?);
-        let value = match record::value(at, &self.arena) {
-            Value::Bytes(bytes) => LargeValue::lent_bytes(bytes, &loan),
-            Value::Object(object) => LargeValue::lent_object(object, &loan),
-            _ => return None,
-        };
+        let Value::Bytes(bytes) = record::value(at, &self.arena) else { return None };
+        let value = LargeValue::lent(bytes, &loan);
         self.walk.as_mut()?.loan = Some(loan);
         Some(Large { db, key, expiry, value })
     }
@@ -238,5 +260,13 @@ impl Stripe {
         {
             self.mark_captured(found);
         }
+    }
+}
+
+/// Whether a value is not to be captured under the lock.
+fn is_large(at: NonNull<u8>) -> bool {
+    match record::header(at).shape() {
+        Shape::Object => record::heap_bytes(at) >= SHARED_MIN,
+        _ => record::heap_bytes(at) >= LENT_MIN,
     }
 }

@@ -5,6 +5,7 @@ use super::super::news::How;
 use super::super::record;
 use super::super::table::At;
 use super::{DISCARD_OBJECT_MIN, Discarded, Key, Moment, Ref, Stripe, expiry};
+use crate::types::shared::SharedBox;
 use crate::types::stream::Group;
 
 impl Stripe {
@@ -44,7 +45,7 @@ impl Stripe {
     }
 
     /// Frees a group that was taken out of a stream, or leaves it to the reaper if a lot is pending in it.
-    pub(in crate::store) fn discard_group(&mut self, group: Box<Group>) {
+    pub(in crate::store) fn discard_group(&mut self, group: SharedBox<Group>) {
         let is_large = group.bytes() >= DISCARD_OBJECT_MIN;
         self.discard(Discarded::Group(group), is_large);
     }

@@ -5,6 +5,7 @@ use super::group::{Delivery, Group, Pending};
 use super::id::Id;
 use super::log::Log;
 use super::node::Entry;
+use crate::types::shared::SharedBox;
 
 /// A group that may change, beside the entries of its stream. All of [`Group`] can be read through it.
 ///
@@ -79,8 +80,10 @@ pub struct AutoClaim {
 }
 
 impl<'a> GroupMut<'a> {
-    pub(super) fn new(log: &'a Log, group: &'a mut Group, groups_bytes: &'a mut usize) -> Self {
-        Self { bytes_before: group.bytes(), log, group, groups_bytes }
+    pub(super) fn new(log: &'a Log, group: &'a mut SharedBox<Group>, groups_bytes: &'a mut usize) -> Self {
+        // Asked before the group is made the stream's own: what is copied may have less room to spare.
+        let bytes_before = group.bytes();
+        Self { bytes_before, log, group, groups_bytes }
     }
 
     /// The stream's entries.

@@ -11,6 +11,8 @@
 
 use super::element::{self, Encoded, Text, Word};
 use super::id::Id;
+use crate::types::shared::SharedVec;
+use std::ops::Deref;
 
 /// The entry is deleted.
 const DELETED: u8 = 1;
@@ -50,7 +52,7 @@ impl Default for NodeLimits {
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// The last entry, be it deleted or not.
     last: Id,
     live: u32,
@@ -65,35 +67,43 @@ pub(super) struct Node {
     listpack: u32,
 }
 
+/// The bytes of a node: the last node of a stream is open, all others are shared by the copies of the stream.
+#[derive(Debug)]
+enum Bytes {
+    Open(Vec<u8>),
+    Closed(SharedVec<u8>),
+}
+
 impl Node {
     /// A node without entries, whose first will be `first` and have `fields`.
     pub(super) fn new<W: Word>(first: Id, fields: impl Iterator<Item = W> + Clone) -> Self {
         /// Head and end of a listpack.
         const LISTPACK_FRAME: usize = 6 + 1;
-        let room: usize = fields.clone().map(Word::length_max).sum();
-        let mut node = Self {
-            bytes: Vec::with_capacity(room),
+        let mut bytes = Vec::with_capacity(fields.clone().map(Word::length_max).sum());
+        let mut listpack = LISTPACK_FRAME + element::integer_in_listpack(0);
+        let mut count = 0;
+        for field in fields {
+            listpack += element::in_listpack(field.encode(&mut bytes));
+            count += 1;
+        }
+        Self {
+            entries_at: bytes.len() as u32,
+            bytes: Bytes::Open(bytes),
             last: first,
             live: 0,
             deleted: 0,
-            fields: 0,
-            entries_at: 0,
+            fields: count,
             last_at: 0,
-            listpack: 0,
-        };
-        let mut listpack = LISTPACK_FRAME + element::integer_in_listpack(0);
-        for field in fields {
-            listpack += element::in_listpack(field.encode(&mut node.bytes));
-            node.fields += 1;
+            listpack: (listpack + element::integer_in_listpack(i64::from(count))) as u32,
         }
-        node.listpack = (listpack + element::integer_in_listpack(i64::from(node.fields))) as u32;
-        node.entries_at = node.bytes.len() as u32;
-        node
     }
 
     /// Heap bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes.capacity()
+        match &self.bytes {
+            Bytes::Open(bytes) => bytes.capacity(),
+            Bytes::Closed(bytes) => bytes.bytes(),
+        }
     }
 
     pub(super) fn last(&self) -> Id {
@@ -127,10 +137,12 @@ impl Node {
 
     /// Adds an entry behind all others, whose ids are smaller. `master` is the id under which this node stands.
     pub(super) fn push<W: Word>(&mut self, master: Id, id: Id, pairs: impl Iterator<Item = (W, W)> + Clone) -> At {
-        self.reserve(pairs.clone().map(|(field, value)| field.length_max() + value.length_max()).sum());
         let has_own_fields = !self.has_fields(pairs.clone().map(|(field, _)| field));
-        let start = self.bytes.len();
-        self.push_head(id, has_own_fields);
+        let head = self.head_of(id, has_own_fields);
+        let out = self.bytes.open();
+        reserve(out, pairs.clone().map(|(field, value)| field.length_max() + value.length_max()).sum());
+        let start = out.len();
+        head.push(out);
         // What Redis keeps beside the texts: flags, distances from the first entry, and how many elements they are.
         let mut listpack = element::integer_in_listpack(0)
             + element::integer_in_listpack(id.ms.wrapping_sub(master.ms) as i64)
@@ -138,19 +150,19 @@ impl Node {
         let mut elements = 3;
         if has_own_fields {
             let count = pairs.clone().count();
-            push_number(&mut self.bytes, count as u64);
+            push_number(out, count as u64);
             listpack += element::integer_in_listpack(count as i64);
             elements += count as i64 + 1;
         }
         for (field, value) in pairs {
             if has_own_fields {
-                listpack += element::in_listpack(field.encode(&mut self.bytes));
+                listpack += element::in_listpack(field.encode(out));
             }
-            listpack += element::in_listpack(value.encode(&mut self.bytes));
+            listpack += element::in_listpack(value.encode(out));
             elements += 1;
         }
+        let at = push_length(out, start);
         self.listpack += (listpack + element::integer_in_listpack(elements)) as u32;
-        let at = self.push_length(start);
         self.last_at = at.0 as u32;
         self.last = id;
         self.live += 1;
@@ -159,24 +171,24 @@ impl Node {
 
     /// Gives back the room kept for more entries. By a copy: allocators leave a block that shrinks a little where it is.
     pub(super) fn close(&mut self) {
-        self.bytes = Vec::from(self.bytes.as_slice());
+        self.bytes = Bytes::Closed(SharedVec::from(&*self.bytes));
     }
 
     /// Marks an entry, which is not deleted yet.
     pub(super) fn delete_at(&mut self, entry: At) {
-        self.bytes[entry.0] |= DELETED;
+        *self.bytes.at_mut(entry) |= DELETED;
         self.live -= 1;
         self.deleted += 1;
     }
 
     /// All entries, deleted ones among them. `master` is the id under which this node stands.
     pub(super) fn scan(&self, master: Id) -> Scan<'_> {
-        Scan { node: self, at: self.entries_at as usize, id: master }
+        Scan { node: self, bytes: &self.bytes, at: self.entries_at as usize, id: master }
     }
 
     /// As [`Node::scan`], from a place that a scan of this node has marked.
     pub(super) fn scan_from(&self, mark: Mark) -> Scan<'_> {
-        Scan { node: self, at: mark.at as usize, id: mark.id }
+        Scan { node: self, bytes: &self.bytes, at: mark.at as usize, id: mark.id }
     }
 
     /// The fields of the first entry, which most others share.
@@ -220,43 +232,95 @@ impl Node {
         }
     }
 
-    /// Room for an entry with so many bytes of elements, and half as much again as there is, so that copies stay few.
-    fn reserve(&mut self, elements_bytes: usize) {
-        let needed = self.bytes.len() + elements_bytes + ENTRY_HEAD_MAX;
-        if needed > self.bytes.capacity() {
-            let room = needed.max(self.bytes.capacity() * 3 / 2);
-            self.bytes.reserve_exact(room - self.bytes.len());
-        }
-    }
-
-    fn push_head(&mut self, id: Id, has_own_fields: bool) {
+    fn head_of(&self, id: Id, has_own_fields: bool) -> EntryHead {
         let is_first = self.live == 0 && self.deleted == 0;
-        let is_new_ms = id.ms != self.last.ms;
-        let seq_next = match (is_new_ms, is_first) {
-            (true, _) => 0,
-            (false, true) => self.last.seq,
-            (false, false) => self.last.seq + 1,
+        let ms = (id.ms != self.last.ms).then(|| id.ms - self.last.ms);
+        let seq_next = match (ms, is_first) {
+            (Some(_), _) => 0,
+            (None, true) => self.last.seq,
+            (None, false) => self.last.seq + 1,
         };
-        let mut head = if has_own_fields { OWN_FIELDS } else { 0 };
-        head |= if is_new_ms { NEW_MS } else { 0 };
-        head |= if id.seq != seq_next { SEQ_AHEAD } else { 0 };
-        self.bytes.push(head);
-        if is_new_ms {
-            push_number(&mut self.bytes, id.ms - self.last.ms);
+        EntryHead { has_own_fields, ms, seq: (id.seq != seq_next).then(|| id.seq - seq_next) }
+    }
+}
+
+impl Bytes {
+    /// The bytes, to be added to.
+    fn open(&mut self) -> &mut Vec<u8> {
+        if let Bytes::Closed(bytes) = self {
+            *self = Bytes::Open(bytes.to_vec());
         }
-        if id.seq != seq_next {
-            push_number(&mut self.bytes, id.seq - seq_next);
-        }
+        let Bytes::Open(bytes) = self else { unreachable!("it has just been opened") };
+        bytes
     }
 
-    /// Puts the length in front of the entry that begins at `start`: known only now, and one byte for short entries.
-    fn push_length(&mut self, start: usize) -> At {
-        let length = self.bytes.len() - start;
-        push_number(&mut self.bytes, length as u64);
-        let width = self.bytes.len() - start - length;
-        self.bytes[start..].rotate_right(width);
-        At(start + width)
+    fn at_mut(&mut self, at: At) -> &mut u8 {
+        match self {
+            Bytes::Open(bytes) => &mut bytes[at.0],
+            Bytes::Closed(bytes) => &mut bytes[at.0],
+        }
     }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Open(bytes) => bytes,
+            Bytes::Closed(bytes) => bytes,
+        }
+    }
+}
+
+impl Clone for Bytes {
+    /// With the same room, as the log has counted it.
+    fn clone(&self) -> Self {
+        match self {
+            Bytes::Open(bytes) => {
+                let mut copy = Vec::with_capacity(bytes.capacity());
+                copy.extend_from_slice(bytes);
+                Bytes::Open(copy)
+            }
+            Bytes::Closed(bytes) => Bytes::Closed(bytes.clone()),
+        }
+    }
+}
+
+/// What stands between the length of an entry and its body.
+struct EntryHead {
+    has_own_fields: bool,
+    ms: Option<u64>,
+    seq: Option<u64>,
+}
+
+impl EntryHead {
+    fn push(&self, out: &mut Vec<u8>) {
+        let mut head = if self.has_own_fields { OWN_FIELDS } else { 0 };
+        head |= if self.ms.is_some() { NEW_MS } else { 0 };
+        head |= if self.seq.is_some() { SEQ_AHEAD } else { 0 };
+        out.push(head);
+        self.ms.into_iter().chain(self.seq).for_each(|distance| push_number(out, distance));
+    }
+}
+
+/// Room for an entry with so many bytes of elements, and half as much again as there is, so that copies stay few.
+fn reserve(out: &mut Vec<u8>, elements_bytes: usize) {
+    let needed = out.len() + elements_bytes + ENTRY_HEAD_MAX;
+    if needed > out.capacity() {
+        let room = needed.max(out.capacity() * 3 / 2);
+        out.reserve_exact(room - out.len());
+    }
+}
+
+/// Puts the length in front of the entry that begins at `start`: known only now, and one byte for short entries.
+fn push_length(out: &mut Vec<u8>, start: usize) -> At {
+    let length = out.len() - start;
+    push_number(out, length as u64);
+    let width = out.len() - start - length;
+    out[start..].rotate_right(width);
+    At(start + width)
 }
 
 /// Where an entry's head is in its node.
@@ -278,6 +342,8 @@ pub(super) struct Raw {
 #[derive(Clone)]
 pub(super) struct Scan<'a> {
     node: &'a Node,
+    /// Those of the node, found once.
+    bytes: &'a [u8],
     at: usize,
     /// The entry before.
     id: Id,
@@ -315,9 +381,9 @@ impl Iterator for Scan<'_> {
     #[inline]
     fn next(&mut self) -> Option<Raw> {
         let is_first = self.at == self.node.entries_at as usize;
-        let mut rest = self.node.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let mut rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
         let length = take_number(&mut rest) as usize;
-        let at = self.node.bytes.len() - rest.len();
+        let at = self.bytes.len() - rest.len();
         let end = at + length;
         let head = take_head(&mut rest);
         if head & NEW_MS != 0 {
@@ -334,7 +400,7 @@ impl Iterator for Scan<'_> {
             at: At(at),
             is_deleted: head & DELETED != 0,
             has_own_fields: head & OWN_FIELDS != 0,
-            body: self.node.bytes.len() - rest.len(),
+            body: self.bytes.len() - rest.len(),
             end,
         })
     }

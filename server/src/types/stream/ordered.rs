@@ -3,11 +3,14 @@
 //! Streams and what is pending grow at the end and shrink at the front. There this map fills its chunks to the last
 //! place, where a B-tree that splits its pages leaves half of them empty, and every byte it asks of the allocator is
 //! known. A list of chunks is short (16 000 for a million items), so growing it does not stall.
+//!
+//! Copies [share](crate::types::shared) their chunks.
 
 use std::collections::VecDeque;
 use std::mem::size_of;
 
 use super::id::Id;
+use crate::types::shared::SharedVec;
 
 /// Items of a full chunk.
 const CHUNK_MAX: usize = 64;
@@ -15,7 +18,7 @@ const CHUNK_MAX: usize = 64;
 /// What a chunk has room for at first.
 const CHUNK_MIN: usize = 4;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ordered<V> {
     chunks: VecDeque<Chunk<V>>,
     len: usize,
@@ -28,7 +31,7 @@ pub(super) struct Ordered<V> {
 struct Chunk<V> {
     /// Above all ids of the chunk before, and not above the first id here.
     from: Id,
-    items: Vec<(Id, V)>,
+    items: SharedVec<(Id, V)>,
 }
 
 /// Where an item stands, until the next change.
@@ -44,15 +47,7 @@ impl<V> Default for Ordered<V> {
     }
 }
 
-impl<V: Clone> Clone for Ordered<V> {
-    fn clone(&self) -> Self {
-        let chunks = self.chunks.clone();
-        let items_bytes = chunks.iter().map(Chunk::bytes).sum();
-        Self { chunks, len: self.len, items_bytes }
-    }
-}
-
-impl<V> Ordered<V> {
+impl<V: Clone> Ordered<V> {
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -226,7 +221,7 @@ impl<V> Ordered<V> {
         if self.chunks.is_empty() {
             self.chunks.reserve_exact(1);
         }
-        let mut items = Vec::with_capacity(room);
+        let mut items = SharedVec::with_capacity(room);
         items.push((from, value));
         let chunk = Chunk { from, items };
         self.items_bytes += chunk.bytes();
@@ -236,8 +231,8 @@ impl<V> Ordered<V> {
 
     fn split(&mut self, at: usize) {
         let chunk = &mut self.chunks[at];
-        let mut items = Vec::with_capacity(CHUNK_MAX);
-        items.extend(chunk.items.drain(CHUNK_MAX / 2..));
+        let mut items = chunk.items.split_off(CHUNK_MAX / 2);
+        items.reserve_exact(CHUNK_MAX - items.len());
         let upper = Chunk { from: items[0].0, items };
         self.items_bytes += upper.bytes();
         self.chunks.insert(at + 1, upper);
@@ -261,10 +256,10 @@ impl<V> Ordered<V> {
 
     /// Puts the items of the chunk after `at` into the one there.
     fn join(&mut self, at: usize) {
-        let Some(mut upper) = self.chunks.remove(at + 1) else { return };
+        let Some(upper) = self.chunks.remove(at + 1) else { return };
         let lower = &mut self.chunks[at];
         self.items_bytes -= lower.bytes() + upper.bytes();
-        lower.items.append(&mut upper.items);
+        lower.items.append(upper.items);
         self.items_bytes += lower.bytes();
         self.shrink_list();
     }
@@ -276,9 +271,9 @@ impl<V> Ordered<V> {
     }
 }
 
-impl<V> Chunk<V> {
+impl<V: Clone> Chunk<V> {
     fn bytes(&self) -> usize {
-        self.items.capacity() * size_of::<(Id, V)>()
+        self.items.bytes()
     }
 
     /// The first chunk of a map grows step by step, since most maps have only that one.
@@ -353,6 +348,6 @@ mod tests {
             map.insert(Id::new(ms, 0), ms);
         }
         assert_eq!(map.chunks.len(), 1000);
-        assert_eq!(map.items_bytes, 64_000 * 24);
+        assert_eq!(map.items_bytes, 1000 * 8 + 64_000 * 24);
     }
 }

@@ -1,12 +1,14 @@
 //! A large sorted set: a table finds members by their bytes, a tree by score and rank; each member is stored once.
 
 mod element;
+mod loan;
 mod table;
 mod tree;
 
 use super::Inserted;
 use crate::base::hash;
 use element::Element;
+use loan::{Lender, Loan};
 use std::ops::Range;
 use table::Table;
 use tree::{Entry, Tree};
@@ -20,11 +22,39 @@ pub(super) struct Large {
     tree: Tree,
     table: Table,
     len: usize,
+    origin: Origin,
+}
+
+/// Whose the elements are that the tree points to.
+enum Origin {
+    /// They are in the table, or were while they were in the tree.
+    Own(Lender),
+    /// They are another set's. A share that is given members nevertheless has those in its table.
+    Share { _loan: Loan },
 }
 
 impl Large {
     pub(super) fn new() -> Large {
-        Large { tree: Tree::new(), table: Table::new(), len: 0 }
+        Large { tree: Tree::new(), table: Table::new(), len: 0, origin: Origin::Own(Lender::default()) }
+    }
+
+    /// The set as it is now, to be gone through and not to be looked into: one count, however large it is.
+    pub(super) fn share(&mut self) -> Large {
+        match &mut self.origin {
+            Origin::Own(lender) => {
+                let origin = Origin::Share { _loan: lender.lend() };
+                Large { tree: self.tree.clone(), table: Table::new(), len: self.len, origin }
+            }
+            Origin::Share { .. } => self.clone(),
+        }
+    }
+
+    /// Frees an element that is out of table and tree.
+    fn free(&mut self, element: Element) {
+        match &mut self.origin {
+            Origin::Own(lender) => lender.free(element),
+            Origin::Share { .. } => drop(element),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,7 +99,7 @@ impl Large {
         let score = element.score();
         // The tree compares with members on the way, so this one's element lives until it is out.
         self.tree.remove(Entry { score, member: element.alias() });
-        drop(element);
+        self.free(element);
         self.len -= 1;
         Some(score)
     }
@@ -82,8 +112,10 @@ impl Large {
             self.tree.remove_ranks(ranks.start..ranks.start + count, &mut removed);
             for entry in removed.drain(..) {
                 let member = entry.member.member();
-                // The element is dropped after the look for it, and nothing reads the alias after that.
-                drop(self.table.remove(hash::of(member), member));
+                // The element is freed after the look for it, and nothing reads the alias after that.
+                if let Some(element) = self.table.remove(hash::of(member), member) {
+                    self.free(element);
+                }
             }
             self.len -= count;
             left -= count;
@@ -117,6 +149,14 @@ impl Large {
         self.table.check();
         self.tree.check();
         assert_eq!(self.tree.partition_point(|_| true), self.len);
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        if let Origin::Own(lender) = &mut self.origin {
+            lender.leave(&mut self.table);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! **Invariant.** An [`Alias`] is made from an [`Element`] of the same set and leaves the tree before that element is
 //! dropped. The folder `large` keeps it: both types are private to it, [`super::Large`] has private fields, and an
 //! element leaves the table in `Large::remove` and `Large::remove_ranks` alone, which empty the tree's place first.
+//! Where a share of the set has the alias too, the element is not dropped there but kept until the share is gone
+//! (`loan`); nor is the table, which may go before the share.
 //!
 //! This is where all `unsafe` of sorted sets lies. It saves a second copy of the member or, with indices into a shared
 //! vector, the jumps of a vector that doubles: 8 bytes for a reference, 8 for the score, 1 or 5 for the length.
@@ -30,7 +32,8 @@ pub(super) struct Alias(NonNull<u8>);
 unsafe impl Send for Element {}
 // SAFETY: as above; `&Element` only reads.
 unsafe impl Sync for Element {}
-// SAFETY: an alias travels with the set that owns its element, and only reads the member, which is never written.
+// SAFETY: an alias travels with the set that owns its element, or with a share for which it is kept. It only reads the
+// member, which is never written: the set changes the score alone, which lies beside it.
 unsafe impl Send for Alias {}
 // SAFETY: as above.
 unsafe impl Sync for Alias {}
@@ -95,7 +98,7 @@ impl Drop for Element {
 
 impl Alias {
     pub(super) fn member(&self) -> &[u8] {
-        // SAFETY: the element lives as long as the alias is in the tree (invariant), and `self` is borrowed from there.
+        // SAFETY: the element lives as long as the alias is in a tree (invariant), and `self` is borrowed from there.
         unsafe { member(self.0) }
     }
 }

@@ -6,7 +6,7 @@
 //! yet. So a bucket is a set of hashes with the same low bits, and a scan in the order of the reversed bits meets each
 //! member that stays, however the table grows and shrinks meanwhile.
 
-use super::super::steps;
+use super::super::steps::{self, List};
 use super::element::Element;
 use crate::base::hash;
 
@@ -133,9 +133,9 @@ impl Table {
     fn push_bucket(&mut self) {
         if self.buckets.is_multiple_of(SEGMENT) {
             // The list of segments may double: it has 24 bytes for some 2000 members.
-            let before = steps::heap(&self.segments);
+            let before = self.segments.heap();
             self.segments.push(Vec::new());
-            self.bytes += steps::heap(&self.segments) - before;
+            self.bytes += self.segments.heap() - before;
         }
         let step = if self.buckets < SEGMENT { SEGMENT_STEP } else { SEGMENT };
         let last = self.segments.last_mut().expect("pushed if there was none");
@@ -157,7 +157,7 @@ impl Table {
         self.bytes -= old.bytes();
         if segment.is_empty() {
             // Its places are given back at once; only the first segment goes back by steps.
-            self.bytes -= steps::heap(segment);
+            self.bytes -= segment.heap();
             self.segments.pop();
         } else if self.segments.len() == 1 {
             steps::trim(&mut self.segments[0], SEGMENT_STEP, &mut self.bytes);
@@ -182,10 +182,10 @@ impl Table {
         let buckets = || self.segments.iter().flatten();
         assert_eq!(buckets().count(), self.buckets);
         assert_eq!(buckets().flat_map(Bucket::elements).count(), self.len);
-        let segments: usize = self.segments.iter().map(steps::heap).sum();
+        let segments: usize = self.segments.iter().map(List::heap).sum();
         let elements: usize = buckets().flat_map(Bucket::elements).map(Element::bytes).sum();
         let groups: usize = buckets().map(Bucket::bytes).sum();
-        assert_eq!(steps::heap(&self.segments) + segments + elements + groups, self.bytes);
+        assert_eq!(self.segments.heap() + segments + elements + groups, self.bytes);
         for (index, bucket) in buckets().enumerate() {
             assert!(bucket.elements().all(|element| self.index(hash::of(element.member())) == index));
         }
@@ -194,7 +194,7 @@ impl Table {
 
 impl Bucket {
     fn bytes(&self) -> usize {
-        steps::heap(&self.groups)
+        self.groups.heap()
     }
 
     fn elements(&self) -> impl Iterator<Item = &Element> {

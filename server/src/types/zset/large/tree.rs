@@ -7,9 +7,13 @@
 //!
 //! The tree points to members that the table owns: an entry must be taken out before its element is dropped, see
 //! `element`.
+//!
+//! Copies [share](crate::types::shared) their nodes. A change to a tree that was copied copies the nodes on its way, some
+//! three kilobytes.
 
-use super::super::steps;
+use super::super::steps::{self, List};
 use super::element::Alias;
+use crate::types::shared::SharedVec;
 use std::ops::Range;
 
 /// Entries of a leaf: a kilobyte.
@@ -42,11 +46,13 @@ impl Entry {
 }
 
 /// Not empty, unless it is the root.
+#[derive(Clone)]
 enum Node {
-    Leaf(Vec<Entry>),
-    Inner(Vec<Child>),
+    Leaf(SharedVec<Entry>),
+    Inner(SharedVec<Child>),
 }
 
+#[derive(Clone)]
 struct Child {
     /// The first entry below.
     first: Entry,
@@ -55,6 +61,7 @@ struct Child {
     node: Node,
 }
 
+#[derive(Clone)]
 pub(super) struct Tree {
     root: Node,
     /// Of all nodes' vectors.
@@ -70,7 +77,7 @@ struct Edge {
 
 impl Tree {
     pub(super) fn new() -> Tree {
-        Tree { root: Node::Leaf(Vec::new()), bytes: 0 }
+        Tree { root: Node::Leaf(SharedVec::new()), bytes: 0 }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -80,8 +87,8 @@ impl Tree {
     /// Adds an entry that is not there yet.
     pub(super) fn insert(&mut self, entry: Entry) {
         let Some(right) = self.root.insert(entry, Edge { first: true, last: true }, &mut self.bytes) else { return };
-        let left = std::mem::replace(&mut self.root, Node::Inner(Vec::new()));
-        let mut children = Vec::new();
+        let left = std::mem::replace(&mut self.root, Node::Inner(SharedVec::new()));
+        let mut children = SharedVec::new();
         steps::insert(&mut children, 0, Child::of(left), INNER_STEP, &mut self.bytes);
         steps::insert(&mut children, 1, right, INNER_STEP, &mut self.bytes);
         self.root = Node::Inner(children);
@@ -145,8 +152,8 @@ impl Tree {
                 return;
             }
             let child = children.pop();
-            self.bytes -= steps::heap(children);
-            self.root = child.map_or(Node::Leaf(Vec::new()), |child| child.node);
+            self.bytes -= children.heap();
+            self.root = child.map_or(Node::Leaf(SharedVec::new()), |child| child.node);
         }
     }
 
@@ -247,7 +254,9 @@ impl Node {
     fn remove_ranks(&mut self, ranks: Range<usize>, out: &mut Vec<Entry>, bytes: &mut usize) {
         match self {
             Node::Leaf(entries) => {
-                out.extend(entries.drain(ranks));
+                out.extend_from_slice(&entries[ranks.clone()]);
+                entries[ranks.start..].rotate_left(ranks.len());
+                entries.truncate(entries.len() - ranks.len());
                 steps::trim(entries, LEAF_STEP, bytes);
             }
             Node::Inner(children) => {
@@ -279,11 +288,11 @@ impl Node {
             Node::Leaf(own) => {
                 assert!(own.len() <= LEAF_MAX);
                 entries.extend(own);
-                steps::heap(own)
+                own.heap()
             }
             Node::Inner(children) => {
                 assert!(!children.is_empty() && children.len() <= INNER_MAX);
-                let mut bytes = steps::heap(children);
+                let mut bytes = children.heap();
                 for child in children {
                     let before = entries.len();
                     bytes += child.node.check(entries);
@@ -297,15 +306,15 @@ impl Node {
 }
 
 /// Puts an item into a node of at most `max`. If it is full, the node keeps the first part and the rest is returned.
-fn put<T>(
-    items: &mut Vec<T>,
+fn put<T: Clone>(
+    items: &mut SharedVec<T>,
     at: usize,
     item: T,
     edge: Edge,
     max: usize,
     step: usize,
     bytes: &mut usize,
-) -> Option<Vec<T>> {
+) -> Option<SharedVec<T>> {
     if items.len() < max {
         steps::insert(items, at, item, step, bytes);
         return None;
@@ -326,12 +335,12 @@ fn put<T>(
 }
 
 /// Puts things right after entries below a child were removed: its first entry, or the child itself.
-fn mend(children: &mut Vec<Child>, index: usize, bytes: &mut usize) {
+fn mend(children: &mut SharedVec<Child>, index: usize, bytes: &mut usize) {
     let child = &mut children[index];
     if child.node.is_empty() {
         *bytes -= match &child.node {
-            Node::Leaf(entries) => steps::heap(entries),
-            Node::Inner(children) => steps::heap(children),
+            Node::Leaf(entries) => entries.heap(),
+            Node::Inner(children) => children.heap(),
         };
         children.remove(index);
         steps::trim(children, INNER_STEP, bytes);
@@ -344,7 +353,7 @@ fn mend(children: &mut Vec<Child>, index: usize, bytes: &mut usize) {
 }
 
 /// Makes one node of the child at `left` and the next one, or two of equal length if one would be nearly full.
-fn join(children: &mut Vec<Child>, left: usize, bytes: &mut usize) {
+fn join(children: &mut SharedVec<Child>, left: usize, bytes: &mut usize) {
     let right = children.remove(left + 1);
     let child = &mut children[left];
     let rest = match (&mut child.node, right.node) {
@@ -359,7 +368,12 @@ fn join(children: &mut Vec<Child>, left: usize, bytes: &mut usize) {
     steps::trim(children, INNER_STEP, bytes);
 }
 
-fn join_items<T>(items: &mut Vec<T>, more: Vec<T>, max: usize, bytes: &mut usize) -> Option<Vec<T>> {
+fn join_items<T: Clone>(
+    items: &mut SharedVec<T>,
+    more: SharedVec<T>,
+    max: usize,
+    bytes: &mut usize,
+) -> Option<SharedVec<T>> {
     steps::append(items, more, bytes);
     (items.len() > max * 3 / 4).then(|| steps::split_off(items, items.len() / 2, bytes))
 }
