@@ -1,4 +1,5 @@
 //! The cluster without sockets and without keys: who is in it, who has which slot, and how that changes. Pure cores, which
 //! `command` and `net` bring to life.
 
+pub mod consensus;
 pub mod id;
