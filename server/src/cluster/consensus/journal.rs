@@ -28,7 +28,7 @@ use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 pub use disk::{Disk, Folder};
 pub use error::Error;
 
-use super::limits::SEGMENT_BYTES;
+use super::limits::{NUMBER_MAX, SEGMENT_BYTES, SNAPSHOT_BYTES_MAX, VOTERS_MAX};
 use super::members::Member;
 use super::wire;
 use super::{Durable, Index};
@@ -103,8 +103,12 @@ impl<D: Disk> Journal<D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Full`] and [`Error::Io`]. The folder holds no journal then, and this may be tried again.
+    /// [`Error::Start`], [`Error::Full`], [`Error::Io`] and [`Error::Refusing`]. The folder holds no journal then, and this may
+    /// be tried again.
     pub fn create(mut disk: D, identity: Identity, start: Start) -> Result<(Journal<D>, Recovered), Error> {
+        if let Start::Found { voters, state } = &start {
+            check_founding(voters, state)?;
+        }
         disk.create(MAKING).map_err(|error| Error::io(MAKING, "making", error))?;
         disk.sync_folder().map_err(|error| Error::io("the folder", "syncing", error))?;
         let mut recovered =
@@ -291,6 +295,20 @@ impl<D: Disk> Journal<D> {
     pub(super) fn disk(&mut self) -> &mut D {
         &mut self.disk
     }
+}
+
+fn check_founding(voters: &BTreeSet<Member>, state: &[u8]) -> Result<(), Error> {
+    if !(1..=VOTERS_MAX).contains(&voters.len()) {
+        return Err(Error::Start(format!("a cluster begins with 1 to {VOTERS_MAX} voters, not with {}", voters.len())));
+    }
+    if voters.iter().any(|voter| voter.0 == 0 || voter.0 > NUMBER_MAX) {
+        return Err(Error::Start("members have numbers from 1 on".to_owned()));
+    }
+    if state.len() > SNAPSHOT_BYTES_MAX {
+        let bytes = state.len();
+        return Err(Error::Start(format!("a first state of {bytes} bytes; at most {SNAPSHOT_BYTES_MAX} are allowed")));
+    }
+    Ok(())
 }
 
 fn too_long(name: &str) -> Error {

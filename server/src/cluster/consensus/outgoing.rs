@@ -49,3 +49,32 @@ pub(super) fn split(mut message: Message) -> Vec<Message> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raft::eraftpb::Entry;
+
+    #[test]
+    fn parts_of_a_large_message_follow_each_other() {
+        let entry = |index: u64| {
+            let data = vec![7; if index == 13 { APPEND_BYTES_MAX + 5 } else { 300_000 }].into();
+            Entry { index, term: index / 10, data, ..Entry::default() }
+        };
+        let entries: Vec<Entry> = (6..30).map(entry).collect();
+        let mut message = Message { to: 2, from: 1, term: 3, index: 5, commit: 20, ..Message::default() };
+        message.set_msg_type(MessageType::MsgAppend);
+        message.set_entries(entries.clone().into());
+        let parts = split(message);
+        let mut before = (5, 0);
+        for part in &parts {
+            assert_eq!((part.to, part.term, part.commit), (2, 3, 20));
+            assert_eq!((part.index, part.log_term), before);
+            let bytes: usize = part.entries.iter().map(|entry| entry.data.len()).sum();
+            assert!(bytes <= APPEND_BYTES_MAX || part.entries.len() == 1, "{bytes}");
+            before = part.entries.last().map_or(before, |last| (last.index, last.term));
+        }
+        let sent: Vec<Entry> = parts.into_iter().flat_map(|part| part.entries.into_iter()).collect();
+        assert_eq!(sent, entries);
+    }
+}

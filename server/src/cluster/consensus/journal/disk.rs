@@ -39,7 +39,12 @@ impl Folder {
     ///
     /// [`io::ErrorKind::WouldBlock`] if another process has it.
     pub fn open(path: &Path) -> io::Result<Folder> {
-        std::fs::create_dir_all(path)?;
+        if !path.is_dir() {
+            std::fs::create_dir_all(path)?;
+            // The folder's own name has to last, too.
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            sync_names(parent.unwrap_or(Path::new(".")))?;
+        }
         let lock = File::create(path.join(LOCK))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -99,9 +104,13 @@ impl Disk for Folder {
     }
 
     fn sync_folder(&mut self) -> io::Result<()> {
-        // Windows has no handle of a folder that could be synced; there a rename is in the file system's own journal.
-        if cfg!(windows) { Ok(()) } else { File::open(&self.path)?.sync_all() }
+        sync_names(&self.path)
     }
+}
+
+/// Windows has no handle of a folder that could be synced; there a rename is in the file system's own journal.
+fn sync_names(folder: &Path) -> io::Result<()> {
+    if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
 }
 
 #[cfg(test)]

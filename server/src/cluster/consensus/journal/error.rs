@@ -7,6 +7,8 @@ use std::io;
 pub enum Error {
     /// There is no journal in the folder, or one whose making was not finished.
     Absent,
+    /// No cluster can begin like this.
+    Start(String),
     /// What is there is not what was written.
     Damaged { file: String, offset: u64, found: String },
     /// The journal belongs to another cluster, node or member.
@@ -39,6 +41,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Absent => f.write_str("there is no journal in the folder"),
+            Error::Start(why) => f.write_str(why),
             Error::Damaged { file, offset, found } => {
                 write!(
                     f,

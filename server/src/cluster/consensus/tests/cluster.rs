@@ -153,6 +153,25 @@ fn a_learner_catches_up_by_a_snapshot_even_if_it_is_lost_at_first() {
 }
 
 #[test]
+#[ignore = "half a minute; cargo test -p larder --lib a_thousand_learners -- --ignored"]
+fn a_thousand_learners_follow() {
+    let mut network = Network::new(say(seeds(1)[0]), &[1, 2, 3]);
+    let leader = network.elect();
+    network.run(5);
+    let learners: Vec<u64> = (10..1010).collect();
+    for some in learners.chunks(16) {
+        some.iter().for_each(|member| network.start(*member, Start::Join));
+        let add: Vec<Change> = some.iter().map(|member| Change::AddLearner(Member(*member))).collect();
+        network.until(30, "the change is taken", |network| network.change(leader, &add).is_some());
+    }
+    let ticket = network.propose(leader, 100).unwrap();
+    network.until(100, "it commits", |network| network.committed.contains_key(&ticket));
+    network.heal();
+    assert_eq!(network.consensus(leader).members().learners.len(), 1000);
+    assert_eq!(network.consensus(1009).standing().role, Role::Learner);
+}
+
+#[test]
 fn a_full_disk_on_a_follower_stops_nobody_else() {
     let mut network = Network::new(say(seeds(1)[0]), &[1, 2, 3]);
     let leader = network.elect();

@@ -163,6 +163,15 @@ fn a_crash_at_any_byte_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
+fn a_cluster_begins_with_some_voters() {
+    for voters in [vec![], vec![0, 1], (1..=8).collect()] {
+        let voters = voters.into_iter().map(Member).collect();
+        let start = Start::Found { voters, state: Vec::new() };
+        assert!(matches!(Journal::create(Simulated::default(), IDENTITY, start), Err(Error::Start(_))));
+    }
+}
+
+#[test]
 fn a_crash_while_a_journal_is_made_leaves_none() {
     let mut random = say(seeds(1)[0]);
     for power in 0.. {
