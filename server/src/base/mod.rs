@@ -4,6 +4,7 @@
 //! `number`, `long_double`, `glob`, `quote` and `lcs` follow Redis to the letter; `crc64` is the check sum of its
 //! dumps and `lzf` the compression inside them. `ticks` is the clock that commands are timed by.
 
+pub mod crc32c;
 pub mod crc64;
 pub mod digest;
 pub mod glob;

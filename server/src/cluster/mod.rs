@@ -2,6 +2,7 @@
 //! `command` and `net` bring to life.
 
 pub mod code;
+pub mod consensus;
 pub mod id;
 pub mod placement;
 pub mod ranges;
