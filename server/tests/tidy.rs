@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("observe", &["base", "types", "store", "client"]),
     ("config", &["base"]),
     ("repl", &["base"]),
-    ("cluster", &["base", "client"]),
+    ("cluster", &["base", "types", "client"]),
     ("command", &["base", "types", "store", "persist", "observe", "config", "repl", "client"]),
     ("net", &["base", "client", "repl", "command", "observe"]),
     ("node", &["base", "types", "store", "persist", "observe", "config", "repl", "command", "net", "client"]),

@@ -2,8 +2,10 @@
 //! `command` and `net` bring to life.
 
 pub mod code;
+pub mod conductor;
 pub mod consensus;
 pub mod id;
 pub mod placement;
 pub mod ranges;
+pub mod tenure;
 pub mod topology;

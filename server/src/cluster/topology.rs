@@ -20,8 +20,9 @@ pub use change::{Change, Refused};
 pub use code::{decode_change, encode_change};
 
 use super::id::{Id, ShardId};
+use super::placement::SlotMap;
 use super::ranges::Ranges;
-use larder_client::slot::{SLOTS, Slot};
+use larder_client::slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes that a cluster may have.
@@ -40,12 +41,13 @@ pub struct Topology {
     cluster: Option<Id>,
     /// The index of the last change.
     epoch: u64,
+    /// How many nodes it begins with.
+    first_nodes: u64,
     /// Replicas that every shard is to have.
     replicas_wanted: u8,
     nodes: BTreeMap<Id, Node>,
     shards: BTreeMap<ShardId, Shard>,
-    /// The owner of each slot.
-    slots: Vec<Option<ShardId>>,
+    slots: SlotMap,
     moves: BTreeMap<Slot, Move>,
     /// The numbers that the next node and the next shard get.
     next_node: u64,
@@ -92,11 +94,15 @@ pub struct Node {
 pub struct Shard {
     pub primary: Id,
     pub replicas: BTreeSet<Id>,
-    /// Members that hold every write acknowledged at `quorum`; the primary is one.
+    /// Members that hold every write acknowledged at `quorum`. The primary is one, unless it has come back from a crash: then
+    /// it may not serve before another one has been promoted.
     pub in_sync: BTreeSet<Id>,
+    /// Members that are not in sync, and hold every such write all the same: they left when so few were in sync that none
+    /// has been acknowledged since. Any of them may be promoted, too. (Kafka's "eligible leader replicas", KIP-966.)
+    pub eligible: BTreeSet<Id>,
     /// Members of which a majority must be in sync for that: those that have been in sync since they came.
     pub counted: BTreeSet<Id>,
-    /// The index at which the primary became that.
+    /// The index at which the primary became that, or came back from a crash.
     pub epoch: u64,
 }
 
@@ -104,6 +110,11 @@ impl Shard {
     /// The primary, then the replicas.
     pub fn members(&self) -> impl Iterator<Item = Id> {
         std::iter::once(self.primary).chain(self.replicas.iter().copied())
+    }
+
+    /// Whether a member holds every write that was acknowledged at `quorum`.
+    pub fn has_all(&self, id: Id) -> bool {
+        self.in_sync.contains(&id) || self.eligible.contains(&id)
     }
 
     /// Whether enough members are in sync for a write to be acknowledged at `quorum`.
@@ -126,10 +137,11 @@ impl Default for Topology {
         Topology {
             cluster: None,
             epoch: 0,
+            first_nodes: 0,
             replicas_wanted: 0,
             nodes: BTreeMap::new(),
             shards: BTreeMap::new(),
-            slots: vec![None; SLOTS as usize],
+            slots: SlotMap::default(),
             moves: BTreeMap::new(),
             next_node: 1,
             next_shard: 1,
@@ -144,6 +156,11 @@ impl Topology {
 
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// How many nodes the cluster began with. Their numbers are the first ones.
+    pub fn first_nodes(&self) -> u64 {
+        self.first_nodes
     }
 
     pub fn replicas_wanted(&self) -> u8 {
@@ -178,17 +195,17 @@ impl Topology {
     }
 
     /// The owner of each slot.
-    pub fn slots(&self) -> &[Option<ShardId>] {
+    pub fn slots(&self) -> &SlotMap {
         &self.slots
     }
 
     pub fn owner(&self, slot: Slot) -> Option<ShardId> {
-        self.slots[slot.index()]
+        self.slots.owner(slot)
     }
 
     /// The slots of a shard.
     pub fn slots_of(&self, shard: ShardId) -> Ranges {
-        Slot::all().filter(|slot| self.slots[slot.index()] == Some(shard)).collect()
+        self.slots.iter().filter(|(_, owner)| *owner == Some(shard)).map(|(slot, _)| slot).collect()
     }
 
     /// Slots that move, and where to.

@@ -332,7 +332,7 @@ mod tests {
     fn a_primary_that_steps_down_asks_the_other_to_lead() {
         let manners = Manners { place: Some((ID.into(), 99)), asks_to_lead: true, ..Manners::default() };
         let mut greeting = Greeting::new(manners.clone());
-        for _ in 0..4 {
+        for _ in 0..5 {
             while greeting.go_on() != Ok(Next::Read) {}
             assert!(!greeting.has_asked());
             greeting.feed(b"+OK\r\n");

@@ -61,6 +61,8 @@ pub enum Refused {
     Leaving(Id),
     NotReplica(Id, ShardId),
     NotInSync(Id, ShardId),
+    /// The node is the only one that has everything.
+    Alone(Id, ShardId),
     /// The shard has another primary by now.
     Late {
         shard: ShardId,
@@ -92,6 +94,7 @@ impl fmt::Display for Refused {
             Refused::Leaving(node) => write!(f, "node {node} is about to leave the cluster"),
             Refused::NotReplica(node, shard) => write!(f, "node {node} is no replica of shard {shard}"),
             Refused::NotInSync(node, shard) => write!(f, "node {node} may lack writes of shard {shard}"),
+            Refused::Alone(node, shard) => write!(f, "node {node} alone has all writes of shard {shard}"),
             Refused::Late { shard, epoch } => write!(f, "the primary of shard {shard} is not that of epoch {epoch}"),
             Refused::Busy(shard) => write!(f, "shard {shard} has slots, or slots move to it"),
             Refused::Owned(slot) => write!(f, "slot {slot} has an owner already"),
@@ -125,10 +128,11 @@ impl Topology {
                 ensure(self.cluster.is_none(), || Refused::Founded)?;
                 ensure(*first <= NODES_MAX as u64, || Refused::Full)?;
                 self.cluster = Some(*cluster);
+                self.first_nodes = *first;
                 self.next_node = first + 1;
                 self.replicas_wanted = *replicas_wanted;
             }
-            Change::Join { node, number, facts } => self.join(*node, *number, facts)?,
+            Change::Join { node, number, facts } => self.join(index, *node, *number, facts)?,
             Change::NewShard { primary, replicas } => self.new_shard(index, *primary, replicas)?,
             Change::EndShard { shard } => self.end_shard(*shard)?,
             Change::Attach { shard, node } => self.attach(*shard, *node)?,
@@ -150,11 +154,12 @@ impl Topology {
                 self.replicas_wanted = *count;
             }
         }
+        self.shards.values_mut().filter(|shard| shard.has_quorum()).for_each(|shard| shard.eligible.clear());
         self.epoch = index;
         Ok(())
     }
 
-    fn join(&mut self, id: Id, number: Option<u64>, facts: &Facts) -> Result<(), Refused> {
+    fn join(&mut self, index: u64, id: Id, number: Option<u64>, facts: &Facts) -> Result<(), Refused> {
         check_facts(facts)?;
         if let Some(node) = self.nodes.get(&id) {
             ensure(number.is_none_or(|number| number == node.number), || Refused::Number(number.unwrap_or_default()))?;
@@ -162,7 +167,7 @@ impl Topology {
             let holds_none = node.shard.is_none() || !facts.is_witness;
             ensure(holds_none, || Refused::Facts("a node with data cannot become a witness; drain it first"))?;
             if node.facts.incarnation != facts.incarnation {
-                self.lose_memory(id);
+                self.lose_memory(index, id);
             }
             if let Some(node) = self.nodes.get_mut(&id) {
                 node.facts = facts.clone();
@@ -180,11 +185,17 @@ impl Topology {
         Ok(())
     }
 
-    /// What a node held is gone. Where it was the only one in sync, what it has kept is the best there is.
-    fn lose_memory(&mut self, id: Id) {
+    /// What a node held is gone. Where it was the only one that held everything, what it has kept is the best there is.
+    fn lose_memory(&mut self, index: u64, id: Id) {
         let shard = self.nodes.get(&id).and_then(|node| node.shard).and_then(|shard| self.shards.get_mut(&shard));
-        if let Some(shard) = shard.filter(|shard| shard.in_sync.len() > 1) {
+        let Some(shard) = shard else { return };
+        if shard.in_sync.len() + shard.eligible.len() > 1 {
             shard.in_sync.remove(&id);
+            shard.eligible.remove(&id);
+        }
+        if shard.primary == id {
+            // What it has proposed before is late; and it serves again only once it has seen all that came of that.
+            shard.epoch = index;
         }
     }
 
@@ -212,13 +223,15 @@ impl Topology {
         }
         let alone = BTreeSet::from([primary]);
         let replicas = replicas.iter().copied().collect();
-        self.shards.insert(id, Shard { primary, replicas, counted: alone.clone(), in_sync: alone, epoch: index });
+        let eligible = BTreeSet::new();
+        let shard = Shard { primary, replicas, counted: alone.clone(), in_sync: alone, eligible, epoch: index };
+        self.shards.insert(id, shard);
         Ok(())
     }
 
     fn end_shard(&mut self, id: ShardId) -> Result<(), Refused> {
         self.get_shard(id)?;
-        let is_busy = self.slots.contains(&Some(id)) || self.moves.values().any(|a| a.to == id);
+        let is_busy = self.slots.owners().contains(&Some(id)) || self.moves.values().any(|a| a.to == id);
         ensure(!is_busy, || Refused::Busy(id))?;
         self.remove_shard(id);
         Ok(())
@@ -242,9 +255,11 @@ impl Topology {
 
     fn detach(&mut self, id: ShardId, node: Id) -> Result<(), Refused> {
         let shard = self.get_shard(id)?;
-        ensure(shard.replicas.remove(&node), || Refused::NotReplica(node, id))?;
-        shard.in_sync.remove(&node);
-        shard.counted.remove(&node);
+        ensure(shard.replicas.contains(&node), || Refused::NotReplica(node, id))?;
+        let has_others = shard.members().any(|other| other != node && shard.has_all(other));
+        ensure(has_others, || Refused::Alone(node, id))?;
+        shard.replicas.remove(&node);
+        shard.strike_off(node);
         if let Some(node) = self.nodes.get_mut(&node) {
             node.shard = None;
         }
@@ -258,8 +273,10 @@ impl Topology {
         if is_in {
             shard.in_sync.insert(node);
             shard.counted.insert(node);
+            shard.eligible.remove(&node);
         } else {
             shard.in_sync.remove(&node);
+            shard.eligible.insert(node);
         }
         Ok(())
     }
@@ -267,12 +284,15 @@ impl Topology {
     fn promote(&mut self, index: u64, id: ShardId, epoch: u64, node: Id, forced: bool) -> Result<(), Refused> {
         let shard = self.shard_of_epoch(id, epoch)?;
         ensure(shard.replicas.contains(&node), || Refused::NotReplica(node, id))?;
-        ensure(forced || shard.in_sync.contains(&node), || Refused::NotInSync(node, id))?;
-        if !shard.in_sync.contains(&node) {
+        ensure(forced || shard.has_all(node), || Refused::NotInSync(node, id))?;
+        if !shard.has_all(node) {
             // What others hold beyond what the new primary has is given up, so nobody else is in sync with it.
-            shard.in_sync = BTreeSet::from([node]);
-            shard.counted.insert(node);
+            shard.in_sync.clear();
+            shard.eligible.clear();
         }
+        shard.in_sync.insert(node);
+        shard.counted.insert(node);
+        shard.eligible.remove(&node);
         let old = std::mem::replace(&mut shard.primary, node);
         shard.replicas.remove(&node);
         shard.replicas.insert(old);
@@ -283,10 +303,10 @@ impl Topology {
     fn assign(&mut self, id: ShardId, slots: &Ranges) -> Result<(), Refused> {
         self.get_shard(id)?;
         ensure(!slots.is_empty(), || Refused::Already)?;
-        match slots.iter().find(|slot| self.slots[slot.index()].is_some()) {
-            Some(slot) => return Err(Refused::Owned(slot)),
-            None => slots.iter().for_each(|slot| self.slots[slot.index()] = Some(id)),
+        if let Some(slot) = slots.iter().find(|slot| self.slots.owner(*slot).is_some()) {
+            return Err(Refused::Owned(slot));
         }
+        slots.iter().for_each(|slot| self.slots.set(slot, Some(id)));
         Ok(())
     }
 
@@ -295,7 +315,7 @@ impl Topology {
         ensure(!slots.is_empty(), || Refused::Already)?;
         let mut begun = Vec::with_capacity(slots.len());
         for slot in slots.iter() {
-            let from = self.slots[slot.index()].ok_or(Refused::Homeless(slot))?;
+            let from = self.slots.owner(slot).ok_or(Refused::Homeless(slot))?;
             ensure(from != to, || Refused::Owned(slot))?;
             ensure(!self.moves.contains_key(&slot), || Refused::Moving(slot))?;
             begun.push((slot, Move { from, to, began: index }));
@@ -309,7 +329,7 @@ impl Topology {
         self.shard_of_epoch(from, from_epoch)?;
         self.shard_of_epoch(to, to_epoch)?;
         self.moves.remove(&slot);
-        self.slots[slot.index()] = Some(to);
+        self.slots.set(slot, Some(to));
         Ok(())
     }
 
@@ -339,23 +359,23 @@ impl Topology {
         let Some(shard) = self.shards.get_mut(&id) else { return };
         let was_primary = shard.primary == node;
         shard.replicas.remove(&node);
-        shard.in_sync.remove(&node);
-        shard.counted.remove(&node);
-        if !was_primary {
-            return;
-        }
-        // If one is left that was in sync, it has everything that matters; else any has what it has.
-        match shard.in_sync.first().or(shard.replicas.first()).copied() {
-            Some(next) => {
+        shard.strike_off(node);
+        // One that is left and holds everything is the best; else any has what it has.
+        let best = shard.in_sync.first().or(shard.eligible.first()).copied();
+        let next = if was_primary { best.or(shard.replicas.first().copied()) } else { Some(shard.primary) };
+        match next {
+            Some(next) if was_primary || best.is_none() => {
                 shard.primary = next;
                 shard.epoch = index;
                 shard.replicas.remove(&next);
                 shard.in_sync.insert(next);
                 shard.counted.insert(next);
+                shard.eligible.remove(&next);
             }
+            Some(_) => {}
             None => {
                 self.moves.retain(|_, a| a.from != id && a.to != id);
-                self.slots.iter_mut().filter(|owner| **owner == Some(id)).for_each(|owner| *owner = None);
+                self.slots_of(id).iter().for_each(|slot| self.slots.set(slot, None));
                 self.shards.remove(&id);
             }
         }
@@ -368,6 +388,14 @@ impl Topology {
     fn shard_of_epoch(&mut self, id: ShardId, epoch: u64) -> Result<&mut Shard, Refused> {
         let shard = self.get_shard(id)?;
         if shard.epoch == epoch { Ok(shard) } else { Err(Refused::Late { shard: id, epoch }) }
+    }
+}
+
+impl Shard {
+    fn strike_off(&mut self, node: Id) {
+        for members in [&mut self.in_sync, &mut self.eligible, &mut self.counted] {
+            members.remove(&node);
+        }
     }
 }
 

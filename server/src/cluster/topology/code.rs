@@ -111,20 +111,24 @@ impl Topology {
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Writer::default();
         to.byte(VERSION).flag(self.cluster.is_some()).id(&self.cluster.unwrap_or(Id::new([0; 20])));
-        to.number(self.epoch).byte(self.replicas_wanted).number(self.next_node).number(self.next_shard.into());
+        to.number(self.epoch)
+            .number(self.first_nodes)
+            .byte(self.replicas_wanted)
+            .number(self.next_node)
+            .number(self.next_shard.into());
         to.list(self.nodes.iter(), |to, (id, node)| {
             to.id(id).number(node.number).flag(node.is_leaving).number(node.shard.map_or(0, |shard| shard.0.into()));
             write_facts(to, &node.facts);
         });
         to.list(self.shards.iter(), |to, (id, shard)| {
             to.number(id.0.into()).number(shard.epoch).id(&shard.primary);
-            for members in [&shard.replicas, &shard.in_sync, &shard.counted] {
+            for members in [&shard.replicas, &shard.in_sync, &shard.eligible, &shard.counted] {
                 to.list(members.iter(), |to, id| {
                     to.id(id);
                 });
             }
         });
-        for run in self.slots.chunk_by(|a, b| a == b) {
+        for run in self.slots.owners().chunk_by(|a, b| a == b) {
             to.number(run.len() as u64).number(run[0].map_or(0, |shard| shard.0.into()));
         }
         to.list(self.moves.iter(), |to, (slot, a)| {
@@ -145,6 +149,7 @@ impl Topology {
         let mut topology = Topology {
             cluster: is_founded.then_some(cluster),
             epoch: from.number()?,
+            first_nodes: from.number()?,
             replicas_wanted: from.byte()?,
             next_node: from.number()?,
             next_shard: from.small()?,
@@ -152,15 +157,15 @@ impl Topology {
         };
         topology.nodes = from.list(NODES_MAX, read_node)?.into_iter().collect();
         topology.shards = from.list(NODES_MAX, read_shard_with_members)?.into_iter().collect();
-        topology.slots.clear();
-        while topology.slots.len() < SLOTS as usize {
+        let mut slots = Slot::all();
+        while slots.len() > 0 {
             let run: usize = from.small()?;
             let owner = read_owner(from)?;
             let is_known = owner.is_none_or(|owner| topology.shards.contains_key(&owner));
-            if run == 0 || run > SLOTS as usize - topology.slots.len() || !is_known {
+            if run == 0 || run > slots.len() || !is_known {
                 return Err(CodeError::Wrong("the owners of slots make no sense"));
             }
-            topology.slots.resize(topology.slots.len() + run, owner);
+            slots.by_ref().take(run).for_each(|slot| topology.slots.set(slot, owner));
         }
         let moves = from.list(SLOTS as usize, |from| {
             let slot = read_slot(from)?;
@@ -199,7 +204,10 @@ fn read_node(from: &mut Reader<'_>) -> Result<(Id, Node), CodeError> {
 fn read_shard_with_members(from: &mut Reader<'_>) -> Result<(ShardId, Shard), CodeError> {
     let (id, epoch, primary) = (read_shard(from)?, from.number()?, from.id()?);
     let mut members = || Ok::<BTreeSet<Id>, CodeError>(from.list(NODES_MAX, Reader::id)?.into_iter().collect());
-    Ok((id, Shard { primary, epoch, replicas: members()?, in_sync: members()?, counted: members()? }))
+    Ok((
+        id,
+        Shard { primary, epoch, replicas: members()?, in_sync: members()?, eligible: members()?, counted: members()? },
+    ))
 }
 
 fn read_shard(from: &mut Reader<'_>) -> Result<ShardId, CodeError> {

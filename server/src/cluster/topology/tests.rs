@@ -139,6 +139,24 @@ fn a_quorum_needs_most_of_those_that_have_been_in_sync() {
 }
 
 #[test]
+fn a_primary_that_has_lost_its_memory_gives_way_to_the_last_that_was_in_sync() {
+    let mut log = Log::of_two_shards();
+    let epoch = log.shard(1).epoch;
+    let set = |is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(2), is_in };
+    log.make(set(true));
+    log.make(set(false));
+    assert_eq!(log.shard(1).eligible, [id(2)].into(), "nothing can have been acknowledged without it");
+    log.make(Change::Join { node: id(1), number: None, facts: Facts { incarnation: 2, ..facts() } });
+    assert!(!log.shard(1).has_all(id(1)));
+    log.refuses(set(true), &format!("the primary of shard 1 is not that of epoch {epoch}"));
+    let epoch = log.shard(1).epoch;
+    log.make(Change::Promote { shard: ShardId(1), epoch, node: id(2), forced: false });
+    assert_eq!(log.shard(1).in_sync, [id(2)].into());
+    log.make(Change::Join { node: id(2), number: None, facts: Facts { incarnation: 2, ..facts() } });
+    assert!(log.shard(1).has_all(id(2)), "nobody has more");
+}
+
+#[test]
 fn a_slot_moves_by_one_change_if_neither_end_has_changed() {
     let mut log = Log::of_two_shards();
     let slot = Slot::new(7).unwrap();
@@ -255,14 +273,16 @@ fn check(topology: &Topology) {
     for shard in topology.shards().values() {
         assert!(shard.members().all(|id| topology.node(id).is_some()));
         assert!(!shard.replicas.contains(&shard.primary));
-        assert!(shard.in_sync.contains(&shard.primary) && shard.in_sync.is_subset(&shard.counted));
+        assert!(shard.members().any(|id| shard.has_all(id)), "somebody may be promoted");
+        assert!(shard.in_sync.is_disjoint(&shard.eligible) && (shard.eligible.is_empty() || !shard.has_quorum()));
+        assert!(shard.in_sync.union(&shard.eligible).all(|id| shard.counted.contains(id)));
         assert!(shard.counted.is_subset(&shard.members().collect()));
     }
     for (slot, a) in topology.moves() {
         assert_eq!(topology.owner(*slot), Some(a.from), "a slot stays with its owner until the move has ended");
         assert!(a.to != a.from && topology.shard(a.to).is_some());
     }
-    assert!(topology.slots().iter().flatten().all(|owner| topology.shard(*owner).is_some()));
+    assert!(topology.slots().held().keys().all(|owner| topology.shard(*owner).is_some()));
 }
 
 proptest! {

@@ -1,0 +1,209 @@
+//! The conductor: what the leader of the Raft log decides about the cluster.
+//!
+//! Every node reports to the leader several times a second: how far it is, and that it lives. From the reports and the topology
+//! the conductor sees what is to be done next (who fails over, who joins which shard, which slots move, who votes) and
+//! wishes for it. Wishes are made again as long as there is reason for them, each by looking at everything anew; so it makes no
+//! difference which of them came true, or whether another leader made them.
+//!
+//! **Leases.** A primary may accept writes only while it has a lease, which the answer to each of its reports extends. Whoever is
+//! to promote another waits until the lease has run out. The holder counts from when it *sent* the report, and the leader from
+//! when it came, so the holder's lease ends first if both clocks run at nearly the same pace. A new leader does not know what its
+//! predecessor has granted, so it waits for as long as a lease lasts; and one that may have a successor grants none. (Gray and Cheriton 1989, "Leases".)
+
+mod failover;
+mod moves;
+mod roles;
+#[cfg(test)]
+mod simulation;
+mod voters;
+
+pub use voters::{Members, VoterChange};
+
+use super::id::{Id, ShardId};
+use super::topology::{Change, Topology};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a cluster may be told about how it is led.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a primary may accept writes after a report that was answered.
+    pub lease: Duration,
+    /// By how much of it clocks may run apart: a leader waits so much longer.
+    pub lease_slack: Duration,
+    /// A leader that most voters have not followed for so long grants nothing: there may be another one. It is less than
+    /// voters wait before they elect one.
+    pub doubt_max: Duration,
+    /// After this silence a replica is not chosen to lead, and a voter is replaced if there is another.
+    pub silence_max: Duration,
+    /// After this silence a replica counts as lost: another is put in its place if one can be spared.
+    pub lost_after: Duration,
+    /// How long the first nodes are waited for before slots are given to those that have come.
+    pub patience: Duration,
+    /// Slots that may move at a time from a shard, and to a shard.
+    pub moves_max: usize,
+    /// Voters that there may be: an odd number.
+    pub voters_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            lease: Duration::from_millis(800),
+            lease_slack: Duration::from_millis(80),
+            doubt_max: Duration::from_millis(250),
+            silence_max: Duration::from_millis(1500),
+            lost_after: Duration::from_secs(60),
+            patience: Duration::from_secs(10),
+            moves_max: 8,
+            voters_max: 5,
+        }
+    }
+}
+
+/// What a node says to the leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub node: Id,
+    pub incarnation: u64,
+    /// The epoch of the topology that it has.
+    pub epoch: u64,
+    /// Up to where it has the stream of its shard.
+    pub offset: u64,
+}
+
+/// What the leader answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The node may accept writes as the primary of this shard since this epoch, for the lease's time from when it reported.
+    pub lease: Option<(ShardId, u64)>,
+    /// The node is to hand its shard over to this replica: to hold writes back until the replica has them all, and then to
+    /// wish for its promotion.
+    pub hand_over_to: Option<Id>,
+}
+
+/// Something that is to be proposed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Change(Change),
+    Voters(VoterChange),
+}
+
+/// What the leader knows beside the topology. See the head of this file.
+#[derive(Debug)]
+pub struct Conductor {
+    settings: Settings,
+    /// When it began to lead.
+    since: Duration,
+    seen: BTreeMap<Id, Seen>,
+    /// When most voters last followed this leader.
+    confirmed: Duration,
+    /// When the lease of each shard was granted last, and for which epoch.
+    granted: BTreeMap<ShardId, (u64, Duration)>,
+    /// Primaries that are to hand over.
+    hand_overs: BTreeMap<ShardId, Id>,
+    /// Where slots are to be.
+    plan: Option<moves::Plan>,
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    at: Duration,
+    report: Report,
+}
+
+/// What a decision looks at.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    conductor: &'a Conductor,
+    topology: &'a Topology,
+    now: Duration,
+}
+
+impl Conductor {
+    /// Begins to lead. Times are those of any clock that never goes back, since any moment.
+    pub fn new(now: Duration, settings: Settings) -> Conductor {
+        let (seen, granted, hand_overs) = Default::default();
+        Conductor { settings, since: now, confirmed: now, seen, granted, hand_overs, plan: None }
+    }
+
+    /// Notes that most voters followed this leader at this time.
+    pub fn confirm(&mut self, at: Duration) {
+        self.confirmed = self.confirmed.max(at);
+    }
+
+    /// Hears what a node says.
+    pub fn hear(&mut self, now: Duration, topology: &Topology, report: Report) -> Answer {
+        let id = report.node;
+        let Some(node) = topology.node(id).filter(|node| node.facts.incarnation == report.incarnation) else {
+            // It has to register first.
+            return Answer::default();
+        };
+        self.seen.insert(id, Seen { at: now, report });
+        let Some(shard_id) = node.shard else { return Answer::default() };
+        let shard = topology.shard(shard_id).filter(|shard| shard.primary == id && shard.in_sync.contains(&id));
+        let is_sure = now.saturating_sub(self.confirmed) <= self.settings.doubt_max;
+        let Some(shard) = shard.filter(|_| is_sure) else { return Answer::default() };
+        self.granted.insert(shard_id, (shard.epoch, now));
+        let hand_over_to = self.hand_overs.get(&shard_id).copied().filter(|to| shard.replicas.contains(to));
+        Answer { lease: Some((shard_id, shard.epoch)), hand_over_to }
+    }
+
+    /// What is to be done next. The caller proposes all of it, and asks again once that is settled.
+    pub fn decide(&mut self, now: Duration, topology: &Topology, members: &Members) -> Vec<Wish> {
+        self.seen.retain(|id, _| topology.node(*id).is_some());
+        self.granted.retain(|id, _| topology.shard(*id).is_some());
+        let mut plan = self.plan.take();
+        let view = View { conductor: self, topology, now };
+        let (mut changes, hand_overs) = roles::decide(&view);
+        let mut wishes: Vec<Wish> = failover::decide(&view).into_iter().map(Wish::Change).collect();
+        changes.extend(moves::decide(&view, &mut plan));
+        wishes.extend(changes.into_iter().map(Wish::Change));
+        wishes.extend(voters::decide(&view, members).map(Wish::Voters));
+        (self.hand_overs, self.plan) = (hand_overs, plan);
+        wishes
+    }
+}
+
+impl View<'_> {
+    fn settings(&self) -> &Settings {
+        &self.conductor.settings
+    }
+
+    /// How long a node has said nothing.
+    fn silence(&self, id: Id) -> Duration {
+        let seen = self.conductor.seen.get(&id).map_or(self.conductor.since, |seen| seen.at);
+        self.now.saturating_sub(seen)
+    }
+
+    /// Whether the node has reported lately. At first nobody has.
+    fn is_alive(&self, id: Id) -> bool {
+        self.conductor.seen.contains_key(&id) && self.silence(id) <= self.settings().silence_max
+    }
+
+    /// Whether the node is not counted on any longer.
+    fn is_lost(&self, id: Id) -> bool {
+        self.silence(id) > self.settings().lost_after
+    }
+
+    fn is_leaving(&self, id: Id) -> bool {
+        self.topology.node(id).is_none_or(|node| node.is_leaving)
+    }
+
+    /// Whether the node is to be a member of its shard for longer.
+    fn is_staying(&self, id: Id) -> bool {
+        !self.is_leaving(id) && !self.is_lost(id)
+    }
+
+    fn report(&self, id: Id) -> Option<&Report> {
+        self.conductor.seen.get(&id).map(|seen| &seen.report)
+    }
+
+    /// The shards that are to have slots: those with a member that stays. If there is none, all stay as they are.
+    fn staying_shards(&self) -> BTreeSet<ShardId> {
+        let stays = |shard: &super::topology::Shard| shard.members().any(|id| !self.is_leaving(id));
+        let staying: BTreeSet<_> =
+            self.topology.shards().iter().filter(|(_, shard)| stays(shard)).map(|(id, _)| *id).collect();
+        if staying.is_empty() { self.topology.shards().keys().copied().collect() } else { staying }
+    }
+}
