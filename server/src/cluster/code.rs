@@ -154,6 +154,11 @@ impl<'a> Reader<'a> {
         (0..items).map(|_| read(self)).collect()
     }
 
+    /// All that has not been read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Checks that everything has been read.
     pub fn end(&self) -> Result<(), CodeError> {
         if self.0.is_empty() { Ok(()) } else { Err(CodeError::Rest(self.0.len())) }

@@ -1,6 +1,7 @@
 //! The cluster without sockets and without keys: who is in it, who has which slot, and how that changes. Pure cores, which
 //! `command` and `net` bring to life.
 
+pub mod bus;
 pub mod code;
 pub mod conductor;
 pub mod consensus;
