@@ -6,27 +6,37 @@
 /// 0xad93d23594c935a9 with its bits reversed.
 const POLYNOMIAL: u64 = 0x95ac_9329_ac4b_c9b5;
 
-static TABLES: [[u64; 256]; 8] = tables();
+static TABLES: Tables = tables(POLYNOMIAL);
 
 /// The sum of some bytes, given the sum of the bytes before them (0 at the start).
 pub fn crc64(sum: u64, bytes: &[u8]) -> u64 {
+    add(&TABLES, sum, bytes)
+}
+
+/// What a byte does to a sum, for each place in a step.
+pub(super) type Tables = [[u64; 256]; 8];
+
+/// The sum with some bytes added, by the tables of any reflected polynomial of up to 64 bits.
+#[inline]
+pub(super) fn add(tables: &Tables, sum: u64, bytes: &[u8]) -> u64 {
     let (steps, rest) = bytes.as_chunks::<8>();
     let sum = steps.iter().fold(sum, |sum, &step| {
         let mixed = (sum ^ u64::from_le_bytes(step)).to_le_bytes();
-        let after = mixed.iter().zip(TABLES.iter().rev());
+        let after = mixed.iter().zip(tables.iter().rev());
         after.fold(0, |next, (&byte, table)| next ^ table[usize::from(byte)])
     });
-    rest.iter().fold(sum, |sum, &byte| TABLES[0][usize::from(sum as u8 ^ byte)] ^ (sum >> 8))
+    rest.iter().fold(sum, |sum, &byte| tables[0][usize::from(sum as u8 ^ byte)] ^ (sum >> 8))
 }
 
-const fn tables() -> [[u64; 256]; 8] {
+/// The tables of a reflected polynomial; one of fewer than 64 bits stands in the low ones.
+pub(super) const fn tables(polynomial: u64) -> Tables {
     let mut tables = [[0; 256]; 8];
     let mut byte = 0;
     while byte < 256 {
         let mut sum = byte as u64;
         let mut bit = 0;
         while bit < 8 {
-            sum = if sum & 1 == 1 { (sum >> 1) ^ POLYNOMIAL } else { sum >> 1 };
+            sum = if sum & 1 == 1 { (sum >> 1) ^ polynomial } else { sum >> 1 };
             bit += 1;
         }
         tables[0][byte] = sum;

@@ -1,6 +1,7 @@
 //! What the tests of this room share: random numbers from a seed, and texts of all the kinds that are kept differently.
 
 /// Random numbers that a seed repeats (SplitMix64).
+#[derive(Clone)]
 pub struct Random(u64);
 
 impl Random {
@@ -19,6 +20,11 @@ impl Random {
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
+    }
+
+    /// Whether something happens that happens once in so many times.
+    pub fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
     }
 }
 
