@@ -48,6 +48,7 @@ impl Node {
             live: Arc::new(Live::new(&config, raw, machine)),
             port: addresses.first().map_or(0, SocketAddr::port),
             workers,
+            cluster_id: None,
             stop: Box::new(move || stopper.notify_one()),
             room: descriptors::make_room_for,
         }));

@@ -3,6 +3,10 @@
 //! A client that may meet a cluster asks `CLUSTER SLOTS` or `READONLY` first, and takes this refusal, not that of an
 //! unknown command, as the sign of a node of its own.
 
+mod view;
+
+pub use view::{Cluster, Serving, View};
+
 use super::help::HELP;
 use super::*;
 

@@ -2,6 +2,7 @@
 
 use super::audience::{Audience, Ear};
 use super::clients::{Client, Clients};
+use super::cluster::Cluster;
 use super::events::Class;
 use super::events::Wanted;
 use super::limits::Limits;
@@ -15,6 +16,7 @@ use super::tracking::Broadcasts;
 use super::tuning::{Tuning, Values};
 use super::{audience, blocking, transaction};
 use crate::base::ticks;
+use crate::cluster::id::Id;
 use crate::config::{Live, Named};
 use crate::observe::{latency::Latency, process, slowlog::SlowLog};
 use crate::store::{Eviction, Moment, Store};
@@ -46,6 +48,8 @@ pub struct Shared {
     pub stats: Stats,
     /// Who follows whom, and the stream of writes.
     pub replication: Replication,
+    /// What the node knows of its cluster.
+    pub cluster: Cluster,
     /// Snapshots on disk.
     pub saves: Saves,
     /// Where keys that were on disk come from.
@@ -84,6 +88,8 @@ pub struct Parts {
     pub live: Arc<Live>,
     pub port: u16,
     pub workers: usize,
+    /// By which its cluster knows the node, if it is in one.
+    pub cluster_id: Option<Id>,
     /// Called once when the node is to stop.
     pub stop: Box<dyn Fn() + Send + Sync>,
     /// Asks the system for room for so many clients. Returns how many there is room for.
@@ -116,6 +122,7 @@ impl Shared {
             broadcasts: Broadcasts::default(),
             stats: Stats::new(parts.workers + BESIDE_WORKERS),
             replication: Replication::default(),
+            cluster: Cluster::new(parts.cluster_id),
             saves: Saves::new(now_ms()),
             loading: Loading::default(),
             saves_last: AtomicBool::new(false),

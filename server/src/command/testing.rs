@@ -168,7 +168,8 @@ impl Desk {
 fn node(options: Options, settings: &[(&str, &str)]) -> Arc<Shared> {
     let store = Store::with_hasher(options, KeyHasher::seeded(1));
     let live = Arc::new(live(options, settings));
-    let parts = Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), room: |clients| clients };
+    let parts =
+        Parts { store, live, port: 6379, workers: 1, cluster_id: None, stop: Box::new(|| ()), room: |clients| clients };
     Arc::new(Shared::new(parts))
 }
 

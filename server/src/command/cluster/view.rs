@@ -1,0 +1,157 @@
+//! What a node knows of its cluster, as commands see it: the topology that was installed last, and the lease.
+//!
+//! A topology is installed while no worker runs a batch (the barrier), so all commands of a batch see the same one, and what
+//! a command was let in by still holds when it is run.
+
+use crate::cluster::id::{Id, ShardId};
+use crate::cluster::topology::{Shard, Topology};
+use larder_client::slot::{SLOTS, Slot};
+use parking_lot::RwLock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// A node's part in its cluster, or in none.
+pub struct Cluster {
+    me: Option<Id>,
+    /// Counts the topologies that were installed.
+    version: AtomicU64,
+    view: RwLock<Arc<View>>,
+    began: Instant,
+    /// Microseconds since `began` until which the node may serve as the primary of `lease_epoch`.
+    lease_until_us: AtomicU64,
+    lease_epoch: AtomicU64,
+}
+
+/// A topology with what follows from it for this node.
+pub struct View {
+    pub topology: Topology,
+    pub me: Id,
+    /// The node's shard, if it has one.
+    pub shard: Option<ShardId>,
+    pub is_primary: bool,
+    slots: Box<[Serving; SLOTS as usize]>,
+}
+
+/// What this node's shard has to do with a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serving {
+    /// No shard has it.
+    Nobody,
+    Elsewhere,
+    Here,
+    /// It is here, and on its way to another shard.
+    Migrating,
+    /// It is on its way here.
+    Importing,
+}
+
+impl View {
+    pub fn new(me: Id, topology: Topology) -> View {
+        let shard = topology.node(me).and_then(|node| node.shard);
+        let is_primary = topology.is_primary(me);
+        let mut slots = Box::new([Serving::Nobody; SLOTS as usize]);
+        for (serving, owner) in slots.iter_mut().zip(topology.slots().owners()) {
+            *serving = match owner {
+                None => Serving::Nobody,
+                Some(_) if *owner == shard => Serving::Here,
+                Some(_) => Serving::Elsewhere,
+            };
+        }
+        for (slot, a) in topology.moves() {
+            if Some(a.from) == shard {
+                slots[slot.index()] = Serving::Migrating;
+            } else if Some(a.to) == shard {
+                slots[slot.index()] = Serving::Importing;
+            }
+        }
+        View { topology, me, shard, is_primary, slots }
+    }
+
+    #[inline]
+    pub fn serving(&self, slot: u16) -> Serving {
+        self.slots[usize::from(slot)]
+    }
+
+    /// The shard that this node is in.
+    pub fn own_shard(&self) -> Option<&Shard> {
+        self.topology.shard(self.shard?)
+    }
+
+    /// Where clients are sent for a slot: the host and the port of its primary.
+    pub fn primary_of(&self, slot: Slot) -> Option<(&str, u16)> {
+        let shard = self.topology.shard(self.topology.owner(slot)?)?;
+        self.address_of(shard.primary)
+    }
+
+    /// The host and the port of a node, for clients.
+    pub fn address_of(&self, id: Id) -> Option<(&str, u16)> {
+        let address = &self.topology.node(id)?.facts.address;
+        Some((&address.host, address.port))
+    }
+}
+
+impl Cluster {
+    /// The part of a node with this id, or of one that is in no cluster.
+    pub fn new(me: Option<Id>) -> Cluster {
+        let view = View::new(me.unwrap_or(Id::new([0; 20])), Topology::default());
+        Cluster {
+            me,
+            version: AtomicU64::new(0),
+            view: RwLock::new(Arc::new(view)),
+            began: Instant::now(),
+            lease_until_us: AtomicU64::new(0),
+            lease_epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the node is in a cluster.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.me.is_some()
+    }
+
+    pub fn me(&self) -> Option<Id> {
+        self.me
+    }
+
+    /// Changes whenever [`Cluster::view`] does, so that a worker need not ask for that.
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.version.load(Relaxed)
+    }
+
+    pub fn view(&self) -> Arc<View> {
+        self.view.read().clone()
+    }
+
+    /// Installs a topology. The caller holds the barrier.
+    pub fn install(&self, topology: Topology) {
+        let Some(me) = self.me else { return };
+        *self.view.write() = Arc::new(View::new(me, topology));
+        self.version.fetch_add(1, Relaxed);
+    }
+
+    /// Time since the node began, which the lease is counted in.
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Says until when, in the time of [`Cluster::now`], the node may serve as the primary that its shard has since this epoch.
+    pub fn set_lease(&self, epoch: u64, until: Duration) {
+        // Between the two stores the old epoch has the new time or the new epoch the old one; as the view's epoch must match
+        // as well, and time passes first when the lease is of a new epoch, neither lets in what should be kept out.
+        if self.lease_epoch.load(Relaxed) != epoch {
+            self.lease_until_us.store(0, Relaxed);
+            self.lease_epoch.store(epoch, Relaxed);
+        }
+        self.lease_until_us.store(until.as_micros() as u64, Relaxed);
+    }
+
+    /// Whether the node may serve as the primary of its shard now.
+    pub fn holds_lease(&self, view: &View) -> bool {
+        let epoch = view.own_shard().filter(|_| view.is_primary).map(|shard| shard.epoch);
+        epoch == Some(self.lease_epoch.load(Relaxed))
+            && self.now().as_micros() < u128::from(self.lease_until_us.load(Relaxed))
+    }
+}
