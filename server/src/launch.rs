@@ -57,6 +57,11 @@ fn serve(mut run: Run) -> Result<ExitCode, String> {
     for notice in &run.notices {
         tracing::warn!("{notice}");
     }
+    if run.config.is_clustered() {
+        // Each node of a cluster needs a folder of its own, and several may be started from one place.
+        std::fs::create_dir_all(&run.config.dir)
+            .map_err(|error| format!("cannot make the data directory {}: {error}", run.config.dir.display()))?;
+    }
     std::env::set_current_dir(&run.config.dir).map_err(|error| {
         let dir = run.config.dir.display();
         format!("cannot work in the data directory {dir}: {error}. Create it, or name another with --data-dir")

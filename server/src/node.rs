@@ -1,16 +1,20 @@
 //! A node put together: the store, the workers, and the sockets they are fed from.
 
+mod membership;
 mod restore;
 
 use crate::command::clients::Client;
 use crate::command::shared::{Parts, Shared, now_ms};
 use crate::config::{Config, Live, Named, Run};
+use crate::net::bus;
 use crate::net::descriptors;
 use crate::net::feed;
 use crate::net::follow;
 use crate::net::listen::{self, CannotListen};
 use crate::net::worker::{self, Accepted};
 use crate::store::{self, Eviction, Store};
+use membership::Membership;
+use std::fmt;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -19,6 +23,26 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, watch};
+
+/// Why a node does not start. Says what to do.
+#[derive(Debug)]
+pub enum CannotStart {
+    /// An address is taken or may not be used.
+    Listen(CannotListen),
+    /// It cannot take part in its cluster.
+    Cluster(String),
+}
+
+impl fmt::Display for CannotStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CannotStart::Listen(error) => error.fmt(f),
+            CannotStart::Cluster(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for CannotStart {}
 
 /// A running node. Dropping it stops it.
 pub struct Node {
@@ -34,21 +58,26 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`CannotListen`] if an address is taken or may not be used; nothing runs then.
-    pub fn start(run: Run) -> Result<Node, CannotListen> {
+    /// [`CannotStart`]; nothing runs then.
+    pub fn start(run: Run) -> Result<Node, CannotStart> {
         let Run { config, raw, machine, .. } = run;
-        let listeners = open_all(&config)?;
+        let listeners = open_all(&config).map_err(CannotStart::Listen)?;
         descriptors::make_room_for(config.maxclients.into());
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        let membership = match config.is_clustered() {
+            true => Some(Membership::prepare(&config, port).map_err(CannotStart::Cluster)?),
+            false => None,
+        };
         let stop = Arc::new(Notify::new());
         let stopper = stop.clone();
         let workers = config.workers as usize;
         let shared = Arc::new(Shared::new(Parts {
             store: Store::new(store_options(&config)),
             live: Arc::new(Live::new(&config, raw, machine)),
-            port: addresses.first().map_or(0, SocketAddr::port),
+            port,
             workers,
-            cluster_id: None,
+            cluster_id: membership.as_ref().map(|membership| membership.identity.node),
             stop: Box::new(move || stopper.notify_one()),
             room: descriptors::make_room_for,
         }));
@@ -57,7 +86,11 @@ impl Node {
         if let Some(primary) = config.primary() {
             shared.barrier.alone(|| shared.follow(Some(primary)));
         }
-        let loader = restore::start(&shared, &config);
+        let loads = membership.as_ref().is_none_or(|membership| membership.keeps_data(&config));
+        let incarnation = shared.cluster.incarnation();
+        let bus = membership.map(|membership| membership.into_start(&config, port, incarnation));
+        let bus = bus.transpose().map_err(CannotStart::Cluster)?;
+        let loader = if loads { restore::start(&shared, &config) } else { None };
         let mut threads = Vec::new();
         let mut senders = Vec::new();
         let (feed, follow) = (watch::channel(0u64), watch::channel(0u64));
@@ -65,6 +98,10 @@ impl Node {
         shared.replication.set_bells(ring(feed.0), ring(follow.0));
         let node = shared.clone();
         threads.push(spawn("larder-follow", move || follow::run(&node, follow.1)));
+        if let Some(start) = bus {
+            let node = shared.clone();
+            threads.push(spawn("larder-bus", move || bus::run(&node, start)));
+        }
         let (hand_over, handed) = unbounded_channel();
         let node = shared.clone();
         threads.push(spawn("larder-feed", move || feed::run(node, handed, &feed.1)));

@@ -21,9 +21,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     ("repl", &["base"]),
     ("cluster", &["base", "types", "client"]),
-    ("command", &["base", "types", "store", "persist", "observe", "config", "repl", "client"]),
-    ("net", &["base", "client", "repl", "command", "observe"]),
-    ("node", &["base", "types", "store", "persist", "observe", "config", "repl", "command", "net", "client"]),
+    ("command", &["base", "types", "store", "persist", "observe", "config", "repl", "cluster", "client"]),
+    ("net", &["base", "client", "repl", "cluster", "command", "observe"]),
+    (
+        "node",
+        &["base", "types", "store", "persist", "observe", "config", "repl", "cluster", "command", "net", "client"],
+    ),
 ];
 
 /// Where something may be awaited. All other rooms of the server run to their end once they are called.

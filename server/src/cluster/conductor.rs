@@ -7,8 +7,9 @@
 //!
 //! **Leases.** A primary may accept writes only while it has a lease, which the answer to each of its reports extends. Whoever is
 //! to promote another waits until the lease has run out. The holder counts from when it *sent* the report, and the leader from
-//! when it came, so the holder's lease ends first if both clocks run at nearly the same pace. A new leader does not know what its
-//! predecessor has granted, so it waits for as long as a lease lasts; and one that may have a successor grants none. (Gray and Cheriton 1989, "Leases".)
+//! when it came, so the holder's lease ends first if both clocks run at nearly the same pace. A leader grants none once it may
+//! have a successor: when most voters have not followed it for [`Settings::doubt_max`]. So a new leader, which does not know
+//! what its predecessor has granted, waits for that time and for as long as a lease lasts. (Gray and Cheriton 1989, "Leases".)
 
 mod failover;
 mod moves;
@@ -162,6 +163,23 @@ impl Conductor {
         wishes.extend(voters::decide(&view, members).map(Wish::Voters));
         (self.hand_overs, self.plan) = (hand_overs, plan);
         wishes
+    }
+}
+
+impl Conductor {
+    /// Whether a node with this id, but of another start, has reported lately.
+    pub fn knows_twin(&self, now: Duration, id: Id, incarnation: u64) -> bool {
+        self.seen.get(&id).is_some_and(|seen| {
+            seen.report.incarnation != incarnation && now.saturating_sub(seen.at) <= self.settings.silence_max
+        })
+    }
+
+    /// The nodes that have not reported lately, and up to where the others have the streams of their shards.
+    pub fn health(&self, now: Duration, topology: &Topology) -> (BTreeSet<Id>, BTreeMap<Id, u64>) {
+        let view = View { conductor: self, topology, now };
+        let (alive, silent): (Vec<Id>, Vec<Id>) = topology.nodes().keys().copied().partition(|id| view.is_alive(*id));
+        let offsets = alive.into_iter().filter_map(|id| Some((id, view.report(id)?.offset))).collect();
+        (silent.into_iter().collect(), offsets)
     }
 }
 

@@ -20,7 +20,7 @@ mod outcome;
 mod outgoing;
 mod reads;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 pub mod wire;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -29,6 +29,11 @@ impl Tenure {
         }
     }
 
+    /// The epoch of the lease, and when it ends.
+    pub fn lease(&self) -> Option<(u64, Duration)> {
+        self.lease.map(|lease| (lease.epoch, lease.until))
+    }
+
     /// The shard for which this node may accept writes now, and since which epoch, if both its lease and its topology say so.
     pub fn holds(&self, now: Duration, topology: &Topology, me: Id) -> Option<(ShardId, u64)> {
         let lease = self.lease.filter(|lease| now < lease.until)?;

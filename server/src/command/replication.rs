@@ -14,13 +14,14 @@ mod followers;
 mod info;
 mod libraries;
 mod receive;
+mod shard;
 mod tell;
 mod upstream;
 
 #[cfg(test)]
 mod tests;
 
-pub use acks::{AwaitedAcks, Hold, Needed, Waiting};
+pub use acks::{AwaitedAcks, Hold, Needed, QuorumOf, Waiting};
 pub use asked::{Ask, Asked};
 pub use commands::COMMANDS;
 pub use failover::FailoverWish;
@@ -28,6 +29,7 @@ pub use followers::{Entered, Lost, NewFollower, Phase};
 pub use info::{fill_info, role};
 pub use libraries::heed;
 pub use receive::Receiving;
+pub use shard::Part;
 pub use tell::{Transaction, begin_command, end_command};
 pub use upstream::{Goal, LinkState, Refused, Upstream};
 
@@ -66,6 +68,8 @@ pub struct Replication {
     wants_durability: AtomicBool,
     /// Offsets that one replica, and a majority of all copies, have acknowledged.
     acked: [AtomicU64; 2],
+    /// Whether the node's own word is enough for a quorum.
+    is_quorum_alone: AtomicBool,
     pub counts: Counts,
     state: Mutex<State>,
     feed_bell: Bell,
@@ -95,6 +99,7 @@ struct State {
     followers: BTreeMap<u64, Follower>,
     next_follower: u64,
     waiting: Vec<Waiting>,
+    quorum_of: QuorumOf,
     /// Since when nobody follows.
     alone_since: Option<Instant>,
     backlog_bytes: u64,
@@ -115,6 +120,7 @@ impl Default for Replication {
             durability_timeout_ms: AtomicU64::new(1000),
             wants_durability: AtomicBool::new(false),
             acked: Default::default(),
+            is_quorum_alone: AtomicBool::new(false),
             counts: Counts::default(),
             state: Mutex::new(State {
                 history: History::new(random_id()),
@@ -127,6 +133,7 @@ impl Default for Replication {
                 followers: BTreeMap::new(),
                 next_follower: 0,
                 waiting: Vec::new(),
+                quorum_of: QuorumOf::default(),
                 alone_since: None,
                 backlog_bytes: 1 << 20,
             }),

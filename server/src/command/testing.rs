@@ -105,7 +105,7 @@ impl Desk {
     pub fn leading(options: Options) -> (Desk, u64) {
         let desk = Desk::with(options);
         let client = desk.again().session.client.clone();
-        let who = NewFollower { client, host: "h".into(), port: 1, is_mute: true };
+        let who = NewFollower { client, host: "h".into(), port: 1, is_mute: true, node: None };
         let entered = desk.node.barrier.alone(|| desk.node.enter_now(who));
         (desk, entered.number)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::kind::{self, Kind, Unit};
 use super::machine::Machine;
 use super::memory::Bytes;
+use super::peers::{Peer, peers_of};
 use super::raw::{Entry, Raw, Wrong};
 use super::table::{self, Effect, Id, Setting};
 use super::value::{BindAddress, Events, OutputLimits, SavePoint, Value};
@@ -76,6 +77,9 @@ fn check_entry(entry: &Entry, before: &Value, rank: Option<u8>, machine: &Machin
         }
         (_, _, Value::Text(text)) if row.name == "replicaof" && !text.is_empty() && primary_of(&text).is_none() => {
             Err(Wrong::value(entry, "that is no HOST and PORT"))
+        }
+        (_, _, Value::Text(text)) if ["cluster-nodes", "join"].contains(&row.name) => {
+            peers_of(&text).map(|_| Value::Text(text)).map_err(|wrong| Wrong::value(entry, &wrong.to_string()))
         }
         (Effect::DefaultOnly, _, value) if value != row.kind.default(machine) => {
             Err(Wrong::value(entry, "this version cannot do that"))
@@ -435,6 +439,21 @@ impl Config {
     pub fn primary(&self) -> Option<(String, u16)> {
         primary_of(&self.replicaof)
     }
+
+    /// Whether it is to be a node of a cluster.
+    pub fn is_clustered(&self) -> bool {
+        self.cluster_enabled || !self.founders().is_empty() || !self.seeds().is_empty()
+    }
+
+    /// The nodes that begin the cluster together.
+    pub fn founders(&self) -> Vec<Peer> {
+        peers_of(&self.cluster_nodes).unwrap_or_default()
+    }
+
+    /// Nodes of the cluster that it is to join.
+    pub fn seeds(&self) -> Vec<Peer> {
+        peers_of(&self.join).unwrap_or_default()
+    }
 }
 
 /// Host and port of a primary.
@@ -489,6 +508,24 @@ config! {
     rdbchecksum: bool = "rdbchecksum",
     /// Refuse writes while snapshots fail.
     stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error",
+    /// What makes it a node of a cluster; see [`Config::is_clustered`].
+    cluster_enabled: bool = "cluster-enabled",
+    cluster_nodes: String = "cluster-nodes",
+    join: String = "join",
+    /// The port for other nodes; 0 is the one for clients + 10000.
+    bus_port: u16 = "bus-port",
+    /// By which the nodes of a cluster know each other; may be empty.
+    cluster_secret: String = "cluster-secret",
+    /// Replicas of each shard, if this node begins the cluster.
+    cluster_replicas: u32 = "cluster-replicas",
+    /// Where others reach this node, if that is not what it listens on.
+    cluster_announce_ip: String = "cluster-announce-ip",
+    cluster_announce_port: u16 = "cluster-announce-port",
+    cluster_announce_bus_port: u16 = "cluster-announce-bus-port",
+    /// Its part beside others'; 100 is the usual one.
+    cluster_weight: u32 = "cluster-weight",
+    cluster_zone: String = "cluster-zone",
+    cluster_witness: bool = "cluster-witness",
     /// Whom to follow from the start: host and port.
     replicaof: String = "replicaof",
     /// What the primary asks for.

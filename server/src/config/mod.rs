@@ -12,6 +12,7 @@ pub mod live;
 pub mod machine;
 pub mod memory;
 mod near;
+pub mod peers;
 pub mod raw;
 mod redis_conf;
 pub mod rewrite;

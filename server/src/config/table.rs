@@ -149,6 +149,10 @@ const fn replication(name: &'static str, kind: Kind, doc: &'static str) -> Setti
     row("replication", name, kind, doc)
 }
 
+const fn cluster(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
+    Setting { change: Change::Restart, ..row("cluster", name, kind, doc) }
+}
+
 const fn watch(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
     row("observe", name, kind, doc)
 }
@@ -226,7 +230,7 @@ const SHUTDOWN: Kind = Kind::Choices { default: "default", choices: &["default",
 const NO_AOF: &str = "Larder writes snapshots (see save) and no append-only file.";
 const DISKLESS: &str = "Snapshots for replicas are streamed, not written to disk.";
 const UNCHANGED: &str = "Replicas do what Redis does by default.";
-const NO_CLUSTER: &str = "This version runs single nodes.";
+const NO_CLUSTER: &str = "Larder's clusters are led by Raft and do without it.";
 const NO_TLS: &str = "This version has no TLS.";
 const NO_DEFRAG: &str = "The store compacts its own memory.";
 const NO_DAEMON: &str = "A node stays in the foreground; let a service manager run it.";
@@ -459,8 +463,49 @@ pub const SETTINGS: &[Setting] = &[
         timed(Unit::Millis, 1000, 1, LONG),
         "How long a reply is held for that. Then an error says that the write stands on the primary only.",
     ),
+    // What makes it a node of a cluster.
+    cluster(
+        "cluster-enabled",
+        switch(false),
+        "Be a node of a cluster, which it begins alone unless cluster-nodes or join is given. Either of these switches it on, too.",
+    ),
+    cluster(
+        "cluster-nodes",
+        line(""),
+        "The nodes that begin the cluster together, HOST:PORT or HOST:PORT@BUS-PORT each: the same list, in the same order, on \
+         every one of them.",
+    ),
+    cluster(
+        "join",
+        line(""),
+        "Nodes of the cluster that this one is to join, HOST:PORT or HOST:PORT@BUS-PORT each. One that answers is enough.",
+    ),
+    cluster(
+        "bus-port",
+        whole(0, 0, 65535),
+        "The TCP port for the other nodes of the cluster; 0 is the port for clients + 10000.",
+    )
+    .alias(&["cluster-port"]),
+    cluster(
+        "cluster-secret",
+        text(""),
+        "What all nodes of the cluster know and nobody else does: by it they know each other. It may be left out where nodes \
+         listen on the machine itself alone.",
+    )
+    .secret(),
+    cluster("cluster-replicas", whole(0, 0, 5), "How many replicas each shard is to have. The node that begins the cluster says so; later `larder cluster` does."),
+    cluster(
+        "cluster-announce-ip",
+        text(""),
+        "The address by which clients and other nodes reach this one; nothing is the first one of bind, or what its entry in \
+         cluster-nodes says.",
+    ),
+    cluster("cluster-announce-port", whole(0, 0, 65535), "The port that clients are told of; 0 is the one it listens on."),
+    cluster("cluster-announce-bus-port", whole(0, 0, 65535), "The port that other nodes are told of; 0 is the one it listens on."),
+    cluster("cluster-weight", whole(100, 1, 10_000), "How much data this node is to hold beside others: one with 200 holds twice as much as one with 100."),
+    cluster("cluster-zone", text(""), "Where the node stands, such as a rack or a data centre: replicas are put into another zone than their primary if there is one."),
+    cluster("cluster-witness", switch(false), "Hold no data: vote only, so that two nodes with data can fail over."),
     // What must keep its default, because to pass over it would do harm.
-    fixed("cluster-enabled", switch(false), NO_CLUSTER),
     fixed("tls-port", whole(0, 0, 65535), NO_TLS),
     fixed("unixsocket", text(""), "This version listens on TCP alone."),
     fixed("aclfile", text(""), "This version has no access lists; use requirepass."),
@@ -506,17 +551,13 @@ pub const SETTINGS: &[Setting] = &[
     ignored("cluster-allow-pubsubshard-when-down", switch(true), NO_CLUSTER),
     ignored("cluster-allow-reads-when-down", switch(false), NO_CLUSTER),
     ignored("cluster-allow-replica-migration", switch(true), NO_CLUSTER),
-    ignored("cluster-announce-bus-port", whole(0, 0, 65535), NO_CLUSTER),
     ignored("cluster-announce-hostname", text(""), NO_CLUSTER),
     ignored("cluster-announce-human-nodename", text(""), NO_CLUSTER),
-    ignored("cluster-announce-ip", text(""), NO_CLUSTER),
-    ignored("cluster-announce-port", whole(0, 0, 65535), NO_CLUSTER),
     ignored("cluster-announce-tls-port", whole(0, 0, 65535), NO_CLUSTER),
     ignored("cluster-config-file", text("nodes.conf"), NO_CLUSTER).restart(),
     ignored("cluster-link-sendbuf-limit", bytes(0, 0), NO_CLUSTER),
     ignored("cluster-migration-barrier", whole(1, 0, INT), NO_CLUSTER),
     ignored("cluster-node-timeout", timed(Unit::Millis, 15_000, 0, LONG), NO_CLUSTER),
-    ignored("cluster-port", whole(0, 0, 65535), NO_CLUSTER).restart(),
     ignored("cluster-preferred-endpoint-type", choice("ip", &["ip", "hostname", "unknown-endpoint"]), NO_CLUSTER),
     ignored("cluster-replica-no-failover", switch(false), NO_CLUSTER).alias(&["cluster-slave-no-failover"]),
     ignored("cluster-replica-validity-factor", whole(10, 0, INT), NO_CLUSTER).alias(&["cluster-slave-validity-factor"]),

@@ -106,11 +106,17 @@ async fn link(
     let announced_port = config.replica_announce_port;
     let mut greeting = Greeting::new(Manners {
         user: config.masteruser,
-        password: config.masterauth,
+        // The nodes of a cluster have one password.
+        password: if config.masterauth.is_empty() && node.cluster.is_on() {
+            config.requirepass
+        } else {
+            config.masterauth
+        },
         listening_port: if announced_port == 0 { node.port } else { announced_port },
         announced_ip: config.replica_announce_ip,
         place: goal.place.clone(),
         asks_to_lead: goal.asks_to_lead,
+        node: node.cluster.announced(),
     });
     let greeted = link.greet(&mut greeting).await;
     if goal.asks_to_lead {

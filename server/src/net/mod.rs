@@ -1,5 +1,6 @@
 //! Sockets: accepting connections, and moving bytes between them and their sessions.
 
+pub mod bus;
 pub mod connection;
 pub mod descriptors;
 pub mod feed;

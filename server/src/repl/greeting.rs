@@ -29,6 +29,8 @@ pub struct Manners {
     pub place: Option<(String, u64)>,
     /// Whether the other end, a replica so far, is to lead from here on.
     pub asks_to_lead: bool,
+    /// The node's id in the cluster that both are of, and which start of it this is.
+    pub node: Option<(String, u64)>,
 }
 
 /// What the greeting wants next.
@@ -63,6 +65,7 @@ enum Step {
     Ip,
     Capabilities,
     Larder,
+    Node,
     Valkey,
     Ask,
     /// `+FULLRESYNC` has come.
@@ -135,7 +138,7 @@ impl Greeting {
 
     /// What is said at a step; nothing where there is nothing to say.
     fn words(&self) -> Option<Vec<String>> {
-        let Manners { user, password, listening_port, announced_ip, place, asks_to_lead } = &self.manners;
+        let Manners { user, password, listening_port, announced_ip, place, asks_to_lead, .. } = &self.manners;
         let words: Vec<&str> = match self.step {
             Step::Ping => vec!["PING"],
             Step::Auth if password.is_empty() => return None,
@@ -146,6 +149,11 @@ impl Greeting {
             Step::Ip => vec!["REPLCONF", "ip-address", announced_ip],
             Step::Capabilities => vec!["REPLCONF", "capa", "eof", "capa", "psync2"],
             Step::Larder => vec!["REPLCONF", "capa", "larder"],
+            Step::Node => {
+                let (id, incarnation) = self.manners.node.as_ref()?;
+                let incarnation = incarnation.to_string();
+                return Some(["REPLCONF", "node-id", id, "incarnation", &incarnation].map(str::to_owned).to_vec());
+            }
             Step::Valkey => vec!["REPLCONF", "version", VALKEY],
             Step::Ask => {
                 // Replicas count the byte they want next, from 1 on.
@@ -169,7 +177,8 @@ impl Greeting {
             Step::Port => Step::Ip,
             Step::Ip => Step::Capabilities,
             Step::Capabilities => Step::Larder,
-            Step::Larder => Step::Valkey,
+            Step::Larder => Step::Node,
+            Step::Node => Step::Valkey,
             Step::Valkey => Step::Ask,
             Step::Ask | Step::Snapshot => Step::Snapshot,
         };
@@ -205,7 +214,7 @@ impl Greeting {
             }
             // An older one may not know what it is told; that does no harm.
             Step::Ping | Step::Auth | Step::Port | Step::Ip => self.advance(),
-            Step::Capabilities | Step::Larder | Step::Valkey => self.advance(),
+            Step::Capabilities | Step::Larder | Step::Node | Step::Valkey => self.advance(),
             Step::Ask => return self.hear_answer(line),
             Step::Snapshot => {
                 let (id, offset) = self.full.clone().expect("the step begins with it");
@@ -319,12 +328,15 @@ mod tests {
             announced_ip: "10.0.0.1".into(),
             place: Some((ID.into(), 99)),
             asks_to_lead: false,
+            node: Some((ID.into(), 5)),
         };
-        let answers = ["-NOAUTH Authentication required.", "+OK", "+OK", "+OK", "+OK", "+OK", "+OK", "+CONTINUE"];
+        let answers =
+            ["-NOAUTH Authentication required.", "+OK", "+OK", "+OK", "+OK", "+OK", "+OK", "+OK", "+CONTINUE"];
         let (said, end) = talk(manners, &answers);
         assert_eq!(said[1], "AUTH r secret");
         assert_eq!(said[3], "REPLCONF ip-address 10.0.0.1");
-        assert_eq!(said[7], format!("PSYNC {ID} 100"));
+        assert_eq!(said[6], format!("REPLCONF node-id {ID} incarnation 5"));
+        assert_eq!(said[8], format!("PSYNC {ID} 100"));
         assert_eq!(end, Ok(Next::Continue { id: None }));
     }
 

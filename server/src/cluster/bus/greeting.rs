@@ -1,7 +1,7 @@
 //! How two nodes meet, without I/O: bytes in, bytes and a result out.
 //!
 //! ```text
-//! caller: greeting                      magic, version, cluster, node, incarnation, nonce
+//! caller: greeting                      magic, version, cluster, node, number, incarnation, nonce
 //! called: greeting, proof over both     so the caller knows that the other knows the secret before it proves anything
 //! caller: proof over both
 //! ```
@@ -19,8 +19,8 @@ const MAGIC: &[u8; 4] = b"LDRB";
 /// The version of all that is said on the bus.
 const VERSION: u8 = 1;
 
-/// A greeting has a fixed length: magic, version, whether there is a cluster, cluster, node, incarnation, nonce.
-const GREETING_BYTES: usize = 4 + 1 + 1 + 20 + 20 + 8 + NONCE_BYTES;
+/// A greeting has a fixed length: magic, version, whether there is a cluster, cluster, node, number, incarnation, nonce.
+const GREETING_BYTES: usize = 4 + 1 + 1 + 20 + 20 + 8 + 8 + NONCE_BYTES;
 
 const NONCE_BYTES: usize = 32;
 const PROOF_BYTES: usize = 32;
@@ -31,6 +31,8 @@ pub struct Who {
     /// The cluster that it is of; a node that is to join one does not know it yet.
     pub cluster: Option<Id>,
     pub node: Id,
+    /// The number by which the log of the cluster knows it; 0 if it is to join.
+    pub number: u64,
     /// Another one with each start of the process.
     pub incarnation: u64,
 }
@@ -124,6 +126,7 @@ impl Greeting {
     fn new(own: Who, secret: &[u8], nonce: [u8; NONCE_BYTES], is_caller: bool) -> Greeting {
         let mut said = Writer(MAGIC.to_vec());
         said.byte(VERSION).flag(own.cluster.is_some()).id(&own.cluster.unwrap_or(Id::new([0; 20]))).id(&own.node);
+        said.0.extend_from_slice(&own.number.to_be_bytes());
         said.0.extend_from_slice(&own.incarnation.to_be_bytes());
         said.0.extend_from_slice(&nonce);
         Greeting { secret: secret.to_vec(), own, said: said.0, is_caller, heard: None, input: Vec::new() }
@@ -175,9 +178,10 @@ impl Greeting {
         let mut from = Reader::new(&said[MAGIC.len() + 1..]);
         let mut read = || Ok((from.flag()?, from.id()?, from.id()?));
         let (has_cluster, cluster, node) = read().map_err(Refusal::Code)?;
-        let at = GREETING_BYTES - NONCE_BYTES - 8;
-        let incarnation = u64::from_be_bytes(std::array::from_fn(|byte| said[at + byte]));
-        let who = Who { cluster: has_cluster.then_some(cluster), node, incarnation };
+        let at = GREETING_BYTES - NONCE_BYTES - 16;
+        let word = |at: usize| u64::from_be_bytes(std::array::from_fn(|byte| said[at + byte]));
+        let (number, incarnation) = (word(at), word(at + 8));
+        let who = Who { cluster: has_cluster.then_some(cluster), node, number, incarnation };
         Ok(Some((who, said)))
     }
 

@@ -3,8 +3,9 @@
 use super::FRAME_BYTES_MAX;
 use crate::cluster::code::{CodeError, Reader, Writer};
 use crate::cluster::conductor::{Answer, Report};
+use crate::cluster::control::Health;
 use crate::cluster::id::{Id, ShardId};
-use crate::cluster::topology::{Change, decode_change, encode_change};
+use crate::cluster::topology::{Change, NODES_MAX, decode_change, encode_change};
 
 /// Bytes of a reason.
 const REASON_BYTES_MAX: usize = 4096;
@@ -22,6 +23,8 @@ pub enum Message {
     Propose { number: u64, change: Change },
     /// What has become of it.
     Proposed { number: u64, outcome: Outcome },
+    /// How the nodes are, as the leader knows.
+    Health(Health),
 }
 
 /// What has become of a change that was to be proposed.
@@ -29,6 +32,8 @@ pub enum Message {
 pub enum Outcome {
     /// It was made, at this index of the log.
     Made(u64),
+    /// The node is in the cluster, and this is its number.
+    Joined { number: u64 },
     /// It did not fit; the reason is in words for those who asked for it.
     Refused(String),
     /// The node that was asked does not lead; this one may.
@@ -71,7 +76,16 @@ pub fn encode(message: &Message) -> Vec<u8> {
                 Outcome::NotLeader(None) => to.byte(2),
                 Outcome::NotLeader(Some(id)) => to.byte(3).id(id),
                 Outcome::Unknown => to.byte(4),
+                Outcome::Joined { number } => to.byte(5).number(*number),
             };
+        }
+        Message::Health(Health { silent, offsets }) => {
+            to.byte(5).list(silent.iter(), |to, id| {
+                to.id(id);
+            });
+            to.list(offsets.iter(), |to, (id, offset)| {
+                to.id(id).number(*offset);
+            });
         }
     }
     debug_assert!(to.0.len() <= FRAME_BYTES_MAX);
@@ -110,10 +124,15 @@ pub fn decode(bytes: &[u8]) -> Result<Message, CodeError> {
                 2 => Outcome::NotLeader(None),
                 3 => Outcome::NotLeader(Some(from.id()?)),
                 4 => Outcome::Unknown,
+                5 => Outcome::Joined { number: from.number()? },
                 _ => return Err(CodeError::Wrong("there is no such outcome")),
             };
             Message::Proposed { number, outcome }
         }
+        5 => Message::Health(Health {
+            silent: from.list(NODES_MAX, Reader::id)?.into_iter().collect(),
+            offsets: from.list(NODES_MAX, |from| Ok((from.id()?, from.number()?)))?.into_iter().collect(),
+        }),
         _ => return Err(CodeError::Wrong("there is no such message")),
     };
     from.end()?;

@@ -4,11 +4,12 @@
 //! length of the message: 4 bytes, big end first | message | check: 16 bytes
 //! ```
 
+use crate::cluster::consensus::limits::MESSAGE_BYTES_MAX;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// The longest message. Entries of the log and pieces of its snapshots are far below.
-pub const FRAME_BYTES_MAX: usize = 8 << 20;
+/// The longest message: one of the log, with a byte that says so.
+pub const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 1;
 
 /// Bytes of a check, the first of an HMAC-SHA-256 (RFC 2104).
 const CHECK_BYTES: usize = 16;

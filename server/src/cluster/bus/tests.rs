@@ -2,14 +2,16 @@
 
 use super::*;
 use crate::cluster::conductor::{Answer, Report};
+use crate::cluster::control::Health;
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::Change;
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 const CLUSTER: Id = Id::new([9; 20]);
 
 fn who(number: u8) -> Who {
-    Who { cluster: Some(CLUSTER), node: Id::new([number; 20]), incarnation: number.into() }
+    Who { cluster: Some(CLUSTER), node: Id::new([number; 20]), number: 3, incarnation: number.into() }
 }
 
 /// One end of a connection and the secret that it knows.
@@ -149,6 +151,7 @@ fn messages() -> impl Strategy<Value = Message> {
         ".{0,80}".prop_map(Outcome::Refused),
         proptest::option::of(id()).prop_map(Outcome::NotLeader),
         Just(Outcome::Unknown),
+        any::<u64>().prop_map(|number| Outcome::Joined { number }),
     ];
     let lease = proptest::option::of((1u32.., any::<u64>()).prop_map(|(shard, epoch)| (ShardId(shard), epoch)));
     prop_oneof![
@@ -164,6 +167,9 @@ fn messages() -> impl Strategy<Value = Message> {
             change: Change::SetLeaving { node, is_leaving }
         }),
         (any::<u64>(), outcome).prop_map(|(number, outcome)| Message::Proposed { number, outcome }),
+        (vec(id(), 0..9), vec((id(), any::<u64>()), 0..9)).prop_map(|(silent, offsets)| {
+            Message::Health(Health { silent: silent.into_iter().collect(), offsets: offsets.into_iter().collect() })
+        }),
     ]
 }
 
@@ -174,7 +180,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_can_be_refused(bytes: Vec<u8>, kind in 0u8..6) {
+    fn any_bytes_can_be_refused(bytes: Vec<u8>, kind in 0u8..7) {
         let _ = decode(&bytes);
         let _ = decode(&[&[kind], &bytes[..]].concat());
         let _ = Greeting::answer(who(2), b"s", [2; 32]).feed(&bytes, &mut Vec::new());

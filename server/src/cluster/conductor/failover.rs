@@ -18,8 +18,9 @@ pub(super) fn decide(view: &View<'_>) -> Vec<Change> {
 fn is_lease_over(view: &View<'_>, id: ShardId, shard: &Shard) -> bool {
     let lease = view.settings().lease + view.settings().lease_slack;
     let granted = view.conductor.granted.get(&id).filter(|(epoch, _)| *epoch == shard.epoch);
-    let last = granted.map_or(view.conductor.since, |(_, at)| *at).max(view.conductor.since);
-    view.now.saturating_sub(last) > lease
+    let is_own_over = granted.is_none_or(|(_, at)| view.now.saturating_sub(*at) > lease);
+    // The leader of before may have granted some for as long as it did not doubt.
+    is_own_over && view.now.saturating_sub(view.conductor.since) > lease + view.settings().doubt_max
 }
 
 /// The replica that is to lead: of those that hold all writes acknowledged at `quorum`, the one that is furthest.

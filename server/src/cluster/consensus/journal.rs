@@ -19,7 +19,7 @@ mod error;
 mod frame;
 mod reading;
 #[cfg(test)]
-pub(super) mod simulated;
+pub(in crate::cluster) mod simulated;
 
 use std::collections::BTreeSet;
 
@@ -287,12 +287,12 @@ impl<D: Disk> Journal<D> {
     }
 
     #[cfg(test)]
-    pub(super) fn into_disk(self) -> D {
+    pub(in crate::cluster) fn into_disk(self) -> D {
         self.disk
     }
 
     #[cfg(test)]
-    pub(super) fn disk(&mut self) -> &mut D {
+    pub(in crate::cluster) fn disk(&mut self) -> &mut D {
         &mut self.disk
     }
 }

@@ -22,8 +22,9 @@ pub enum Change {
     Attach { shard: ShardId, node: Id },
     /// A replica leaves its shard.
     Detach { shard: ShardId, node: Id },
-    /// A replica counts as in sync from here on, or no longer. Only the primary of this epoch knows.
-    SetInSync { shard: ShardId, epoch: u64, node: Id, is_in: bool },
+    /// A replica counts as in sync from here on, or no longer. Only the primary of this epoch knows, and only of this start of
+    /// the replica: another one has forgotten what it held.
+    SetInSync { shard: ShardId, epoch: u64, node: Id, incarnation: u64, is_in: bool },
     /// A replica becomes the primary in the place of the one of this epoch. If it is not in sync, writes acknowledged at
     /// `quorum` may be lost, so that has to be `forced`.
     Promote { shard: ShardId, epoch: u64, node: Id, forced: bool },
@@ -61,6 +62,8 @@ pub enum Refused {
     Leaving(Id),
     NotReplica(Id, ShardId),
     NotInSync(Id, ShardId),
+    /// The node has been started again since.
+    Restarted(Id),
     /// The node is the only one that has everything.
     Alone(Id, ShardId),
     /// The shard has another primary by now.
@@ -94,6 +97,7 @@ impl fmt::Display for Refused {
             Refused::Leaving(node) => write!(f, "node {node} is about to leave the cluster"),
             Refused::NotReplica(node, shard) => write!(f, "node {node} is no replica of shard {shard}"),
             Refused::NotInSync(node, shard) => write!(f, "node {node} may lack writes of shard {shard}"),
+            Refused::Restarted(node) => write!(f, "node {node} has been started again meanwhile"),
             Refused::Alone(node, shard) => write!(f, "node {node} alone has all writes of shard {shard}"),
             Refused::Late { shard, epoch } => write!(f, "the primary of shard {shard} is not that of epoch {epoch}"),
             Refused::Busy(shard) => write!(f, "shard {shard} has slots, or slots move to it"),
@@ -137,7 +141,11 @@ impl Topology {
             Change::EndShard { shard } => self.end_shard(*shard)?,
             Change::Attach { shard, node } => self.attach(*shard, *node)?,
             Change::Detach { shard, node } => self.detach(*shard, *node)?,
-            Change::SetInSync { shard, epoch, node, is_in } => self.set_in_sync(*shard, *epoch, *node, *is_in)?,
+            Change::SetInSync { shard, epoch, node, incarnation, is_in } => {
+                let known = self.nodes.get(node).map(|node| node.facts.incarnation);
+                ensure(known.is_none() || known == Some(*incarnation), || Refused::Restarted(*node))?;
+                self.set_in_sync(*shard, *epoch, *node, *is_in)?;
+            }
             Change::Promote { shard, epoch, node, forced } => self.promote(index, *shard, *epoch, *node, *forced)?,
             Change::Assign { shard, slots } => self.assign(*shard, slots)?,
             Change::BeginMove { slots, to } => self.begin_move(index, slots, *to)?,

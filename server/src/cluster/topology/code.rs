@@ -39,8 +39,8 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
         Change::Detach { shard, node } => {
             to.byte(5).number(shard.0.into()).id(node);
         }
-        Change::SetInSync { shard, epoch, node, is_in } => {
-            to.byte(6).number(shard.0.into()).number(*epoch).id(node).flag(*is_in);
+        Change::SetInSync { shard, epoch, node, incarnation, is_in } => {
+            to.byte(6).number(shard.0.into()).number(*epoch).id(node).number(*incarnation).flag(*is_in);
         }
         Change::Promote { shard, epoch, node, forced } => {
             to.byte(7).number(shard.0.into()).number(*epoch).id(node).flag(*forced);
@@ -84,7 +84,8 @@ pub fn decode_change(bytes: &[u8]) -> Result<Change, CodeError> {
         5 => Change::Detach { shard: read_shard(from)?, node: from.id()? },
         6 => {
             let (shard, epoch) = (read_shard(from)?, from.number()?);
-            Change::SetInSync { shard, epoch, node: from.id()?, is_in: from.flag()? }
+            let (node, incarnation) = (from.id()?, from.number()?);
+            Change::SetInSync { shard, epoch, node, incarnation, is_in: from.flag()? }
         }
         7 => {
             let (shard, epoch) = (read_shard(from)?, from.number()?);

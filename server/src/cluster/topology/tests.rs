@@ -107,7 +107,7 @@ fn a_replica_in_sync_is_promoted_and_no_other() {
     let promote = |epoch, node, forced| Change::Promote { shard: ShardId(1), epoch, node: id(node), forced };
     log.refuses(promote(first, 2, false), &format!("node {} may lack writes of shard 1", id(2)));
     log.refuses(promote(first, 3, true), &format!("node {} is no replica of shard 1", id(3)));
-    log.make(Change::SetInSync { shard: ShardId(1), epoch: first, node: id(2), is_in: true });
+    log.make(Change::SetInSync { shard: ShardId(1), epoch: first, node: id(2), incarnation: 1, is_in: true });
     log.make(promote(first, 2, false));
     assert_eq!(log.shard(1).primary, id(2));
     assert_eq!(log.shard(1).in_sync, [id(1), id(2)].into(), "the old one has everything that was acknowledged");
@@ -124,7 +124,7 @@ fn a_replica_in_sync_is_promoted_and_no_other() {
 fn a_quorum_needs_most_of_those_that_have_been_in_sync() {
     let mut log = Log::of_two_shards();
     let epoch = log.shard(1).epoch;
-    let set = |node, is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(node), is_in };
+    let set = |node, is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(node), incarnation: 1, is_in };
     assert!(log.shard(1).has_quorum(), "a replica that is new does not count yet");
     log.make(set(2, true));
     log.make(set(2, false));
@@ -142,7 +142,7 @@ fn a_quorum_needs_most_of_those_that_have_been_in_sync() {
 fn a_primary_that_has_lost_its_memory_gives_way_to_the_last_that_was_in_sync() {
     let mut log = Log::of_two_shards();
     let epoch = log.shard(1).epoch;
-    let set = |is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(2), is_in };
+    let set = |is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(2), incarnation: 1, is_in };
     log.make(set(true));
     log.make(set(false));
     assert_eq!(log.shard(1).eligible, [id(2)].into(), "nothing can have been acknowledged without it");
@@ -167,7 +167,7 @@ fn a_slot_moves_by_one_change_if_neither_end_has_changed() {
     log.refuses(Change::BeginMove { slots: ranges(9, 10), to: ShardId(2) }, "slot 9 moves already");
     log.refuses(Change::BeginMove { slots: ranges(8192, 8192), to: ShardId(2) }, "slot 8192 has an owner already");
     log.refuses(Change::EndShard { shard: ShardId(2) }, "shard 2 has slots, or slots move to it");
-    log.make(Change::SetInSync { shard: ShardId(2), epoch: epochs.1, node: id(4), is_in: true });
+    log.make(Change::SetInSync { shard: ShardId(2), epoch: epochs.1, node: id(4), incarnation: 1, is_in: true });
     log.make(Change::Promote { shard: ShardId(2), epoch: epochs.1, node: id(4), forced: false });
     log.refuses(end(epochs), &format!("the primary of shard 2 is not that of epoch {}", epochs.1));
     assert_eq!(log.0.owner(slot), Some(ShardId(1)));
@@ -222,6 +222,7 @@ fn changes() -> impl Strategy<Value = Change> {
             shard,
             epoch,
             node,
+            incarnation: epoch,
             is_in
         }),
         (shard(), 0u64..60, node(), any::<bool>()).prop_map(|(shard, epoch, node, forced)| Change::Promote {
@@ -249,7 +250,8 @@ fn on_time(topology: &Topology, change: Change) -> Change {
     let epoch_of = |shard: ShardId| topology.shard(shard).map_or(0, |shard| shard.epoch);
     match change {
         Change::SetInSync { shard, node, is_in, .. } => {
-            Change::SetInSync { shard, epoch: epoch_of(shard), node, is_in }
+            let incarnation = topology.node(node).map_or(0, |node| node.facts.incarnation);
+            Change::SetInSync { shard, epoch: epoch_of(shard), node, incarnation, is_in }
         }
         Change::Promote { shard, node, forced, .. } => Change::Promote { shard, epoch: epoch_of(shard), node, forced },
         Change::EndMove { slot, .. } => {

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 /// A node's part in its cluster, or in none.
 pub struct Cluster {
     me: Option<Id>,
+    /// Another one with each start of the process.
+    incarnation: u64,
     /// Counts the topologies that were installed.
     version: AtomicU64,
     view: RwLock<Arc<View>>,
@@ -97,6 +99,7 @@ impl Cluster {
         let view = View::new(me.unwrap_or(Id::new([0; 20])), Topology::default());
         Cluster {
             me,
+            incarnation: drawn(),
             version: AtomicU64::new(0),
             view: RwLock::new(Arc::new(view)),
             began: Instant::now(),
@@ -113,6 +116,16 @@ impl Cluster {
 
     pub fn me(&self) -> Option<Id> {
         self.me
+    }
+
+    /// A number that is another one with each start of the process.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// What a replica says of itself to its primary.
+    pub fn announced(&self) -> Option<(String, u64)> {
+        self.me.map(|me| (me.to_string(), self.incarnation))
     }
 
     /// Changes whenever [`Cluster::view`] does, so that a worker need not ask for that.
@@ -154,4 +167,12 @@ impl Cluster {
         epoch == Some(self.lease_epoch.load(Relaxed))
             && self.now().as_micros() < u128::from(self.lease_until_us.load(Relaxed))
     }
+}
+
+/// A number that nobody has drawn before.
+fn drawn() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = std::hash::RandomState::new().build_hasher();
+    hasher.write_u128(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |it| it.as_nanos()));
+    hasher.finish() >> 1
 }

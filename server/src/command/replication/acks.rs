@@ -1,12 +1,27 @@
 //! What replicas have acknowledged, and who waits for it: `WAIT`, and replies that are held (`CLIENT DURABILITY`).
 
 use super::{Phase, Replication, State};
+use crate::cluster::attendance::Following;
+use crate::cluster::id::Id;
 use crate::command::clients::Client;
 use crate::command::shared::Shared;
 use crate::config::{Durability, Named};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
+
+/// Whose word it takes for a write to be held by a quorum.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum QuorumOf {
+    /// That of any replicas which, with the node, are more than half of all there are.
+    #[default]
+    Majority,
+    /// That of each of these nodes of the cluster; if there is none, the node's own will do.
+    All(BTreeSet<Id>),
+    /// There are too few for a quorum.
+    Nobody,
+}
 
 /// How many replicas must have acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +84,28 @@ impl State {
     }
 
     fn is_met(&self, offset: u64, needed: Needed) -> bool {
-        let needed = match needed {
-            Needed::Replicas(count) => count,
-            Needed::Quorum => self.quorum(),
-        };
-        self.acked_by(offset) >= needed
+        match needed {
+            Needed::Replicas(count) => self.acked_by(offset) >= count,
+            Needed::Quorum => self.acked_by_quorum() >= offset,
+        }
+    }
+
+    /// The offset up to which a quorum holds the stream.
+    fn acked_by_quorum(&self) -> u64 {
+        match &self.quorum_of {
+            QuorumOf::Majority => self.acked_by_all_of(self.quorum()),
+            QuorumOf::Nobody => 0,
+            QuorumOf::All(nodes) => nodes.iter().map(|node| self.acked_by_node(*node)).min().unwrap_or(self.ring.end()),
+        }
+    }
+
+    fn acked_by_node(&self, node: Id) -> u64 {
+        let online = self.followers.values().filter(|follower| follower.phase == Phase::Online);
+        online
+            .filter(|follower| follower.who.node.is_some_and(|(id, _)| id == node))
+            .map(|it| it.acked)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The offset that so many replicas have acknowledged.
@@ -104,7 +136,7 @@ impl Replication {
     pub(super) fn settle_acks(&self, state: &mut State) {
         // A write that was acknowledged once stays so, whoever leaves.
         self.acked[0].fetch_max(state.acked_by_all_of(1), Relaxed);
-        self.acked[1].fetch_max(state.acked_by_all_of(state.quorum()), Relaxed);
+        self.acked[1].fetch_max(state.acked_by_quorum(), Relaxed);
         if state.waiting.is_empty() {
             return;
         }
@@ -125,8 +157,30 @@ impl Replication {
         match durability {
             Durability::Async => true,
             Durability::Replica => self.acked[0].load(Relaxed) >= offset,
-            Durability::Quorum => self.acked[1].load(Relaxed) >= offset,
+            Durability::Quorum => self.is_quorum_alone.load(Relaxed) || self.acked[1].load(Relaxed) >= offset,
         }
+    }
+
+    /// Says whose word it takes for a write to be held by a quorum.
+    pub fn set_quorum(&self, of: QuorumOf) {
+        let mut state = self.state.lock();
+        if state.quorum_of == of {
+            return;
+        }
+        self.is_quorum_alone.store(of == QuorumOf::All(BTreeSet::new()), Relaxed);
+        state.quorum_of = of;
+        self.settle_acks(&mut state);
+    }
+
+    /// The nodes of the cluster that follow this one and are sent the stream.
+    pub fn following(&self) -> Vec<Following> {
+        let state = self.state.lock();
+        let online = state.followers.values().filter(|one| one.phase == Phase::Online && !one.is_lost);
+        let named = online.filter_map(|follower| {
+            let (node, incarnation) = follower.who.node?;
+            Some(Following { node, incarnation, acked: follower.acked })
+        });
+        named.collect()
     }
 
     /// Has a connection woken once so many replicas hold the stream up to an offset, and asks them to say how far they
@@ -149,7 +203,7 @@ impl Replication {
     }
 
     /// Asks replicas to say how far they are.
-    pub(super) fn ask_for_acks(&self) {
+    pub fn ask_for_acks(&self) {
         self.append_plain(&[b"REPLCONF", b"GETACK", b"*"]);
     }
 

@@ -1,6 +1,7 @@
 //! What a connection says of itself before it asks to be sent the stream (`REPLCONF`), and the question itself (`PSYNC`).
 
 use crate::base::number::parse_i64;
+use crate::cluster::id::Id;
 use crate::persist::rdb::Version;
 
 /// What a replica has said of itself.
@@ -19,6 +20,9 @@ pub struct Asked {
     pub is_valkey_9: bool,
     /// Whether it wants the snapshot alone.
     pub only_snapshot: bool,
+    /// Its id in the cluster of this node, and which start of it this is.
+    pub node: Option<Id>,
+    pub incarnation: u64,
     /// How it is known once it follows.
     pub number: Option<u64>,
 }

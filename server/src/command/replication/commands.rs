@@ -164,6 +164,9 @@ fn ask(cx: &mut Ctx<'_>, ask: Ask) -> Outcome {
         return REPLIED;
     }
     let replication = &cx.node.replication;
+    if cx.session.asked.as_ref().is_some_and(|asked| asked.node.is_some()) && !cx.node.may_feed_cluster() {
+        return Err(Fault::text("NOMASTERLINK Can't SYNC: this node does not lead its shard"));
+    }
     if let Ask::Continue { id, asks_to_lead: true, .. } = &ask {
         // It is done where the connection is handed over to, as it changes everything.
         replication.may_take_over(id)?;
@@ -220,6 +223,10 @@ fn replconf(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
             // What a replica can do beyond that is of no use here.
             b"capa" => {}
             b"version" => asked.note_version(value),
+            b"node-id" => asked.node = std::str::from_utf8(value).ok().and_then(|id| id.parse().ok()),
+            b"incarnation" => {
+                asked.incarnation = std::str::from_utf8(value).ok().and_then(|it| it.parse().ok()).unwrap_or_default();
+            }
             b"rdb-only" => asked.only_snapshot = number == Some(1),
             // Nothing but everything is sent, which is what an empty filter leaves out.
             b"rdb-filter-only" if value.is_empty() => {

@@ -1,6 +1,7 @@
 //! Who follows the node: how far each is, and what may be kept for it.
 
 use super::{Replication, State};
+use crate::cluster::id::Id;
 use crate::command::clients::Client;
 use crate::command::shared::Shared;
 use crate::config::OutputLimit;
@@ -40,6 +41,8 @@ pub struct NewFollower {
     pub port: u16,
     /// Whether it takes what it is sent but tells nobody how far it is: a tool, not a replica.
     pub is_mute: bool,
+    /// Its id in the cluster, and which start of it this is.
+    pub node: Option<(Id, u64)>,
 }
 
 pub(super) struct Follower {

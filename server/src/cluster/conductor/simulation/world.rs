@@ -418,7 +418,9 @@ impl World {
         for replica in shard.replicas.iter().copied() {
             let is_level = self.reaches(id, replica) && self.is_level(replica, id);
             let is_in_sync = shard.in_sync.contains(&replica);
-            let set = |is_in| Change::SetInSync { shard: shard_id, epoch: shard.epoch, node: replica, is_in };
+            let incarnation = view.node(replica).map_or(0, |node| node.facts.incarnation);
+            let set =
+                |is_in| Change::SetInSync { shard: shard_id, epoch: shard.epoch, node: replica, incarnation, is_in };
             if is_level && !is_in_sync && !self.nodes[&id].awaited.contains(&replica) {
                 // From here on nothing is acknowledged without it, whether or not the change is seen to be made.
                 self.node(id).awaited.insert(replica);

@@ -8,7 +8,7 @@ use super::frame::SECTOR_BYTES;
 use crate::cluster::consensus::tests::random::Random;
 
 #[derive(Clone, Default)]
-pub(in crate::cluster::consensus) struct Simulated {
+pub(in crate::cluster) struct Simulated {
     files: Vec<File>,
     /// What names lead to, for those who look now.
     names: BTreeMap<String, usize>,
@@ -16,10 +16,10 @@ pub(in crate::cluster::consensus) struct Simulated {
     names_synced: BTreeMap<String, usize>,
     since: Vec<Renaming>,
     /// Bytes that files may hold together.
-    pub(in crate::cluster::consensus) room: Option<usize>,
-    pub(in crate::cluster::consensus) fails_sync: bool,
+    pub(in crate::cluster) room: Option<usize>,
+    pub(in crate::cluster) fails_sync: bool,
     /// Bytes written and other calls until the power goes.
-    pub(in crate::cluster::consensus) power: Option<usize>,
+    pub(in crate::cluster) power: Option<usize>,
 }
 
 #[derive(Clone, Default)]
@@ -51,19 +51,19 @@ impl Renaming {
 
 impl Simulated {
     /// An empty disk whose power goes after so many bytes and calls.
-    pub(in crate::cluster::consensus) fn with_power(power: usize) -> Simulated {
+    pub(in crate::cluster) fn with_power(power: usize) -> Simulated {
         Simulated { power: Some(power), ..Simulated::default() }
     }
 
     /// The process dies. All that it wrote is there, in the page cache.
-    pub(in crate::cluster::consensus) fn kill(mut self) -> Simulated {
+    pub(in crate::cluster) fn kill(mut self) -> Simulated {
         self.power = None;
         self.fails_sync = false;
         self
     }
 
     /// The power goes. What was not synced is there, or in part, or not at all.
-    pub(in crate::cluster::consensus) fn crash(self, random: &mut Random) -> Simulated {
+    pub(in crate::cluster) fn crash(self, random: &mut Random) -> Simulated {
         let mut names = self.names_synced;
         // A file system that keeps a journal has a beginning of what was done to names.
         let done = random.below(self.since.len() + 1);
@@ -89,15 +89,15 @@ impl Simulated {
         Simulated { files, names: names.clone(), names_synced: names, ..Simulated::default() }
     }
 
-    pub(in crate::cluster::consensus) fn used(&self) -> usize {
+    pub(in crate::cluster) fn used(&self) -> usize {
         self.names.values().map(|file| self.files[*file].bytes.len()).sum()
     }
 
-    pub(in crate::cluster::consensus) fn names(&self) -> Vec<String> {
+    pub(in crate::cluster) fn names(&self) -> Vec<String> {
         self.names.keys().cloned().collect()
     }
 
-    pub(in crate::cluster::consensus) fn bytes(&mut self, name: &str) -> &mut Vec<u8> {
+    pub(in crate::cluster) fn bytes(&mut self, name: &str) -> &mut Vec<u8> {
         &mut self.files[self.names[name]].bytes
     }
 

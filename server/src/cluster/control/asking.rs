@@ -1,0 +1,187 @@
+//! Changes that somebody asks for: they are brought to the leader, and what becomes of them to those who asked.
+
+use super::Control;
+use crate::cluster::bus::{Message, Outcome};
+use crate::cluster::consensus::journal::Disk;
+use crate::cluster::consensus::{Refused, Ticket};
+use crate::cluster::id::Id;
+use crate::cluster::topology::{Change, encode_change};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// After this time nobody waits for the end of a change any longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Changes that may be asked for at a time; what comes beyond is refused.
+const ASKED_MAX: usize = 4096;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Somebody on this node, by a number.
+    Here(u64),
+    /// Another node, by a number.
+    Peer(Id, u64),
+    /// This node, to be known as what it is.
+    Registration,
+    /// This node as the leader.
+    Conductor,
+}
+
+/// Changes that are on their way.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    last_ticket: u64,
+    asked: BTreeMap<u64, Asked>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    asker: Asker,
+    change: Change,
+    since: Duration,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// No leader is known, or it takes nothing just now.
+    Waits,
+    SentTo(Id),
+    /// In the log of this node, which leads.
+    InLog,
+}
+
+impl Asking {
+    pub fn next_ticket(&mut self) -> u64 {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
+    pub fn has(&self, asker: &Asker) -> bool {
+        self.asked.values().any(|asked| asked.asker == *asker)
+    }
+}
+
+impl<D: Disk> Control<D> {
+    pub(super) fn ask_as(&mut self, now: Duration, asker: Asker, change: Change) -> u64 {
+        let ticket = self.asking.next_ticket();
+        let is_full = self.asking.asked.len() >= ASKED_MAX;
+        self.asking.asked.insert(ticket, Asked { asker, change, since: now, stage: Stage::Waits });
+        match is_full {
+            true => self.end(ticket, Outcome::Refused("too many changes are under way; try again".to_owned())),
+            false => self.bring(ticket),
+        }
+        ticket
+    }
+
+    /// A node asks this one for a change.
+    pub(super) fn asked_by(&mut self, now: Duration, from: Id, number: u64, change: Change) {
+        if let Some(refused) = self.refusal_of_twin(now, &change) {
+            let outcome = Outcome::Refused(refused);
+            return self.out.send.push((from, Message::Proposed { number, outcome }));
+        }
+        // A node that is to join knows nobody else; others ask the leader themselves.
+        if self.is_leader() || self.topology.node(from).is_none() {
+            self.ask_as(now, Asker::Peer(from, number), change);
+        } else {
+            let outcome = Outcome::NotLeader(self.leader());
+            self.out.send.push((from, Message::Proposed { number, outcome }));
+        }
+    }
+
+    /// Two nodes with one id, of a data folder that was copied, would take each other's place again and again.
+    fn refusal_of_twin(&self, now: Duration, change: &Change) -> Option<String> {
+        let Change::Join { node, facts, .. } = change else { return None };
+        let known = self.topology.node(*node).filter(|known| known.facts.address != facts.address)?;
+        let address = &known.facts.address;
+        self.leading.as_ref()?.knows_twin(now, *node, facts.incarnation).then(|| {
+            format!(
+                "a node with the id {node} runs already, at {}:{}: if a data folder was copied, empty the copy and let the node \
+                 join as a new one; if the node has just moved, wait a moment",
+                address.host, address.port
+            )
+        })
+    }
+
+    /// The node that was asked has answered.
+    pub(super) fn answered(&mut self, ticket: u64, from: Id, outcome: Outcome) {
+        let Some(asked) = self.asking.asked.get_mut(&ticket).filter(|asked| asked.stage == Stage::SentTo(from)) else {
+            return;
+        };
+        match outcome {
+            // It is asked of another one at the next tick.
+            Outcome::NotLeader(_) => asked.stage = Stage::Waits,
+            outcome => self.end(ticket, outcome),
+        }
+    }
+
+    /// Brings a change to the leader, if there is one.
+    fn bring(&mut self, ticket: u64) {
+        let (is_leader, leader) = (self.is_leader(), self.leader());
+        let Some(asked) = self.asking.asked.get_mut(&ticket).filter(|asked| asked.stage == Stage::Waits) else {
+            return;
+        };
+        if is_leader {
+            match self.consensus.propose(Ticket(ticket), encode_change(&asked.change)) {
+                Ok(()) => asked.stage = Stage::InLog,
+                Err(Refused::TooLarge { .. }) => {
+                    self.end(ticket, Outcome::Refused("the change is too large".to_owned()));
+                }
+                // Another time.
+                Err(_) => {}
+            }
+        } else if let Some(leader) = leader {
+            asked.stage = Stage::SentTo(leader);
+            self.out.send.push((leader, Message::Propose { number: ticket, change: asked.change.clone() }));
+        }
+    }
+
+    /// Brings what has waited to the leader, and gives up what has waited for too long.
+    pub(super) fn ask_again(&mut self, now: Duration) {
+        let waiting: Vec<u64> = self
+            .asking
+            .asked
+            .iter()
+            .filter(|(_, asked)| asked.stage == Stage::Waits)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        waiting.into_iter().for_each(|ticket| self.bring(ticket));
+        let is_late = |asked: &Asked| now.saturating_sub(asked.since) > PATIENCE;
+        let late: Vec<(u64, Stage)> = self
+            .asking
+            .asked
+            .iter()
+            .filter(|(_, asked)| is_late(asked))
+            .map(|(ticket, asked)| (*ticket, asked.stage))
+            .collect();
+        for (ticket, stage) in late {
+            self.end(ticket, if stage == Stage::Waits { Outcome::NotLeader(None) } else { Outcome::Unknown });
+        }
+    }
+
+    /// Tells who asked what became of it.
+    pub(super) fn end(&mut self, ticket: u64, outcome: Outcome) {
+        if let Some(leading) = &mut self.leading {
+            leading.is_settled(ticket);
+        }
+        let Some(asked) = self.asking.asked.remove(&ticket) else { return };
+        let outcome = self.with_number(&asked.change, outcome);
+        match asked.asker {
+            Asker::Here(number) => self.out.settled.push((number, outcome)),
+            Asker::Peer(id, number) => self.out.send.push((id, Message::Proposed { number, outcome })),
+            Asker::Registration | Asker::Conductor => {}
+        }
+    }
+
+    /// Who joins is told its number, also if it has joined before.
+    fn with_number(&self, change: &Change, outcome: Outcome) -> Outcome {
+        let Change::Join { node, facts, .. } = change else { return outcome };
+        match self.topology.node(*node).filter(|node| node.facts == *facts) {
+            Some(node) if matches!(outcome, Outcome::Made(_) | Outcome::Refused(_)) => {
+                Outcome::Joined { number: node.number }
+            }
+            _ => outcome,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A node's part in its shard: whom it follows, whose data it holds, and which replicas a quorum takes.
+
+use super::{QuorumOf, Shared};
+use crate::cluster::attendance::Attendance;
+use crate::cluster::id::ShardId;
+use crate::cluster::topology::Change;
+use crate::command::cluster::View;
+
+/// What a node has made of the topologies so far.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The shard whose data the node holds.
+    shard: Option<ShardId>,
+    /// Whether what it held when it was started is of the shard that it is found to be in.
+    keeps_data: bool,
+    attendance: Attendance,
+}
+
+impl Part {
+    /// For a node that `keeps_data` which it was started with, as it has been a member before.
+    pub fn new(keeps_data: bool) -> Part {
+        Part { keeps_data, ..Part::default() }
+    }
+
+    /// Takes the part that a topology gives to the node. The caller holds the barrier.
+    pub fn take(&mut self, node: &Shared, view: &View) {
+        if view.shard != self.shard {
+            let is_own = self.shard.is_none() && std::mem::take(&mut self.keeps_data);
+            self.shard = view.shard;
+            if !is_own {
+                // It is of slots that others have now.
+                node.flush(None);
+            }
+        }
+        let primary = view.own_shard().filter(|_| !view.is_primary).map(|shard| shard.primary);
+        let target = primary.and_then(|id| view.address_of(id)).map(|(host, port)| (host.to_owned(), port));
+        if node.follow(target.clone()) {
+            match (target, view.shard) {
+                (Some((host, port)), _) => tracing::info!(%host, port, "follows the primary of its shard"),
+                (None, Some(shard)) => tracing::info!(%shard, "leads its shard"),
+                (None, None) => tracing::info!("is in no shard"),
+            }
+        }
+    }
+
+    /// Looks after the replicas, if the node leads its shard. Returns what is to be changed in the topology.
+    pub fn tend(&mut self, node: &Shared, view: &View) -> Vec<Change> {
+        let shard = view.shard.filter(|_| node.cluster.holds_lease(view));
+        let Some(shard) = shard else {
+            node.replication.set_quorum(QuorumOf::Nobody);
+            return Vec::new();
+        };
+        let (now, end) = (node.cluster.now(), node.replication.offset());
+        let review = self.attendance.review(now, &view.topology, shard, end, &node.replication.following());
+        node.replication.set_quorum(review.required.map_or(QuorumOf::Nobody, QuorumOf::All));
+        if review.asks_for_acks {
+            node.replication.ask_for_acks();
+        }
+        review.changes
+    }
+}
+
+impl Shared {
+    /// Whether replicas of the cluster may have the stream from this node: it leads their shard for sure. One that has come
+    /// back from a crash, and is not known yet to have forgotten what it held, would have them forget it, too.
+    pub fn may_feed_cluster(&self) -> bool {
+        self.cluster.is_on() && self.cluster.holds_lease(&self.cluster.view())
+    }
+}
