@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     ("repl", &["base"]),
     ("cluster", &["base", "types", "client"]),
-    ("command", &["base", "types", "store", "persist", "observe", "config", "repl", "client"]),
+    ("command", &["base", "types", "store", "persist", "observe", "config", "repl", "cluster", "client"]),
     ("net", &["base", "client", "repl", "command", "observe"]),
     ("node", &["base", "types", "store", "persist", "observe", "config", "repl", "command", "net", "client"]),
 ];
