@@ -377,6 +377,36 @@ impl Audience {
         }
     }
 
+    /// All commands that wait, each once.
+    pub fn all_waiting(&self) -> Vec<Arc<Parked>> {
+        let mut all = BTreeMap::new();
+        for part in &self.parts {
+            let part = part.lock();
+            let lines = part.waiting.values().flat_map(|line| [&line.lists, &line.zsets, &line.streams]);
+            all.extend(lines.flatten().map(|waiter| (waiter.arrival, waiter.parked.clone())));
+        }
+        all.into_values().collect()
+    }
+
+    /// Tells all who watch some keys that these may have changed. The caller holds the barrier.
+    pub fn break_watches(&self, concerns: &impl Fn(&[u8]) -> bool) {
+        for part in &self.parts {
+            let part = part.lock();
+            let watchers = part.watchers.iter().filter(|((_, key), _)| concerns(key));
+            watchers.flat_map(|(_, clients)| clients.values()).for_each(|client| client.break_watch());
+        }
+    }
+
+    /// Forgets who has read some keys. Returns these with their readers, who must be told as if they had changed.
+    pub fn forget_keys(&self, concerns: &impl Fn(&[u8]) -> bool) -> Vec<Forgotten> {
+        let mut forgotten = Vec::new();
+        for part in &self.parts {
+            forgotten.extend(part.lock().readers.extract_if(|key, _| concerns(key)));
+        }
+        self.count_forgotten(forgotten.iter().map(|(_, readers)| readers));
+        forgotten
+    }
+
     /// Lets who waits for keys of one database wait for those of another, and the other way round, as `SWAPDB` does: they
     /// mean the number. The caller holds the barrier.
     pub fn swap(&self, one: usize, other: usize) {

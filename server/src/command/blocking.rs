@@ -23,7 +23,7 @@ use crate::base::long_double::LongDouble;
 use crate::base::number::{parse_f64, parse_i64};
 use crate::store::{Key, Keys, Moment};
 use crate::types::object::{Kind, Object};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -243,6 +243,44 @@ impl Parked {
         }
     }
 
+    /// The keys it waits for.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().map(|(_, key)| &**key)
+    }
+
+    /// Whose command it is.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Those of its command.
+    pub fn flags(&self) -> Flags {
+        self.found.row.flags
+    }
+
+    /// Ends the wait with an error, if it has not ended. The caller holds no stripe.
+    pub fn refuse(self: &Arc<Parked>, node: &Shared, fault: &Fault) {
+        let state = self.state.lock();
+        if *state != State::Waiting {
+            return;
+        }
+        let mut reply = Reply::default();
+        reply.error(fault);
+        node.stats.error(fault.code());
+        self.answer(node, state, reply.out);
+    }
+
+    /// Leaves its connection the reply.
+    fn answer(self: &Arc<Parked>, node: &Shared, mut state: MutexGuard<'_, State>, reply: Vec<u8>) {
+        // From now on it is not blocked, whenever its connection comes to see it. It cannot wait anew before `state` is free.
+        self.client.take_unblocked();
+        *state = State::Served(reply);
+        self.is_served.store(true, Release);
+        drop(state);
+        self.leave(node);
+        self.client.wake();
+    }
+
     /// Ends the wait for good, whatever came of it.
     pub fn end(self: &Arc<Parked>, node: &Shared) {
         *self.state.lock() = State::Over;
@@ -274,7 +312,7 @@ impl Parked {
 
     /// Runs it for its client, whose worker is another, because of a key that is ready.
     fn serve(self: &Arc<Parked>, node: &Shared, worker: usize, moment: Moment, ready: &Ready) -> Attempt {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if *state != State::Waiting || self.client.is_unblocked() || self.client.is_killed() {
             return Attempt::Over;
         }
@@ -300,13 +338,7 @@ impl Parked {
                 node.stats.error(fault.code());
             }
         }
-        // From now on it is not blocked, whenever its connection comes to see it. It cannot wait anew before `state` is free.
-        self.client.take_unblocked();
-        *state = State::Served(reply.out);
-        self.is_served.store(true, Release);
-        drop(state);
-        self.leave(node);
-        self.client.wake();
+        self.answer(node, state, reply.out);
         Attempt::Served
     }
 }

@@ -34,6 +34,8 @@ pub struct Client {
     pub monitor: AtomicBool,
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
+    /// Whether a replica may answer what it reads: `READONLY`.
+    pub reads_replica: AtomicBool,
     pub subscribed: Subscribed,
     pub tracked: Tracked,
     last: AtomicPtr<Found>,
@@ -142,6 +144,7 @@ impl Client {
             monitor: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            reads_replica: AtomicBool::new(false),
             subscribed: Subscribed::default(),
             tracked: Tracked::default(),
             last: AtomicPtr::new(std::ptr::null_mut()),

@@ -1,18 +1,44 @@
-//! The commands of a cluster, on a node that is in none: they are known, and say so in Redis's words.
+//! The commands of a cluster, and what else its clients meet on one of its nodes.
 //!
-//! A client that may meet a cluster asks `CLUSTER SLOTS` or `READONLY` first, and takes this refusal, not that of an
-//! unknown command, as the sign of a node of its own.
+//! A node that is in none knows the commands and refuses them in Redis's words: a client that may meet a cluster asks
+//! `CLUSTER SLOTS` or `READONLY` first, and takes this refusal, not that of an unknown command, as the sign of a node of its
+//! own.
+//!
+//! Where the nodes of a Redis Cluster are put together by hand, these place shards and slots themselves; so commands that would
+//! do that are refused, and name the way it is done here.
 
+mod gate;
+mod heard;
+mod install;
+mod keys;
+mod told;
+mod topology;
 mod view;
+mod wishes;
 
+#[cfg(test)]
+mod tests;
+
+pub use gate::{Seen, Slots, Stand, Want};
+pub use heard::{Everyone, Health, Heard};
 pub use view::{Cluster, Serving, View};
+pub use wishes::{Settled, Ticket, Wish};
 
 use super::help::HELP;
 use super::*;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub const COMMANDS: &[Command] = &[ASKING, CLUSTER, READONLY, READWRITE];
 
-const ROW: Command = Command { run: refuse, group: Group::Cluster, since: "3.0.0", ..COMMAND };
+const ROW: Command = Command { group: Group::Cluster, since: "3.0.0", ..COMMAND };
+
+/// What is decided by the cluster itself.
+const PLACED: Command = Command {
+    run: |cx, _| refuse(cx, "ERR slots are placed by the cluster itself; use 'larder cluster rebalance'"),
+    flags: ADMIN,
+    ..ROW
+};
 
 /// What is said to a node about this connection.
 const CONNECTION: Flags = Flags::FAST.and(Flags::CONNECTION);
@@ -27,19 +53,63 @@ const VARIES: &[&str] = &["nondeterministic_output"];
 const PER_SLOT: &str = "O(N) for N slots";
 const PER_NODE: &str = "O(N) for N nodes";
 
-fn refuse(_: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
-    Err(Fault::text("ERR This instance has cluster support disabled"))
+/// The version of Larder that first had the command.
+const OWN: &str = "Larder 0.1";
+
+const DISABLED: Fault = Fault::text("ERR This instance has cluster support disabled");
+
+/// What the node knows of its cluster.
+///
+/// # Errors
+///
+/// Redis's, if it is in none.
+fn view(cx: &Ctx<'_>) -> Result<Arc<View>, Fault> {
+    if cx.node.cluster.is_on() { Ok(cx.node.cluster.view()) } else { Err(DISABLED) }
+}
+
+/// Refuses what is done in another way here.
+fn refuse(cx: &Ctx<'_>, instead: &'static str) -> Outcome {
+    view(cx)?;
+    Err(Fault::text(instead))
+}
+
+fn ok(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    view(cx)?;
+    cx.reply.ok();
+    REPLIED
+}
+
+/// As Redis says that nothing had to be done.
+fn still(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    let epoch = view(cx)?.own_shard().map_or(0, |shard| shard.epoch);
+    cx.reply.simple(&format!("STILL {epoch}"));
+    REPLIED
+}
+
+fn help(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    view(cx)?;
+    (HELP.run)(cx, args)
+}
+
+/// Says whether replicas may answer what the connection reads.
+fn read_replica(cx: &mut Ctx<'_>, may: bool) -> Outcome {
+    view(cx)?;
+    cx.session.client.reads_replica.store(may, Relaxed);
+    cx.reply.ok();
+    REPLIED
 }
 
 const ASKING: Command = Command {
     name: "ASKING",
-    summary: "Lets the next command have a slot that is on its way to this node.",
+    run: ok,
+    summary: "Says that the next command was sent here by ASK, which no node of this cluster answers.",
     flags: CONNECTION,
     ..ROW
 };
 
 const READONLY: Command = Command {
     name: "READONLY",
+    run: |cx, _| read_replica(cx, true),
     summary: "Lets the connection read from a replica.",
     flags: CONNECTION.and(Flags::LOADING).and(Flags::STALE),
     ..ROW
@@ -47,6 +117,7 @@ const READONLY: Command = Command {
 
 const READWRITE: Command = Command {
     name: "READWRITE",
+    run: |cx, _| read_replica(cx, false),
     summary: "Ends what READONLY began.",
     flags: CONNECTION.and(Flags::LOADING).and(Flags::STALE),
     ..ROW
@@ -62,8 +133,7 @@ const CLUSTER: Command = Command {
             summary: "Assigns slots to this node.",
             complexity: PER_SLOT,
             args: &[int("slot").many()],
-            flags: ADMIN,
-            ..ROW
+            ..PLACED
         },
         Command {
             name: "ADDSLOTSRANGE",
@@ -71,12 +141,37 @@ const CLUSTER: Command = Command {
             complexity: PER_SLOT,
             since: "7.0.0",
             args: RANGES,
+            ..PLACED
+        },
+        Command {
+            name: "BUMPEPOCH",
+            run: still,
+            summary: "Advances the epoch of the cluster.",
             flags: ADMIN,
+            tips: VARIES,
             ..ROW
         },
-        Command { name: "BUMPEPOCH", summary: "Advances the epoch of the cluster.", flags: ADMIN, tips: VARIES, ..ROW },
+        Command {
+            name: "CHANGE",
+            run: wishes::change,
+            summary: "Asks the cluster for a change, for `larder cluster`. Returns the epoch since which it is so.",
+            since: OWN,
+            args: &[one_of(
+                "change",
+                &[
+                    text("leaving").shown_as("node-id").after("LEAVE"),
+                    text("staying").shown_as("node-id").after("STAY"),
+                    block("forget", &[text("node-id").after("FORGET"), token("force", "FORCE").optional()]),
+                    int("count").after("REPLICAS"),
+                    block("failover", &[text("node-id").after("FAILOVER"), token("force", "FORCE").optional()]),
+                ],
+            )],
+            flags: ADMIN.and(Flags::NO_MULTI),
+            ..ROW
+        },
         Command {
             name: "COUNT-FAILURE-REPORTS",
+            run: told::count_failure_reports,
             summary: "Returns how many nodes say that a node has failed.",
             complexity: "O(N) for N reports",
             args: NODE,
@@ -86,6 +181,7 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "COUNTKEYSINSLOT",
+            run: keys::count,
             summary: "Returns how many keys a slot has.",
             args: &[int("slot")],
             flags: ASK,
@@ -96,8 +192,7 @@ const CLUSTER: Command = Command {
             summary: "Takes slots away from this node.",
             complexity: PER_SLOT,
             args: &[int("slot").many()],
-            flags: ADMIN,
-            ..ROW
+            ..PLACED
         },
         Command {
             name: "DELSLOTSRANGE",
@@ -105,20 +200,28 @@ const CLUSTER: Command = Command {
             complexity: PER_SLOT,
             since: "7.0.0",
             args: RANGES,
-            flags: ADMIN,
-            ..ROW
+            ..PLACED
         },
         Command {
             name: "FAILOVER",
+            run: wishes::fail_over,
             summary: "Makes a replica the primary of its shard.",
             args: &[one_of("options", &[token("force", "FORCE"), token("takeover", "TAKEOVER")]).optional()],
             flags: ADMIN,
             ..ROW
         },
-        Command { name: "FLUSHSLOTS", summary: "Takes all slots away from this node.", flags: ADMIN, ..ROW },
-        Command { name: "FORGET", summary: "Takes a node out of the cluster.", args: NODE, flags: ADMIN, ..ROW },
+        Command { name: "FLUSHSLOTS", summary: "Takes all slots away from this node.", ..PLACED },
+        Command {
+            name: "FORGET",
+            run: wishes::forget,
+            summary: "Takes a node out of the cluster.",
+            args: NODE,
+            flags: ADMIN,
+            ..ROW
+        },
         Command {
             name: "GETKEYSINSLOT",
+            run: keys::names,
             summary: "Returns the names of some keys of a slot.",
             complexity: "O(N) for N keys",
             args: &[int("slot"), int("count")],
@@ -126,10 +229,18 @@ const CLUSTER: Command = Command {
             tips: VARIES,
             ..ROW
         },
-        Command { run: refuse, group: Group::Cluster, ..HELP },
-        Command { name: "INFO", summary: "Returns the state of the cluster.", flags: ASK, tips: VARIES, ..ROW },
+        Command { run: help, group: Group::Cluster, ..HELP },
+        Command {
+            name: "INFO",
+            run: told::info,
+            summary: "Returns the state of the cluster.",
+            flags: ASK,
+            tips: VARIES,
+            ..ROW
+        },
         Command {
             name: "KEYSLOT",
+            run: keys::key_slot,
             summary: "Returns the slot of a key.",
             complexity: "O(N) for a key of N bytes",
             args: &[text("key")],
@@ -138,6 +249,7 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "LINKS",
+            run: told::links,
             summary: "Returns the links between this node and the others.",
             complexity: PER_NODE,
             since: "7.0.0",
@@ -147,14 +259,18 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "MEET",
+            run: |cx, _| {
+                refuse(cx, "ERR nodes join by themselves; start the new one with the address of a node of this cluster")
+            },
             summary: "Makes two nodes know each other.",
             args: &[text("ip"), int("port"), int("cluster-bus-port").optional().since("4.0.0")],
             flags: ADMIN,
             ..ROW
         },
-        Command { name: "MYID", summary: "Returns the id of this node.", flags: ASK, ..ROW },
+        Command { name: "MYID", run: told::my_id, summary: "Returns the id of this node.", flags: ASK, ..ROW },
         Command {
             name: "MYSHARDID",
+            run: told::my_shard_id,
             summary: "Returns the id of this node's shard.",
             since: "7.2.0",
             flags: ASK,
@@ -163,6 +279,7 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "NODES",
+            run: told::nodes,
             summary: "Returns what this node knows about all nodes, as lines of text.",
             complexity: PER_NODE,
             flags: ASK,
@@ -171,6 +288,7 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "REPLICAS",
+            run: told::replicas,
             summary: "Returns the replicas of a primary.",
             complexity: "O(N) for N replicas",
             since: "5.0.0",
@@ -181,6 +299,7 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "REPLICATE",
+            run: |cx, _| refuse(cx, "ERR replicas are placed by the cluster itself; use 'larder cluster replicas'"),
             summary: "Makes this node a replica of another.",
             args: NODE,
             flags: ADMIN,
@@ -188,6 +307,7 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "RESET",
+            run: |cx, _| refuse(cx, "ERR a node gives up its part before it goes; use 'larder cluster leave'"),
             summary: "Makes this node forget the cluster.",
             complexity: PER_NODE,
             args: &[one_of("reset-type", &[token("hard", "HARD"), token("soft", "SOFT")]).optional()],
@@ -196,12 +316,14 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "SAVECONFIG",
+            run: ok,
             summary: "Writes what this node knows about the cluster to its file.",
             flags: ADMIN,
             ..ROW
         },
         Command {
             name: "SET-CONFIG-EPOCH",
+            run: |cx, _| refuse(cx, "ERR epochs are counted by the cluster itself"),
             summary: "Sets the epoch of a new node.",
             args: &[int("config-epoch")],
             flags: ADMIN,
@@ -222,11 +344,11 @@ const CLUSTER: Command = Command {
                     ],
                 ),
             ],
-            flags: ADMIN,
-            ..ROW
+            ..PLACED
         },
         Command {
             name: "SHARDS",
+            run: told::shards,
             summary: "Returns the shards with their slots and nodes.",
             complexity: PER_NODE,
             since: "7.0.0",
@@ -236,6 +358,7 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "SLAVES",
+            run: told::replicas,
             summary: "Returns the replicas of a primary.",
             complexity: "O(N) for N replicas",
             args: NODE,
@@ -245,12 +368,48 @@ const CLUSTER: Command = Command {
             ..ROW
         },
         Command {
+            name: "SLOT-STATS",
+            run: keys::stats,
+            summary: "Returns how many keys the slots of this node's shard have.",
+            complexity: "O(N) for N slots, O(N*log(N)) with ORDERBY",
+            since: "8.0.0",
+            args: &[one_of(
+                "filter",
+                &[
+                    block("slotsrange", &[int("start-slot"), int("end-slot")]).after("SLOTSRANGE"),
+                    block(
+                        "orderby",
+                        &[
+                            text("metric"),
+                            int("limit").after("LIMIT").optional(),
+                            one_of("order", &[token("asc", "ASC"), token("desc", "DESC")]).optional(),
+                        ],
+                    )
+                    .after("ORDERBY"),
+                ],
+            )],
+            flags: ASK.and(Flags::LOADING),
+            tips: &["nondeterministic_output", "request_policy:all_shards"],
+            ..ROW
+        },
+        Command {
             name: "SLOTS",
+            run: told::slots,
             summary: "Returns which nodes serve which slots.",
             complexity: PER_NODE,
             flags: ASK.and(Flags::LOADING),
             tips: VARIES,
             deprecated: Some(Deprecated { since: "7.0.0", instead: "`CLUSTER SHARDS`" }),
+            ..ROW
+        },
+        Command {
+            name: "TOPOLOGY",
+            run: topology::topology,
+            summary: "Returns everything that this node knows of the cluster, as JSON, for `larder cluster`.",
+            complexity: PER_NODE,
+            since: OWN,
+            flags: ASK_ADMIN.and(Flags::LOADING),
+            tips: VARIES,
             ..ROW
         },
     ],
@@ -260,22 +419,3 @@ const CLUSTER: Command = Command {
 const NODE: &[Arg] = &[text("node-id")];
 
 const RANGES: &[Arg] = &[block("range", &[int("start-slot"), int("end-slot")]).many()];
-
-#[cfg(test)]
-mod tests {
-    use crate::command::testing::Desk;
-
-    const DISABLED: &str = "-ERR This instance has cluster support disabled";
-
-    #[test]
-    fn a_node_of_its_own_says_that_it_is_in_no_cluster() {
-        let mut desk = Desk::new();
-        for line in ["ASKING", "READONLY", "READWRITE", "CLUSTER HELP", "CLUSTER SLOTS", "cluster nodes"] {
-            desk.check(line, DISABLED);
-        }
-        desk.check("CLUSTER SETSLOT 1 NODE x", DISABLED);
-        desk.check("CLUSTER", "-ERR wrong number of arguments for 'cluster' command");
-        desk.check("CLUSTER KEYSLOT", "-ERR wrong number of arguments for 'cluster|keyslot' command");
-        desk.check("CLUSTER nonsense", "-ERR unknown subcommand 'nonsense'. Try CLUSTER HELP.");
-    }
-}

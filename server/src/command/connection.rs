@@ -154,6 +154,8 @@ fn speak(cx: &mut Ctx<'_>, protocol: u8) {
 /// Says who the server is, in the protocol that was just chosen.
 fn introduce(cx: &mut Ctx<'_>) {
     let (protocol, id) = (cx.reply.protocol(), cx.session.client.id);
+    let mode = cx.node.cluster.mode();
+    let role = if cx.node.store.follows() { "replica" } else { "master" };
     let reply = &mut *cx.reply;
     reply.map(7);
     reply.text("server");
@@ -165,9 +167,9 @@ fn introduce(cx: &mut Ctx<'_>) {
     reply.text("id");
     reply.int(id as i64);
     reply.text("mode");
-    reply.text("standalone");
+    reply.text(mode);
     reply.text("role");
-    reply.text("master");
+    reply.text(role);
     reply.text("modules");
     reply.array(0);
 }
@@ -234,6 +236,7 @@ fn reset(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     }
     client.no_evict.store(false, Relaxed);
     client.no_touch.store(false, Relaxed);
+    client.reads_replica.store(false, Relaxed);
     // What library it uses is no state of the connection, so that stays.
     client.change_names(|names| names.name.clear());
     speak(cx, 2);
@@ -257,6 +260,9 @@ fn select(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let index = args.int()?;
     if i32::try_from(index).is_err() {
         return Err(Fault::text("ERR value is out of range, value must between -2147483648 and 2147483647"));
+    }
+    if cx.node.cluster.is_on() && index != 0 {
+        return Err(Fault::text("ERR SELECT is not allowed in cluster mode"));
     }
     let db = usize::try_from(index).ok().filter(|&db| db < DATABASES).ok_or(Fault::DbIndex)?;
     cx.session.select(db);

@@ -3,6 +3,7 @@
 //! Requests come in batches. The keys of a batch are hashed first and what they lead to is prefetched, so that the
 //! memory of one key is on its way while another is served (`ARCHITECTURE.md`, "A batch").
 
+use super::cluster::{Seen, Slots, Stand};
 use super::context::{Ctx, Done, Outcome, Wait};
 use super::fault::Fault;
 use super::gate;
@@ -18,6 +19,7 @@ use crate::base::ticks::Ticks;
 use crate::config::Durability;
 use crate::store::hash::Place;
 use crate::store::{Keys, Moment, Numbers, Sight};
+use larder_client::slot;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -44,6 +46,7 @@ pub struct Batch {
     /// Whether some of its commands are on collections.
     is_deep: bool,
     recent: Recent,
+    seen: Seen,
 }
 
 /// The command that was asked for last: most pipelines repeat one.
@@ -68,6 +71,13 @@ struct Request {
     fault: Option<Fault>,
     /// Bytes of the buffer up to its end.
     end: usize,
+}
+
+impl Request {
+    /// Whether others may have run while it did, so that the topology may be another now.
+    fn has_let_others_in(&self) -> bool {
+        self.found.is_some_and(|found| matches!(found.row.scope, Scope::Everything | Scope::Transaction))
+    }
 }
 
 /// How a batch ended.
@@ -134,6 +144,10 @@ impl Batch {
         let mut last_end = 0;
         let output_max = reply.out.len() + OUTPUT_PAUSE;
         let mut timed = Timed::new();
+        let mut stand = self.seen.look(&node.cluster);
+        if stand.is_some() {
+            session.see_topology(node);
+        }
         for (index, request) in self.requests.iter().enumerate() {
             if reply.out.len() >= output_max {
                 timed.account(node, session);
@@ -144,7 +158,11 @@ impl Batch {
             let spans = &self.spans[request.words.0 as usize..request.words.1 as usize];
             let places = &self.places[request.places.0 as usize..request.places.1 as usize];
             let call = Call { node, words: Words { buffer, spans }, places, moment };
-            let done = call.run(request, session, reply, pass, &mut timed);
+            let done = call.run(request, stand, session, reply, pass, &mut timed);
+            if stand.is_some() && request.has_let_others_in() {
+                stand = self.seen.look(&node.cluster);
+                session.see_topology(node);
+            }
             if done != Done::Replied {
                 timed.account(node, session);
             }
@@ -162,7 +180,7 @@ impl Batch {
 
     /// Finds the commands and the places of their keys.
     fn place(&mut self, buffer: &[u8], node: &Shared) {
-        let Batch { spans, requests, places, is_deep, recent } = self;
+        let Batch { spans, requests, places, is_deep, recent, .. } = self;
         for request in requests {
             let words = Words { buffer, spans: &spans[request.words.0 as usize..request.words.1 as usize] };
             match recent.find(words) {
@@ -250,6 +268,7 @@ impl Call<'_> {
     fn run(
         &self,
         request: &Request,
+        stand: Option<Stand<'_>>,
         session: &mut Session,
         reply: &mut Reply,
         pass: &mut Pass<'_>,
@@ -264,7 +283,7 @@ impl Call<'_> {
         // As in Redis, a command that is refused counts as well.
         session.client.set_last(request.found);
         let passed = match (request.found, &request.fault) {
-            (Some(found), None) => self.pass_gates(found, session, reply, pass),
+            (Some(found), None) => self.pass_gates(found, stand, session, reply, pass),
             (None, Some(_)) if session.is_primary && replication::heed(self.node, self.words) => Ok(REPLIED),
             (_, Some(fault)) => Err(fault.clone()),
             (None, None) => unreachable!("`Batch::place` finds the command or says why not"),
@@ -326,6 +345,7 @@ impl Call<'_> {
     fn pass_gates(
         &self,
         found: &'static Found,
+        stand: Option<Stand<'_>>,
         session: &mut Session,
         reply: &mut Reply,
         pass: &mut Pass<'_>,
@@ -336,10 +356,10 @@ impl Call<'_> {
         if session.is_primary {
             // What the primary has run is run, whatever the state of the node.
             gate::stream(found)?;
-        } else if let Some(until) = self.pass_clients_gates(found, session, reply)? {
+        } else if let Some(until) = self.pass_clients_gates(found, stand, session, reply)? {
             return Ok(Ok(Done::Wait(Wait::Until(until))));
         }
-        if transaction::enqueue(found, self.words, session, reply)? {
+        if transaction::enqueue(found, self, session, reply)? {
             return Ok(REPLIED);
         }
         if !found.row.flags.has(Flags::SKIP_MONITOR) {
@@ -360,16 +380,19 @@ impl Call<'_> {
     fn pass_clients_gates(
         &self,
         found: &'static Found,
+        stand: Option<Stand<'_>>,
         session: &Session,
         reply: &Reply,
     ) -> Result<Option<u64>, Fault> {
         let flags = found.row.flags;
         let store = &self.node.store;
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
-        let all_flags = match &session.queue {
-            Some(queue) if found.row.scope == Scope::Transaction => flags.and(queue.flags()),
-            _ => flags,
-        };
+        let queue = session.queue.as_ref().filter(|_| found.row.scope == Scope::Transaction);
+        let all_flags = queue.map_or(flags, |queue| flags.and(queue.flags()));
+        if let Some(stand) = stand.filter(|_| !session.passes_slots()) {
+            let slots = queue.map_or_else(|| self.slots(found), |queue| queue.slots());
+            stand.admit(slots, session.want(all_flags, found.is_of_channels))?;
+        }
         gate::memory(store.is_over(), all_flags, || {
             store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()
         })?;
@@ -378,6 +401,16 @@ impl Call<'_> {
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         gate::loading(self.node.loading.is_on(), flags)?;
         Ok(gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags))
+    }
+
+    /// The slots of the keys, or of the shard channels, that a command's words name.
+    #[inline]
+    pub fn slots(&self, found: &Found) -> Option<Slots> {
+        if found.is_of_channels {
+            let channels = found.keys.positions(self.words.len());
+            return Slots::of(channels.map(|at| slot::of(self.words.get(at)).number()));
+        }
+        Slots::of(self.places.iter().map(|place| place.slot))
     }
 
     /// Locks what a command needs and runs it. One about everything is called while no other worker runs any.

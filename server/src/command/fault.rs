@@ -36,6 +36,18 @@ pub enum Fault {
     TooLong,
     BusyKey,
     DbIndex,
+    /// The slot is served by another node, for good. A host is given as clients are to write it, and may be empty.
+    Moved {
+        slot: u16,
+        host: String,
+        port: u16,
+    },
+    /// The keys of a command, or of a transaction, are in more than one slot.
+    CrossSlot,
+    /// No shard has the slot.
+    SlotUnserved,
+    /// The node would serve the slot, and must not for now.
+    ClusterDown,
     /// A handler broke; its name is in the log.
     Internal,
     /// A text that one command alone uses, complete with its code.
@@ -60,6 +72,11 @@ impl Fault {
         let head = b"ERR unknown subcommand or wrong number of arguments for '";
         let shown = &sub[..sub.len().min(128)];
         Fault::Bytes([&head[..], shown, b"'. Try ", container.as_bytes(), b" HELP."].concat())
+    }
+
+    /// Whether it says that this node does not serve the slot of the keys.
+    pub fn is_about_slots(&self) -> bool {
+        matches!(self, Fault::Moved { .. } | Fault::CrossSlot | Fault::SlotUnserved | Fault::ClusterDown)
     }
 
     /// The bytes on the wire. Line ends, which would break the protocol, become spaces.
@@ -125,6 +142,10 @@ impl fmt::Display for Fault {
             Fault::TooLong => f.write_str("ERR string exceeds maximum allowed size (proto-max-bulk-len)"),
             Fault::BusyKey => f.write_str("BUSYKEY Target key name already exists."),
             Fault::DbIndex => f.write_str("ERR DB index is out of range"),
+            Fault::Moved { slot, host, port } => write!(f, "MOVED {slot} {host}:{port}"),
+            Fault::CrossSlot => f.write_str("CROSSSLOT Keys in request don't hash to the same slot"),
+            Fault::SlotUnserved => f.write_str("CLUSTERDOWN Hash slot not served"),
+            Fault::ClusterDown => f.write_str("CLUSTERDOWN The cluster is down"),
             Fault::Internal => f.write_str("ERR internal error"),
             Fault::Text(text) => f.write_str(text),
             Fault::UnknownCommand { .. } | Fault::UnknownSubcommand { .. } | Fault::Bytes(_) => {

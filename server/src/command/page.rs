@@ -28,7 +28,7 @@ const GROUPS: &[(Group, &str)] = &[
 fn page() -> String {
     let mut page = format!(
         "# Commands\n\n\
-         The replies are those of Redis {REDIS_VERSION}. *Since* is the version of Redis that first had the command.\n\
+         The replies are those of Redis {REDIS_VERSION}. *Since* is the version of Redis that first had the command, or of Larder where it says so.\n\
          Words in capitals are written as they stand, in either case; `[]` may be left out, `|` stands between choices, \
          and what comes before `...` may be repeated.\n\n\
          This page is made from the rows in `server/src/command/` by `UPDATE_DOCS=1 cargo test`.\n"

@@ -145,6 +145,9 @@ const SWAPDB: Command = Command {
 };
 
 fn swapdb(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    if cx.node.cluster.is_on() {
+        return Err(Fault::text("ERR SWAPDB is not allowed in cluster mode"));
+    }
     let one = database(args.word()?, "ERR invalid first DB index")?;
     let other = database(args.word()?, "ERR invalid second DB index")?;
     let in_range = |db: i64| usize::try_from(db).ok().filter(|&db| db < DATABASES).ok_or(Fault::DbIndex);

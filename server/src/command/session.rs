@@ -2,8 +2,10 @@
 
 use super::blocking::Parked;
 use super::clients::Client;
+use super::cluster;
 use super::pubsub::Subscriptions;
 use super::replication::{Ask, Asked, AwaitedAcks, Hold};
+use super::row::Flags;
 use super::shared::Shared;
 use super::tracking::Tracking;
 use super::transaction::{Queue, Watched};
@@ -47,6 +49,12 @@ pub struct Session {
     pub tracking: Option<Box<Tracking>>,
     /// Whether it stands for the node's primary: its commands pass all gates, and see what has expired.
     pub is_primary: bool,
+    /// Whether it brings keys of slots that are on their way here.
+    pub imports: bool,
+    /// The version of the topology that its subscriptions were looked through for.
+    pub topology_seen: u64,
+    /// The change of the cluster that its command has asked for.
+    pub asked_cluster: Option<cluster::Ticket>,
     /// Whether the primary wants to know how far the node is.
     pub wants_ack: bool,
     /// What it has said of itself as a replica, and what it asks for.
@@ -82,6 +90,9 @@ impl Session {
             is_proxy: false,
             tracking: None,
             is_primary: false,
+            imports: false,
+            topology_seen: 0,
+            asked_cluster: None,
             wants_ack: false,
             asked: None,
             ask: None,
@@ -102,6 +113,18 @@ impl Session {
     pub fn select(&mut self, db: usize) {
         self.db = db;
         self.client.db.store(db as u8, Relaxed);
+    }
+
+    /// Whether its commands are run whatever slots their keys are in.
+    #[inline]
+    pub fn passes_slots(&self) -> bool {
+        self.is_primary || self.imports
+    }
+
+    /// What it wants to do with keys by a command of these flags.
+    #[inline]
+    pub fn want(&self, flags: Flags, is_channel: bool) -> cluster::Want {
+        cluster::Want::new(flags, self.client.reads_replica.load(Relaxed), is_channel)
     }
 
     /// Whether the connection's command waits for a key, and goes on waiting.

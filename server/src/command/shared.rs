@@ -160,6 +160,9 @@ impl Shared {
         if session.awaited.is_some() || !session.holds.is_empty() {
             self.replication.wait_no_more(session.client.id);
         }
+        if let Some(ticket) = session.asked_cluster.take() {
+            self.cluster.forget(ticket);
+        }
         transaction::end(self, &mut session);
         self.stop_tracking(&session.client);
         session.leave_pubsub(self);

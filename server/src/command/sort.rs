@@ -70,6 +70,14 @@ const SORT_RO: Command = Command {
     ..SORT
 };
 
+const ELSEWHERE_BY: Fault = Fault::text(
+    "ERR BY option of SORT denied in Cluster mode when keys formed by the pattern may be in different slots.",
+);
+
+const ELSEWHERE_GET: Fault = Fault::text(
+    "ERR GET option of SORT denied in Cluster mode when keys formed by the pattern may be in different slots.",
+);
+
 /// What the words behind the key ask for.
 struct Options<'a> {
     by: By<'a>,
@@ -85,7 +93,8 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn take(args: &mut Args<'a>, may_store: bool) -> Result<Options<'a>, Fault> {
+    /// `slot` is the one that all keys must be in, if the node is in a cluster.
+    fn take(args: &mut Args<'a>, may_store: bool, slot: Option<u16>) -> Result<Options<'a>, Fault> {
         let mut options = Options {
             by: By::Element,
             unsorted: false,
@@ -106,13 +115,25 @@ impl<'a> Options<'a> {
             } else if args.len() > 2 && args.take("LIMIT") {
                 (options.offset, options.count) = (args.int()?, args.int()?);
             } else if may_store && args.len() > 1 && args.take("STORE") {
-                options.destination = Some(args.key()?);
+                let destination = args.key()?;
+                // Where a key is itself called STORE, the gate may have looked at another word.
+                if slot.is_some_and(|slot| slot != destination.place.slot) {
+                    return Err(Fault::CrossSlot);
+                }
+                options.destination = Some(destination);
             } else if args.len() > 1 && args.take("BY") {
                 let pattern = args.word()?;
+                if pattern.contains(&b'*') && slot.is_some_and(|slot| pattern::slot(pattern) != Some(slot)) {
+                    return Err(ELSEWHERE_BY);
+                }
                 options.by = By::Pattern(Pattern::of(pattern));
                 options.unsorted |= !pattern.contains(&b'*');
             } else if args.len() > 1 && args.take("GET") {
-                options.get.push(Pattern::of(args.word()?));
+                let pattern = args.word()?;
+                if pattern != b"#" && slot.is_some_and(|slot| pattern::slot(pattern) != Some(slot)) {
+                    return Err(ELSEWHERE_GET);
+                }
+                options.get.push(Pattern::of(pattern));
             } else {
                 return Err(Fault::Syntax);
             }
@@ -129,7 +150,8 @@ impl Options<'_> {
 
 fn sort(cx: &mut Ctx<'_>, args: &mut Args<'_>, may_store: bool) -> Outcome {
     let key = args.key()?;
-    let options = Options::take(args, may_store)?;
+    let slot = cx.node.cluster.is_on().then_some(key.place.slot);
+    let options = Options::take(args, may_store, slot)?;
     let rows = rows(cx, key, &options)?;
     match options.destination {
         None => reply(cx, &rows, &options.get),

@@ -37,6 +37,8 @@ pub struct Found {
     pub keys: KeyRange,
     /// Where the keys are that it locks.
     pub placed: KeyRange,
+    /// Whether what stands where keys do are shard channels.
+    pub is_of_channels: bool,
     /// Counters of this row; see [`super::stats`].
     pub number: usize,
     /// In lower case, with a bar between container and sub-command.
@@ -59,8 +61,10 @@ impl Found {
         let is_brief = row.flags.has(Flags::FAST) || row.complexity.starts_with("O(1)") && row.scope == Scope::Keys;
         let keys = row.key_range(depth);
         let is_channel = |arg: &Arg| matches!(arg.kind, Kind::Key(Usage::Channel));
-        let placed = if row.args.iter().any(is_channel) { KeyRange::default() } else { keys };
-        Found { is_brief, row, depth, arity: row.arity(depth), keys, placed, number: own, name, subcommands }
+        let is_of_channels = row.args.iter().any(is_channel);
+        let placed = if is_of_channels { KeyRange::default() } else { keys };
+        let arity = row.arity(depth);
+        Found { is_brief, row, depth, arity, keys, placed, is_of_channels, number: own, name, subcommands }
     }
 
     /// Whether a call may have so many words.

@@ -8,6 +8,9 @@ use super::session::Session;
 use super::shared::{Parts, Shared};
 use super::words::Span;
 use crate::base::quote;
+use crate::cluster::id::{Id, ShardId};
+use crate::cluster::ranges::Ranges;
+use crate::cluster::topology::{Address, Change, Facts};
 use crate::config::checked::Values;
 use crate::config::{Config, Live, Machine, Raw, table};
 use crate::store::hash::KeyHasher;
@@ -15,6 +18,7 @@ use crate::store::{Options, Store};
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 thread_local! {
     static FROZEN_MS: Cell<Option<u64>> = const { Cell::new(None) };
@@ -68,6 +72,49 @@ impl Desk {
     /// Another connection to the same node.
     pub fn again(&self) -> Desk {
         Desk::on(self.node.clone())
+    }
+
+    /// The first node of a cluster of two shards, with the lease of a primary. Shard 1, nodes 1 and 2, has the slots up to
+    /// 8191, shard 2, nodes 3 and 4, the others; node 5 is a witness. They are at 10.0.0.1:7001 and so on, but for the
+    /// fourth, which has a name.
+    pub fn in_cluster() -> Desk {
+        let desk = Desk::in_empty_cluster();
+        desk.change(&[Change::Found { cluster: Id::new([9; 20]), first: 0, replicas_wanted: 1 }]);
+        (1..=5)
+            .for_each(|number| desk.change(&[Change::Join { node: id(number), number: None, facts: facts(number) }]));
+        let half = |first, last| Ranges::checked(&[(first, last)]).expect("it is a run");
+        desk.change(&[
+            Change::NewShard { primary: id(1), replicas: vec![id(2)] },
+            Change::NewShard { primary: id(3), replicas: vec![id(4)] },
+            Change::Assign { shard: ShardId(1), slots: half(0, 8191) },
+            Change::Assign { shard: ShardId(2), slots: half(8192, 16383) },
+        ]);
+        desk.lead();
+        desk
+    }
+
+    /// A node that is to be in a cluster, and has not heard of it yet.
+    pub fn in_empty_cluster() -> Desk {
+        let node = node_of(Options::default(), &[], Some(id(1)));
+        node.listen();
+        Desk::on(node)
+    }
+
+    /// Changes the topology, and installs it.
+    #[track_caller]
+    pub fn change(&self, changes: &[Change]) {
+        let mut topology = self.node.cluster.view().topology.clone();
+        for change in changes {
+            let index = topology.epoch() + 1;
+            topology.apply(index, change).unwrap_or_else(|refused| panic!("{change:?}: {refused}"));
+        }
+        self.node.barrier.alone(|| self.node.install_topology(topology));
+    }
+
+    /// Gives the node the lease of the primary of its shard, as it is now.
+    pub fn lead(&self) {
+        let epoch = self.node.cluster.view().own_shard().expect("it has a shard").epoch;
+        self.node.cluster.set_lease(epoch, self.node.cluster.now() + Duration::from_secs(3600));
     }
 
     fn on(node: Arc<Shared>) -> Desk {
@@ -165,11 +212,26 @@ impl Desk {
     }
 }
 
+/// The id of the node of a cluster that has this number.
+pub fn id(number: u8) -> Id {
+    Id::new([number; 20])
+}
+
+fn facts(number: u8) -> Facts {
+    let host = if number == 4 { "four.example".into() } else { format!("10.0.0.{number}") };
+    let address = Address { host, port: 7000 + u16::from(number), bus_port: 17_000 + u16::from(number) };
+    Facts { address, incarnation: 1, is_witness: number == 5, weight: 100, zone: "a".into() }
+}
+
 fn node(options: Options, settings: &[(&str, &str)]) -> Arc<Shared> {
+    node_of(options, settings, None)
+}
+
+fn node_of(options: Options, settings: &[(&str, &str)], cluster_id: Option<Id>) -> Arc<Shared> {
     let store = Store::with_hasher(options, KeyHasher::seeded(1));
     let live = Arc::new(live(options, settings));
     let parts =
-        Parts { store, live, port: 6379, workers: 1, cluster_id: None, stop: Box::new(|| ()), room: |clients| clients };
+        Parts { store, live, port: 6379, workers: 1, cluster_id, stop: Box::new(|| ()), room: |clients| clients };
     Arc::new(Shared::new(parts))
 }
 

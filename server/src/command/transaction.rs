@@ -4,6 +4,7 @@
 //! commands under these locks: so no other client on any worker sees a part of it. A transaction with a command whose keys
 //! cannot be told beforehand, or that is about the whole keyspace, takes the barrier instead.
 
+use super::cluster::{Seen, Slots};
 use super::context::{Ctx, Done, Outcome};
 use super::dispatch::{Call, guarded};
 use super::fault::Fault;
@@ -36,6 +37,8 @@ pub struct Queue {
     is_spoilt: bool,
     /// Flags of any of its commands.
     flags: u32,
+    /// Where the keys of its commands are.
+    slots: Option<Slots>,
 }
 
 struct Queued {
@@ -56,19 +59,25 @@ pub struct Watched {
 
 impl Queue {
     /// Adds a command that may be run.
-    fn add(&mut self, found: &'static Found, words: Words<'_>) {
+    fn add(&mut self, found: &'static Found, words: Words<'_>, slots: Option<Slots>) {
         let from = self.spans.len();
         for word in words.iter() {
             self.spans.push(Span { start: self.buffer.len() as u32, len: word.len() as u32 });
             self.buffer.extend_from_slice(word);
         }
         self.flags |= found.row.flags.0;
+        self.slots = Slots::merged(self.slots, slots);
         self.requests.push(Queued { found, words: (from, self.spans.len()) });
     }
 
     /// Flags that any of its commands has.
     pub fn flags(&self) -> Flags {
         Flags(self.flags)
+    }
+
+    /// Where the keys of its commands are.
+    pub fn slots(&self) -> Option<Slots> {
+        self.slots
     }
 
     /// Says that a command was refused.
@@ -93,7 +102,7 @@ impl Queue {
 /// If it may not stand in a transaction.
 pub fn enqueue(
     found: &'static Found,
-    words: Words<'_>,
+    call: &Call<'_>,
     session: &mut Session,
     reply: &mut Reply,
 ) -> Result<bool, Fault> {
@@ -104,7 +113,7 @@ pub fn enqueue(
     if found.row.flags.has(Flags::NO_MULTI) {
         return Err(Fault::text("ERR Command not allowed inside a transaction"));
     }
-    queue.add(found, words);
+    queue.add(found, call.words, call.slots(found));
     session.client.queued.store(queue.requests.len() as i64, Relaxed);
     reply.simple("QUEUED");
     Ok(true)
@@ -226,10 +235,14 @@ const EXEC: Command = Command {
 };
 
 /// What is answered to a command that is not even tried. It spoils the transaction of its connection; an `EXEC` that is
-/// refused ends it, and says why, even where there is none.
+/// refused ends it, and says why, even where there is none. Whose keys are elsewhere is told nothing but that, as clients know
+/// what to do about it.
 pub fn refused(found: Option<&Found>, node: &Shared, session: &mut Session, fault: Fault) -> Fault {
     if found.is_some_and(|found| found.row.scope == Scope::Transaction) {
         end(node, session);
+        if fault.is_about_slots() {
+            return fault;
+        }
         let why = fault.to_string();
         let why = why.strip_prefix("ERR ").unwrap_or(&why);
         return Fault::owned(format!("EXECABORT Transaction discarded because of: {why}"));
@@ -307,6 +320,12 @@ impl Run<'_> {
 
     /// Runs the commands while no other worker runs any; each locks what it needs.
     fn alone(&self, session: &mut Session, reply: &mut Reply) -> Outcome {
+        // The way here led out of the gate, and the topology may be another since.
+        if let Some(stand) = Seen::default().look(&self.call.node.cluster)
+            && !session.passes_slots()
+        {
+            stand.admit(self.queue.slots(), session.want(self.queue.flags(), false))?;
+        }
         if session.client.is_watch_broken() || self.is_any_gone_unlocked(session) {
             reply.null_array();
             return REPLIED;

@@ -6,14 +6,14 @@ mod link;
 use crate::cluster::bus::{Message, Outcome, Who};
 use crate::cluster::consensus::Member;
 use crate::cluster::consensus::journal::{self, Folder, Journal, Recovered, Start as Begin};
-use crate::cluster::control::{Broken, Control, Me, TICK};
+use crate::cluster::control::{self, Broken, Control, Me, TICK};
 use crate::cluster::entry::{Entry, Next};
 use crate::cluster::id::Id;
 use crate::cluster::identity::Identity;
 use crate::cluster::topology::{Change, Facts, Topology};
-use crate::command::cluster::View;
+use crate::command::cluster::{Health, Heard, View, Wish};
 use crate::command::replication::Part;
-use crate::command::shared::Shared;
+use crate::command::shared::{Shared, now_ms};
 use link::{Beginning, Event, Towards};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -27,6 +27,9 @@ const EVENTS_MAX: usize = 4096;
 
 /// Events that are looked at before the log is written: one sync is enough for all of them.
 const EVENTS_AT_ONCE: usize = 512;
+
+/// Wishes of commands that may wait.
+const ASKED_MAX: usize = 512;
 
 /// Connections of nodes that call and have not been met.
 const STRANGERS_MAX: usize = 256;
@@ -42,6 +45,9 @@ const WARN_AGAIN: Duration = Duration::from_secs(60);
 
 /// Ticks from one look after the replicas to the next.
 const TEND_TICKS: u64 = 2;
+
+/// Ticks from one time that health is shown to the next.
+const HEALTH_TICKS: u64 = 10;
 
 /// What a node takes part in its cluster with.
 pub struct Start {
@@ -87,6 +93,11 @@ async fn take_part(node: &Arc<Shared>, start: Start) -> Result<(), String> {
     let listener = tokio::net::TcpListener::from_std(start.listener.try_clone().map_err(|error| error.to_string())?);
     let listener = listener.map_err(|error| error.to_string())?;
     let (events, mut happening) = channel(EVENTS_MAX);
+    let (asker, mut asked) = channel(ASKED_MAX);
+    node.cluster.set_asker(Box::new(move |ticket, wish| {
+        // Beyond that nobody would wait for as long as it took; who asks is told so after a while.
+        let _ = asker.try_send((ticket, wish));
+    }));
     let mut bus = Bus::new(node.clone(), start, events)?;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -95,6 +106,7 @@ async fn take_part(node: &Arc<Shared>, start: Start) -> Result<(), String> {
             _ = ticks.tick() => bus.tick()?,
             event = happening.recv() => bus.hear(event, &mut happening),
             called = listener.accept() => bus.called(called),
+            Some((ticket, wish)) = asked.recv() => bus.ask(ticket, wish),
         }
         bus.work()?;
     }
@@ -362,6 +374,10 @@ impl Bus {
                     let changes = self.part.tend(&self.node, &self.node.cluster.view());
                     changes.into_iter().for_each(|change| control.ask(now, 0, change));
                 }
+                if self.ticks.is_multiple_of(HEALTH_TICKS) {
+                    let (health, topology) = (control.health().clone(), control.topology().clone());
+                    self.show_health(&health, &topology);
+                }
                 if !knows_leader {
                     // The others may all have come back under other addresses.
                     self.call_seeds();
@@ -442,14 +458,51 @@ impl Bus {
         if let Some(topology) = topology {
             self.install(topology);
         }
+        out.settled.into_iter().for_each(|(ticket, outcome)| self.settle(ticket, outcome));
         out.send.into_iter().for_each(|(to, message)| self.send(to, message));
         Ok(())
+    }
+
+    /// A command asks for something.
+    fn ask(&mut self, ticket: u64, wish: Wish) {
+        let now = self.now();
+        match (&mut self.stage, wish) {
+            (Stage::Entering(_), _) => {
+                self.node.cluster.settle(ticket, Err("this node is in no cluster yet".to_owned()));
+            }
+            (Stage::In(control), Wish::Change(change)) => control.ask(now, ticket, change),
+            (Stage::In(_), Wish::FailOver { .. }) => {
+                self.node.cluster.settle(ticket, Err("a failover on request is not built yet".to_owned()));
+            }
+        }
+    }
+
+    fn settle(&self, ticket: u64, outcome: Outcome) {
+        let how = match outcome {
+            Outcome::Made(index) => Ok(index),
+            Outcome::Joined { .. } => Ok(0),
+            Outcome::Refused(why) => Err(why),
+            Outcome::NotLeader(_) => Err("the cluster has no leader just now; try again".to_owned()),
+            Outcome::Unknown => Err("it is not known what came of it; look, and try again".to_owned()),
+        };
+        self.node.cluster.settle(ticket, how);
+    }
+
+    /// Lets commands show who is silent, and how far the others are.
+    fn show_health(&self, health: &control::Health, topology: &Topology) {
+        let heard = |id: &Id| {
+            let is_silent = health.silent.contains(id) && *id != self.identity.node;
+            let health_of = if is_silent { Health::Failed } else { Health::Online };
+            let offset = health.offsets.get(id).copied().unwrap_or(0);
+            Heard { health: health_of, offset, heard_ms: if is_silent { 0 } else { now_ms() } }
+        };
+        self.node.cluster.set_heard(topology.nodes().keys().map(|id| (*id, heard(id))).collect());
     }
 
     fn install(&mut self, topology: Topology) {
         let (node, part) = (&self.node, &mut self.part);
         let view: Arc<View> = node.barrier.alone(|| {
-            node.cluster.install(topology);
+            node.install_topology(topology);
             let view = node.cluster.view();
             part.take(node, &view);
             view

@@ -92,6 +92,32 @@ impl Store {
         self.each_stripe(|stripe| stripe.each(db, moment, &mut visit));
     }
 
+    /// Keys that a slot has in the first database, those whose time has come included.
+    pub fn keys_in_slot(&self, slot: u16) -> usize {
+        let (number, local) = (usize::from(slot) / SLOTS_PER_STRIPE, usize::from(slot) % SLOTS_PER_STRIPE);
+        self.with_stripe(number, |stripe| stripe.keys_in_slot(self.database(0), local))
+    }
+
+    /// The names of keys that a slot has in the first database, `most` at the most.
+    pub fn some_keys_in_slot(&self, slot: u16, most: usize, moment: Moment) -> Vec<Vec<u8>> {
+        let (number, local) = (usize::from(slot) / SLOTS_PER_STRIPE, usize::from(slot) % SLOTS_PER_STRIPE);
+        let mut names = Vec::new();
+        let mut at = Some(ScanAt(0));
+        // Between two steps others may use the stripe.
+        while let Some(from) = at.filter(|_| names.len() < most) {
+            at = self.with_stripe(number, |stripe| {
+                let mut next = Some(from);
+                for _ in 0..LINES_PER_LOCK {
+                    let Some(from) = next.filter(|_| names.len() < most) else { break };
+                    next = stripe.scan(self.database(0), local, from, moment, |entry| names.push(entry.key().to_vec()));
+                }
+                next
+            });
+        }
+        names.truncate(most);
+        names
+    }
+
     /// A key drawn at random from a database, each about as likely as any other; `None` if there is none.
     pub fn random_key(&self, db: usize, moment: Moment) -> Option<Vec<u8>> {
         let physical = self.database(db);

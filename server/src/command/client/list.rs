@@ -165,6 +165,7 @@ fn flags(client: &Client) -> String {
         (client.tracked.is_broken(), 'R'),
         (client.tracked.is_broadcast(), 'B'),
         (client.is_watch_broken(), 'd'),
+        (client.reads_replica.load(Relaxed), 'r'),
         (client.is_killed(), 'A'),
         (client.no_evict.load(Relaxed), 'e'),
         (client.no_touch.load(Relaxed), 'T'),

@@ -3,10 +3,12 @@
 //! A topology is installed while no worker runs a batch (the barrier), so all commands of a batch see the same one, and what
 //! a command was let in by still holds when it is run.
 
+use super::heard::{Everyone, Health, Heard};
+use super::wishes::Asking;
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::{Shard, Topology};
 use larder_client::slot::{SLOTS, Slot};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -23,6 +25,10 @@ pub struct Cluster {
     /// Microseconds since `began` until which the node may serve as the primary of `lease_epoch`.
     lease_until_us: AtomicU64,
     lease_epoch: AtomicU64,
+    heard: RwLock<Arc<Everyone>>,
+    /// The reply to `CLUSTER SLOTS` in RESP2 and in RESP3, if it was asked for since it changed last.
+    kept_slots: [Mutex<Option<Arc<[u8]>>>; 2],
+    pub(super) asking: Asking,
 }
 
 /// A topology with what follows from it for this node.
@@ -33,6 +39,15 @@ pub struct View {
     pub shard: Option<ShardId>,
     pub is_primary: bool,
     slots: Box<[Serving; SLOTS as usize]>,
+    runs: Vec<Run>,
+}
+
+/// Neighbouring slots of one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub first: u16,
+    pub last: u16,
+    pub shard: ShardId,
 }
 
 /// What this node's shard has to do with a slot.
@@ -67,7 +82,18 @@ impl View {
                 slots[slot.index()] = Serving::Importing;
             }
         }
-        View { topology, me, shard, is_primary, slots }
+        let runs = runs(&topology);
+        View { topology, me, shard, is_primary, slots, runs }
+    }
+
+    /// The slots that somebody has, in ascending order.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Whether a slot is served by the shard that this node is in.
+    pub fn is_of_own_shard(&self, slot: u16) -> bool {
+        matches!(self.serving(slot), Serving::Here | Serving::Migrating)
     }
 
     #[inline]
@@ -93,6 +119,18 @@ impl View {
     }
 }
 
+fn runs(topology: &Topology) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (slot, owner) in topology.slots().iter() {
+        let (slot, Some(shard)) = (slot.number(), owner) else { continue };
+        match runs.last_mut() {
+            Some(run) if run.shard == shard && run.last + 1 == slot => run.last = slot,
+            _ => runs.push(Run { first: slot, last: slot, shard }),
+        }
+    }
+    runs
+}
+
 impl Cluster {
     /// The part of a node with this id, or of one that is in no cluster.
     pub fn new(me: Option<Id>) -> Cluster {
@@ -105,6 +143,9 @@ impl Cluster {
             began: Instant::now(),
             lease_until_us: AtomicU64::new(0),
             lease_epoch: AtomicU64::new(0),
+            heard: RwLock::default(),
+            kept_slots: Default::default(),
+            asking: Asking::default(),
         }
     }
 
@@ -112,6 +153,11 @@ impl Cluster {
     #[inline]
     pub fn is_on(&self) -> bool {
         self.me.is_some()
+    }
+
+    /// As `INFO` and `HELLO` call it.
+    pub fn mode(&self) -> &'static str {
+        if self.is_on() { "cluster" } else { "standalone" }
     }
 
     pub fn me(&self) -> Option<Id> {
@@ -138,11 +184,40 @@ impl Cluster {
         self.view.read().clone()
     }
 
-    /// Installs a topology. The caller holds the barrier.
-    pub fn install(&self, topology: Topology) {
+    /// Makes a topology the one that commands see. The caller holds the barrier, and sees to those whom it concerns.
+    pub(super) fn install(&self, topology: Topology) {
         let Some(me) = self.me else { return };
         *self.view.write() = Arc::new(View::new(me, topology));
         self.version.fetch_add(1, Relaxed);
+        self.forget_kept_slots();
+    }
+
+    /// Says what was heard of the other nodes. Of those that are left out, all is well.
+    pub fn set_heard(&self, heard: Everyone) {
+        let is_news = {
+            let mut before = self.heard.write();
+            let is_news = healths(&before) != healths(&heard);
+            *before = Arc::new(heard);
+            is_news
+        };
+        // Whoever writes a reply holds it meanwhile, so one that was written from the old is forgotten here.
+        if is_news {
+            self.forget_kept_slots();
+        }
+    }
+
+    pub fn heard(&self) -> Arc<Everyone> {
+        self.heard.read().clone()
+    }
+
+    fn forget_kept_slots(&self) {
+        self.kept_slots.iter().for_each(|kept| *kept.lock() = None);
+    }
+
+    /// The reply to `CLUSTER SLOTS` in a protocol, written anew by `write` if it is not kept.
+    pub(super) fn kept_slots(&self, protocol: u8, write: impl FnOnce() -> Vec<u8>) -> Arc<[u8]> {
+        let mut kept = self.kept_slots[usize::from(protocol == 3)].lock();
+        kept.get_or_insert_with(|| write().into()).clone()
     }
 
     /// Time since the node began, which the lease is counted in.
@@ -175,4 +250,9 @@ fn drawn() -> u64 {
     let mut hasher = std::hash::RandomState::new().build_hasher();
     hasher.write_u128(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |it| it.as_nanos()));
     hasher.finish() >> 1
+}
+
+fn healths(heard: &Everyone) -> Vec<(Id, Health)> {
+    let is_told = |heard: &Heard| heard.health != Health::Online;
+    heard.iter().filter(|(_, heard)| is_told(heard)).map(|(id, heard)| (*id, heard.health)).collect()
 }

@@ -85,6 +85,9 @@ fn copy(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
             return Err(Fault::Syntax);
         }
     }
+    if db != 0 && cx.node.cluster.is_on() {
+        return Err(Fault::text("ERR Copying to another database is not allowed in cluster mode"));
+    }
     if db == cx.session.db && source.bytes == destination.bytes {
         return Err(SAME);
     }
@@ -113,6 +116,9 @@ pub const MOVE: Command = Command {
 };
 
 fn move_key(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    if cx.node.cluster.is_on() {
+        return Err(Fault::text("ERR MOVE is not allowed in cluster mode"));
+    }
     let key = args.key()?;
     let (from, to) = (cx.session.db, database(args)?);
     if from == to {

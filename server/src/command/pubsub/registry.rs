@@ -86,6 +86,16 @@ impl Channels {
         }
     }
 
+    /// Takes out all channels that `is_meant` says, with their subscribers. Nothing more comes to these from there.
+    pub fn take_out(&self, is_meant: &impl Fn(&[u8]) -> bool) -> Vec<(Arc<[u8]>, Receivers)> {
+        let mut taken = Vec::new();
+        for part in self.parts.iter().filter(|_| !self.is_empty()) {
+            taken.extend(part.0.write().extract_if(|name, _| is_meant(name)));
+        }
+        self.count.fetch_sub(taken.len(), Relaxed);
+        taken
+    }
+
     /// Hands the subscribers of a channel to `visit`, if there are any.
     #[inline]
     pub fn with(&self, name: &[u8], visit: impl FnOnce(&Receivers)) {
@@ -170,6 +180,10 @@ pub struct Receivers(Vec<Arc<Client>>);
 impl Receivers {
     pub fn iter(&self) -> std::slice::Iter<'_, Arc<Client>> {
         self.0.iter()
+    }
+
+    pub fn has(&self, client: &Client) -> bool {
+        self.0.binary_search_by_key(&client.id, |other| other.id).is_ok()
     }
 
     fn add(&mut self, client: &Arc<Client>) {

@@ -139,6 +139,17 @@ impl Session {
         count
     }
 
+    /// Forgets the shard channels that it was taken off because they are served elsewhere.
+    pub fn forget_ended_channels(&mut self, node: &Shared) {
+        for name in self.subscribed_to(Kind::ShardChannel) {
+            let mut is_there = false;
+            node.pubsub.shard_channels.with(&name, |receivers| is_there = receivers.has(&self.client));
+            if !is_there {
+                self.unsubscribe(node, Kind::ShardChannel, &name);
+            }
+        }
+    }
+
     /// The names of a kind that the connection is subscribed to.
     pub fn subscribed_to(&self, kind: Kind) -> Vec<Arc<[u8]>> {
         self.subscriptions.as_ref().map_or_else(Vec::new, |names| names.of(kind).iter().cloned().collect())

@@ -101,7 +101,7 @@ fn server(told: &Told<'_>, fields: &mut Fields) {
     fields.put("redis_version", REDIS_VERSION);
     fields.put("larder_version", env!("CARGO_PKG_VERSION"));
     fields.put_all(&[("redis_git_sha1", "00000000"), ("redis_git_dirty", "0"), ("redis_build_id", "0")]);
-    fields.put("redis_mode", "standalone");
+    fields.put("redis_mode", node.cluster.mode());
     fields.put("os", process::system());
     fields.put("arch_bits", usize::BITS);
     fields.put("monotonic_clock", "POSIX clock_gettime");
@@ -235,9 +235,9 @@ fn cpu(_: &Told<'_>, fields: &mut Fields) {
     }
 }
 
-fn cluster(_: &Told<'_>, fields: &mut Fields) {
+fn cluster(told: &Told<'_>, fields: &mut Fields) {
     fields.section("Cluster");
-    fields.put("cluster_enabled", 0);
+    fields.put("cluster_enabled", u8::from(told.node.cluster.is_on()));
 }
 
 fn keyspace(told: &Told<'_>, fields: &mut Fields) {

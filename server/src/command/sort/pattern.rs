@@ -4,6 +4,7 @@ use crate::command::{Reply, Shared};
 use crate::store::{Entry, Keys, Value};
 use crate::types::hash::Hash;
 use crate::types::item::Element;
+use larder_client::slot;
 
 /// Where an element leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,17 @@ pub(super) enum Pattern<'a> {
     Nowhere,
     /// To the key that has the element in place of the star, and to a field if that key is a hash.
     Key { before: &'a [u8], after: &'a [u8], field: Option<&'a [u8]> },
+}
+
+/// The slot of all keys that a pattern leads to; `None` if that depends on the element.
+pub(super) fn slot(pattern: &[u8]) -> Option<u16> {
+    let Some(star) = pattern.iter().position(|&byte| byte == b'*') else {
+        return Some(slot::of(pattern).number());
+    };
+    let before = &pattern[..star];
+    // A part of the front alone is hashed only where a whole tag stands in it.
+    let is_fixed = slot::hashed_part(before).len() < before.len();
+    is_fixed.then(|| slot::of(before).number())
 }
 
 impl<'a> Pattern<'a> {
