@@ -6,9 +6,10 @@
 //! * **With the fewest moves.** Only shards above their quota give, only shards below it receive, and slots that nobody
 //!   has, or whose shard is not to have any, go to the latter as well.
 //! * **By a ring.** Which slots go, and where, is decided by virtual nodes on a hash ring ([`ring`]): of all slots that may
-//!   go and all shards with room, those that meet soonest in ring order are joined first. The ring alone balances badly (20 %
-//!   too much for the fullest of eight shards with 64 virtual nodes each); what it is for is that clusters of the same
-//!   shards tend to look alike, by whatever steps they came about.
+//!   go and all shards with room, those that meet soonest in ring order are joined first. Blocks of slots lie on the ring, so
+//!   that few runs are torn apart. The ring alone balances badly (20 % too much for the fullest of eight shards with 64
+//!   virtual nodes each); what it is for is that clusters of the same shards tend to look alike, by whatever steps they came
+//!   about.
 //!
 //! Both the quotas and the choice are such that **a plan holds while it is carried out**: after any part of its [`moves`],
 //! in any order, the same plan comes out again. So nobody has to remember plans: whoever needs one makes it anew from the map
@@ -89,11 +90,11 @@ pub fn place(current: &SlotMap, weights: &Weights) -> SlotMap {
 /// A slot that may go to the shard of a stop. Ordered by distance; of equal ones the slots decide.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Offer {
-    /// The points of the ring from the slot to the stop.
+    /// The points of the ring from the slot's block to the stop.
     distance: usize,
     slot: Slot,
     stop: usize,
-    /// Where in the ring the slot is.
+    /// Where in the ring its block is.
     place: usize,
 }
 
@@ -129,10 +130,10 @@ impl Walk {
         let mut offers = Vec::new();
         for (place, point) in order.iter().enumerate() {
             match *point {
-                Point::Slot(slot) if may_go(slot) => {
-                    offers.push(Offer { distance: 0, slot, stop: walk.stops.len(), place });
+                Point::Block(block) => {
+                    let going = ring::slots_of(block).filter(|slot| may_go(*slot));
+                    offers.extend(going.map(|slot| Offer { distance: 0, slot, stop: walk.stops.len(), place }));
                 }
-                Point::Slot(_) => {}
                 Point::Shard(shard, _) => {
                     if let Some(row) = row(shard).filter(|&row| shortages[row] > 0) {
                         walk.stops.push(Stop { place, row, next: walk.stops.len() + 1 });
