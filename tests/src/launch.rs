@@ -1,7 +1,7 @@
 //! The program as a person starts it: with any arguments, files and variables, to its end or as a node.
 
 use crate::node::Node;
-use crate::process::{Process, free_address, new_folder, own_binary};
+use crate::process::{Process, forget_own_settings, free_address, new_folder, own_binary};
 use crate::wait::poll;
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -30,11 +30,7 @@ impl Launch {
     #[expect(clippy::new_without_default, reason = "it makes a folder, which nobody expects of a default")]
     pub fn new() -> Self {
         let mut command = Command::new(own_binary());
-        // Whoever runs the tests may have set some for a server of their own.
-        let own = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LARDER_"));
-        own.for_each(|(name, _)| {
-            command.env_remove(name);
-        });
+        forget_own_settings(&mut command);
         Self { command, folder: Some(new_folder()), address: free_address() }
     }
 

@@ -15,6 +15,7 @@
 
 pub mod chain;
 mod client;
+pub mod cluster;
 pub mod digest;
 mod launch;
 mod link;

@@ -1,12 +1,12 @@
 //! A server process for one test, and the first connection to it.
 
 use crate::client::Client;
-use crate::process::{Process, is_other_server, reference, valkey};
+use crate::process::{Process, is_other_server, reference, signal, valkey};
 use crate::wait::wait_until;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 
 /// A server of its own for a test, on a free port and in an empty folder. Dropping it kills the server.
 ///
@@ -133,21 +133,7 @@ impl Node {
 
     /// Sends the server a signal by its name without `SIG`, such as `INT`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.process_id().to_string()).status();
-        assert!(sent.is_ok_and(|status| status.success()), "`kill` cannot reach the server");
-        if name == "STOP" {
-            wait_until("every thread of the server stands still", || self.is_stopped());
-        }
-    }
-
-    /// Whether no thread of the server runs until it is told to go on. Where the system does not tell, it is taken for so.
-    fn is_stopped(&self) -> bool {
-        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.process_id())) else { return true };
-        threads.flatten().all(|thread| {
-            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            // The state follows the name, which is in brackets and may hold anything.
-            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
-        })
+        signal(self.process_id(), name);
     }
 
     /// A field of `INFO everything` that is a whole number.

@@ -1,6 +1,6 @@
 //! The process of a server: its port, its folder, its log, and its end.
 
-use crate::wait::poll;
+use crate::wait::{poll, wait_until};
 use larder_client::connection::{Connection, Error};
 use larder_client::resp::Reply;
 use std::collections::BTreeSet;
@@ -135,8 +135,35 @@ fn read_log(file: &Path) -> String {
     fs::read(file).map_or_else(|error| format!("(no log: {error})"), |log| String::from_utf8_lossy(&log).into_owned())
 }
 
-fn log_file(folder: &Path) -> PathBuf {
+pub(crate) fn log_file(folder: &Path) -> PathBuf {
     folder.join("server.log")
+}
+
+/// Keeps settings from a server that whoever runs the tests may have set for one of their own.
+pub(crate) fn forget_own_settings(command: &mut Command) {
+    let own = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LARDER_"));
+    own.for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+}
+
+/// Sends a process a signal by its name without `SIG`, such as `INT`.
+pub(crate) fn signal(process_id: u32, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(process_id.to_string()).status();
+    assert!(sent.is_ok_and(|status| status.success()), "`kill` cannot reach the server");
+    if name == "STOP" {
+        wait_until("every thread of the server stands still", || is_stopped(process_id));
+    }
+}
+
+/// Whether no thread of a process runs until it is told to go on. Where the system does not tell, it is taken for so.
+fn is_stopped(process_id: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{process_id}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in brackets and may hold anything.
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 /// The program under test.
@@ -238,7 +265,7 @@ fn answers(address: SocketAddr) -> bool {
 
 /// Has the system kill the server if the thread that started it dies without running destructors.
 #[cfg(target_os = "linux")]
-fn die_with_the_test(command: &mut Command) {
+pub(crate) fn die_with_the_test(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     let ask = || {
         // SAFETY: a system call on plain numbers; it touches no memory and takes no lock, as is required between fork and exec.
@@ -252,4 +279,4 @@ fn die_with_the_test(command: &mut Command) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn die_with_the_test(_: &mut Command) {}
+pub(crate) fn die_with_the_test(_: &mut Command) {}

@@ -1,0 +1,21 @@
+//! Clusters of running nodes: that they find together, go on when nodes die, hang or move, and lose nothing they have promised.
+//!
+//! * `LARDER_TEST_SEED=7` chooses the same again; every seed is printed. What happens at the same time differs all the same.
+//! * `LARDER_TEST_KILLS=50 cargo test -p larder-tests --test cluster many_kills -- --ignored --nocapture` measures how long
+//!   a slot cannot be written to when its primary is killed.
+//!
+//! The nodes of a cluster are many processes, and their time-outs are short. So one test runs at a time.
+
+mod commands;
+mod kills;
+mod mistakes;
+mod restarts;
+mod start;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Lets one test run at a time. A test that failed does not keep the next from it.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
