@@ -9,6 +9,7 @@
 
 mod gate;
 mod heard;
+mod import;
 mod install;
 mod keys;
 mod told;
@@ -180,6 +181,16 @@ const CLUSTER: Command = Command {
             ..ROW
         },
         Command {
+            name: "CLEARSLOTS",
+            run: import::clear,
+            summary: "Deletes what is left of an earlier attempt to bring slots to this node. The nodes of the cluster use it.",
+            complexity: "O(N) for N keys",
+            since: "1.0.0",
+            args: &[int("slot").many()],
+            flags: ADMIN,
+            ..ROW
+        },
+        Command {
             name: "COUNTKEYSINSLOT",
             run: keys::count,
             summary: "Returns how many keys a slot has.",
@@ -236,6 +247,15 @@ const CLUSTER: Command = Command {
             summary: "Returns the state of the cluster.",
             flags: ASK,
             tips: VARIES,
+            ..ROW
+        },
+        Command {
+            name: "IMPORT",
+            run: import::import,
+            summary: "Lets a connection bring slots to this node. The nodes of the cluster use it.",
+            since: "1.0.0",
+            args: &[text("node-id"), text("proof")],
+            flags: ADMIN,
             ..ROW
         },
         Command {

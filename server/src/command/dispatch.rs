@@ -34,6 +34,9 @@ pub const OUTPUT_PAUSE: usize = 256 * 1024;
 /// megabytes over it for a while, as its memory comes free a segment at a time.
 const EVICTIONS_MAX: usize = 1024;
 
+/// How long a write waits before it looks again whether its slot has been handed over.
+const HELD_MS: u64 = 1;
+
 /// Keys of a batch whose memory is asked for ahead.
 const PREFETCH_MAX: usize = 1024;
 
@@ -389,9 +392,16 @@ impl Call<'_> {
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
         let queue = session.queue.as_ref().filter(|_| found.row.scope == Scope::Transaction);
         let all_flags = queue.map_or(flags, |queue| flags.and(queue.flags()));
-        if let Some(stand) = stand.filter(|_| !session.passes_slots()) {
+        if let Some(stand) = stand {
             let slots = queue.map_or_else(|| self.slots(found), |queue| queue.slots());
-            stand.admit(slots, session.want(all_flags, found.is_of_channels))?;
+            match session.imports {
+                true => stand.admit_import(slots)?,
+                false => stand.admit(slots, session.want(all_flags, found.is_of_channels))?,
+            }
+            let is_held = |slots: Slots| all_flags.has(Flags::WRITE) && self.node.cluster.is_frozen(slots.first);
+            if slots.is_some_and(is_held) {
+                return Ok(Some(self.moment.ms + HELD_MS));
+            }
         }
         gate::memory(store.is_over(), all_flags, || {
             store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()

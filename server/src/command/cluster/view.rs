@@ -4,6 +4,7 @@
 //! a command was let in by still holds when it is run.
 
 use super::heard::{Everyone, Health, Heard};
+use super::import::Moving;
 use super::wishes::Asking;
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::{Shard, Topology};
@@ -29,6 +30,7 @@ pub struct Cluster {
     /// The reply to `CLUSTER SLOTS` in RESP2 and in RESP3, if it was asked for since it changed last.
     kept_slots: [Mutex<Option<Arc<[u8]>>>; 2],
     pub(super) asking: Asking,
+    pub(super) moving: Moving,
 }
 
 /// A topology with what follows from it for this node.
@@ -146,6 +148,7 @@ impl Cluster {
             heard: RwLock::default(),
             kept_slots: Default::default(),
             asking: Asking::default(),
+            moving: Moving::default(),
         }
     }
 

@@ -52,7 +52,7 @@ const NO_LEADER: Fault = Fault::text("TRYAGAIN the cluster has no leader just no
 /// The wish of a connection's command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    number: u64,
+    pub number: u64,
     until_ms: u64,
 }
 
@@ -73,7 +73,7 @@ impl Cluster {
     }
 
     /// Asks for something; `None` if nobody can be asked.
-    fn ask(&self, wish: Wish) -> Option<u64> {
+    pub fn ask(&self, wish: Wish) -> Option<u64> {
         let asker = self.asking.asker.get()?;
         let number = {
             let mut open = self.asking.open.lock();
@@ -90,18 +90,18 @@ impl Cluster {
     }
 
     /// How a wish went, if that is known; it is forgotten then.
-    fn take_settled(&self, ticket: Ticket) -> Option<Settled> {
+    pub fn take_settled(&self, ticket: u64) -> Option<Settled> {
         let mut open = self.asking.open.lock();
-        let settled = open.tickets.get_mut(&ticket.number)?.take();
+        let settled = open.tickets.get_mut(&ticket)?.take();
         if settled.is_some() {
-            open.tickets.remove(&ticket.number);
+            open.tickets.remove(&ticket);
         }
         settled
     }
 
     /// Forgets a wish that nobody waits for any longer.
-    pub fn forget(&self, ticket: Ticket) {
-        self.asking.open.lock().tickets.remove(&ticket.number);
+    pub fn forget(&self, ticket: u64) {
+        self.asking.open.lock().tickets.remove(&ticket);
     }
 }
 
@@ -122,11 +122,11 @@ fn wish(
             Ticket { number, until_ms: now_ms + PATIENCE_MS }
         }
     };
-    match cx.node.cluster.take_settled(ticket) {
+    match cx.node.cluster.take_settled(ticket.number) {
         Some(Ok(epoch)) => reply(cx.reply, epoch),
         Some(Err(why)) => return Err(Fault::owned(format!("ERR {why}"))),
         None if now_ms >= ticket.until_ms => {
-            cx.node.cluster.forget(ticket);
+            cx.node.cluster.forget(ticket.number);
             return Err(NO_LEADER);
         }
         None => {
