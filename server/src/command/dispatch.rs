@@ -148,8 +148,8 @@ impl Batch {
         let output_max = reply.out.len() + OUTPUT_PAUSE;
         let mut timed = Timed::new();
         let mut stand = self.seen.look(&node.cluster);
-        if stand.is_some() {
-            session.see_topology(node);
+        if let Some(stand) = stand {
+            session.see_topology(stand.view, node);
         }
         for (index, request) in self.requests.iter().enumerate() {
             if reply.out.len() >= output_max {
@@ -164,7 +164,7 @@ impl Batch {
             let done = call.run(request, stand, session, reply, pass, &mut timed);
             if stand.is_some() && request.has_let_others_in() {
                 stand = self.seen.look(&node.cluster);
-                session.see_topology(node);
+                stand.iter().for_each(|stand| session.see_topology(stand.view, node));
             }
             if done != Done::Replied {
                 timed.account(node, session);

@@ -35,6 +35,8 @@ pub struct Cluster {
 
 /// A topology with what follows from it for this node.
 pub struct View {
+    /// As [`Cluster::version`] counts.
+    pub version: u64,
     pub topology: Topology,
     pub me: Id,
     /// The node's shard, if it has one.
@@ -66,7 +68,7 @@ pub enum Serving {
 }
 
 impl View {
-    pub fn new(me: Id, topology: Topology) -> View {
+    pub fn new(version: u64, me: Id, topology: Topology) -> View {
         let shard = topology.node(me).and_then(|node| node.shard);
         let is_primary = topology.is_primary(me);
         let mut slots = Box::new([Serving::Nobody; SLOTS as usize]);
@@ -85,7 +87,7 @@ impl View {
             }
         }
         let runs = runs(&topology);
-        View { topology, me, shard, is_primary, slots, runs }
+        View { version, topology, me, shard, is_primary, slots, runs }
     }
 
     /// The slots that somebody has, in ascending order.
@@ -136,7 +138,7 @@ fn runs(topology: &Topology) -> Vec<Run> {
 impl Cluster {
     /// The part of a node with this id, or of one that is in no cluster.
     pub fn new(me: Option<Id>) -> Cluster {
-        let view = View::new(me.unwrap_or(Id::new([0; 20])), Topology::default());
+        let view = View::new(0, me.unwrap_or(Id::new([0; 20])), Topology::default());
         Cluster {
             me,
             incarnation: drawn(),
@@ -190,8 +192,9 @@ impl Cluster {
     /// Makes a topology the one that commands see. The caller holds the barrier, and sees to those whom it concerns.
     pub(super) fn install(&self, topology: Topology) {
         let Some(me) = self.me else { return };
-        *self.view.write() = Arc::new(View::new(me, topology));
-        self.version.fetch_add(1, Relaxed);
+        let version = self.version() + 1;
+        *self.view.write() = Arc::new(View::new(version, me, topology));
+        self.version.store(version, Relaxed);
         self.forget_kept_slots();
     }
 

@@ -144,7 +144,7 @@ fn what_the_cluster_does_itself_is_refused_with_the_way_to_do_it() {
         ("FLUSHSLOTS", slots),
         (
             "MEET 127.0.0.1 7000",
-            "nodes join by themselves; start the new one with the address of a node of this cluster",
+            "nodes join by themselves; start the new one with 'join' set to the address of a node of this cluster",
         ),
         ("REPLICATE x", "replicas are placed by the cluster itself; use 'larder cluster replicas'"),
         ("RESET HARD", "a node gives up its part before it goes; use 'larder cluster leave'"),
