@@ -60,7 +60,7 @@ impl Default for Settings {
             silence_max: Duration::from_millis(1500),
             lost_after: Duration::from_secs(60),
             patience: Duration::from_secs(10),
-            moves_max: 8,
+            moves_max: 64,
             voters_max: 5,
         }
     }
@@ -109,8 +109,18 @@ pub struct Conductor {
     promoting: BTreeSet<(ShardId, u64)>,
     /// Primaries that are to hand over.
     hand_overs: BTreeMap<ShardId, Id>,
+    /// Replicas that were asked for to lead, and until when that counts.
+    requests: BTreeMap<ShardId, Request>,
     /// Where slots are to be.
     plan: Option<moves::Plan>,
+}
+
+/// A replica that was asked for to lead.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    node: Id,
+    forced: bool,
+    until: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -130,8 +140,8 @@ struct View<'a> {
 impl Conductor {
     /// Begins to lead. Times are those of any clock that never goes back, since any moment.
     pub fn new(now: Duration, settings: Settings) -> Conductor {
-        let (seen, led, promoting, hand_overs) = Default::default();
-        Conductor { settings, since: now, confirmed: now, seen, led, promoting, hand_overs, plan: None }
+        let (seen, led, promoting, hand_overs, requests) = Default::default();
+        Conductor { settings, since: now, confirmed: now, seen, led, promoting, hand_overs, requests, plan: None }
     }
 
     /// Notes that most voters followed this leader at this time.
@@ -150,11 +160,37 @@ impl Conductor {
         let Some(shard_id) = node.shard else { return Answer::default() };
         let shard = topology.shard(shard_id).filter(|shard| shard.primary == id && shard.is_fit());
         let is_sure = now.saturating_sub(self.confirmed) <= self.settings.doubt_max;
-        let shard = shard.filter(|shard| !self.promoting.contains(&(shard_id, shard.epoch)));
+        let is_barred = self.requests.get(&shard_id).is_some_and(|request| request.forced && request.node != id);
+        let shard = shard.filter(|shard| !is_barred && !self.promoting.contains(&(shard_id, shard.epoch)));
         let Some(shard) = shard.filter(|_| is_sure) else { return Answer::default() };
         self.led.insert(shard_id, (shard.epoch, now));
         let hand_over_to = self.hand_overs.get(&shard_id).copied().filter(|to| shard.replicas.contains(to));
         Answer { lease: Some((shard_id, shard.epoch)), hand_over_to }
+    }
+
+    /// Lets a replica lead its shard: once the primary has handed over, or if that is `forced`, once the primary has no lease any
+    /// longer, whatever the replica lacks.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be, in words for whoever asked.
+    pub fn fail_over(&mut self, now: Duration, topology: &Topology, node: Id, forced: bool) -> Result<(), String> {
+        let shard = topology.node(node).ok_or(format!("the cluster has no node {node}"))?.shard;
+        let shard = shard.and_then(|id| Some((id, topology.shard(id)?)));
+        let (id, shard) = shard.ok_or(format!("node {node} is in no shard"))?;
+        if shard.primary == node {
+            return Err(format!("node {node} is the primary of its shard already"));
+        }
+        if !forced && !shard.in_sync.contains(&node) {
+            return Err(format!(
+                "node {node} is not in sync with its primary; wait until it is, or force it and lose writes"
+            ));
+        }
+        if !self.seen.get(&node).is_some_and(|seen| now.saturating_sub(seen.at) <= self.settings.silence_max) {
+            return Err(format!("node {node} has not been heard of lately"));
+        }
+        self.requests.insert(id, Request { node, forced, until: now + self.settings.patience });
+        Ok(())
     }
 
     /// What is to be done next. The caller proposes all of it, and asks again once that is settled: once it is known of each
@@ -162,6 +198,10 @@ impl Conductor {
     pub fn decide(&mut self, now: Duration, topology: &Topology, members: &Members) -> Vec<Wish> {
         self.seen.retain(|id, _| topology.node(*id).is_some());
         self.note_who_leads(now, topology);
+        self.requests.retain(|id, request| {
+            let shard = topology.shard(*id).filter(|shard| shard.replicas.contains(&request.node));
+            shard.is_some() && now < request.until
+        });
         let mut plan = self.plan.take();
         let view = View { conductor: self, topology, now };
         let (mut changes, hand_overs) = roles::decide(&view);

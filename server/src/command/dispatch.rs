@@ -34,7 +34,7 @@ pub const OUTPUT_PAUSE: usize = 256 * 1024;
 /// megabytes over it for a while, as its memory comes free a segment at a time.
 const EVICTIONS_MAX: usize = 1024;
 
-/// How long a write waits before it looks again whether its slot has been handed over.
+/// How long a command waits before it looks again whether its slot, or the shard, has been handed over.
 const HELD_MS: u64 = 1;
 
 /// Keys of a batch whose memory is asked for ahead.
@@ -394,6 +394,9 @@ impl Call<'_> {
         let all_flags = queue.map_or(flags, |queue| flags.and(queue.flags()));
         if let Some(stand) = stand {
             let slots = queue.map_or_else(|| self.slots(found), |queue| queue.slots());
+            if !stand.leads && slots.is_some() && self.node.cluster.is_handing_over() {
+                return Ok(Some(self.moment.ms + HELD_MS));
+            }
             match session.imports {
                 true => stand.admit_import(slots)?,
                 false => stand.admit(slots, session.want(all_flags, found.is_of_channels))?,

@@ -11,11 +11,12 @@ pub(super) struct Due {
     pub shard: ShardId,
     pub epoch: u64,
     pub node: Id,
+    pub forced: bool,
 }
 
 impl From<Due> for Change {
-    fn from(Due { shard, epoch, node }: Due) -> Change {
-        Change::Promote { shard, epoch, node, forced: false }
+    fn from(Due { shard, epoch, node, forced }: Due) -> Change {
+        Change::Promote { shard, epoch, node, forced }
     }
 }
 
@@ -23,8 +24,10 @@ impl From<Due> for Change {
 pub(super) fn decide(view: &View<'_>) -> Vec<Due> {
     let due = |(&id, shard): (&ShardId, &Shard)| {
         let is_over = is_lease_over(view, id, shard);
-        let node = is_over.then(|| successor(view, shard)).flatten()?;
-        Some(Due { shard: id, epoch: shard.epoch, node })
+        let asked_for = view.conductor.requests.get(&id).filter(|request| request.forced).map(|request| request.node);
+        let forced = asked_for.is_some();
+        let node = is_over.then(|| asked_for.or_else(|| successor(view, shard))).flatten()?;
+        Some(Due { shard: id, epoch: shard.epoch, node, forced })
     };
     view.topology.shards().iter().filter_map(due).collect()
 }

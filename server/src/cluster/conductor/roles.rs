@@ -198,7 +198,7 @@ fn available(view: &View<'_>) -> usize {
     (data.count() / shards).saturating_sub(1)
 }
 
-/// Primaries that leave, with the replica that is to take over.
+/// Primaries that leave, or of whose replicas one was asked for to lead, with the replica that is to take over.
 fn hand_overs(view: &View<'_>) -> BTreeMap<ShardId, Id> {
     let leaving = view.topology.shards().iter().filter(|(_, shard)| view.is_leaving(shard.primary));
     leaving
@@ -206,5 +206,6 @@ fn hand_overs(view: &View<'_>) -> BTreeMap<ShardId, Id> {
             let is_fit = |node: &Id| *node != shard.primary && view.is_alive(*node) && !view.is_leaving(*node);
             shard.in_sync.iter().copied().find(is_fit).map(|to| (*id, to))
         })
+        .chain(view.conductor.requests.iter().filter(|(_, request)| !request.forced).map(|(id, it)| (*id, it.node)))
         .collect()
 }

@@ -33,8 +33,9 @@ pub enum Change {
     Assign { shard: ShardId, slots: Ranges },
     /// Slots begin to move to another shard.
     BeginMove { slots: Ranges, to: ShardId },
-    /// A slot has moved: all its data is with the target. The epochs are those of both shards while that was brought there.
-    EndMove { slot: Slot, from_epoch: u64, to_epoch: u64 },
+    /// A slot has moved: all its data is with the target. The move is the one that `began` at this index, and the epochs are
+    /// those of both shards while the data was brought there.
+    EndMove { slot: Slot, began: u64, from_epoch: u64, to_epoch: u64 },
     /// Slots stay where they are.
     CancelMove { slots: Ranges },
     /// A node is to hold nothing any more and to go, or to stay after all.
@@ -150,7 +151,9 @@ impl Topology {
             Change::Promote { shard, epoch, node, forced } => self.promote(index, *shard, *epoch, *node, *forced)?,
             Change::Assign { shard, slots } => self.assign(*shard, slots)?,
             Change::BeginMove { slots, to } => self.begin_move(index, slots, *to)?,
-            Change::EndMove { slot, from_epoch, to_epoch } => self.end_move(*slot, *from_epoch, *to_epoch)?,
+            Change::EndMove { slot, began, from_epoch, to_epoch } => {
+                self.end_move(*slot, *began, *from_epoch, *to_epoch)?;
+            }
             Change::CancelMove { slots } => self.cancel_move(slots)?,
             Change::SetLeaving { node, is_leaving } => {
                 let node = self.nodes.get_mut(node).ok_or(Refused::NoNode(*node))?;
@@ -334,8 +337,9 @@ impl Topology {
         Ok(())
     }
 
-    fn end_move(&mut self, slot: Slot, from_epoch: u64, to_epoch: u64) -> Result<(), Refused> {
-        let Move { from, to, .. } = *self.moves.get(&slot).ok_or(Refused::NotMoving(slot))?;
+    fn end_move(&mut self, slot: Slot, began: u64, from_epoch: u64, to_epoch: u64) -> Result<(), Refused> {
+        let moving = self.moves.get(&slot).filter(|a| a.began == began);
+        let Move { from, to, .. } = *moving.ok_or(Refused::NotMoving(slot))?;
         self.shard_of_epoch(from, from_epoch)?;
         self.shard_of_epoch(to, to_epoch)?;
         self.moves.remove(&slot);

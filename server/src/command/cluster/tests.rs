@@ -33,8 +33,9 @@ fn moved(desk: &Desk, slot: u16) {
     desk.change(&[Change::BeginMove { slots: one(slot), to: ShardId(2) }]);
     let topology = &desk.node.cluster.view().topology;
     let epoch = |shard| topology.shard(ShardId(shard)).unwrap().epoch;
-    let (from_epoch, to_epoch) = (epoch(1), epoch(2));
-    desk.change(&[Change::EndMove { slot: Slot::new(slot).unwrap(), from_epoch, to_epoch }]);
+    let (slot, from_epoch, to_epoch) = (Slot::new(slot).unwrap(), epoch(1), epoch(2));
+    let began = topology.moves()[&slot].began;
+    desk.change(&[Change::EndMove { slot, began, from_epoch, to_epoch }]);
 }
 
 /// What has come to a connection beside its replies, line ends as spaces.

@@ -11,7 +11,7 @@ use crate::cluster::topology::{Shard, Topology};
 use larder_client::slot::{SLOTS, Slot};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A node's part in its cluster, or in none.
@@ -29,6 +29,8 @@ pub struct Cluster {
     heard: RwLock<Arc<Everyone>>,
     /// The reply to `CLUSTER SLOTS` in RESP2 and in RESP3, if it was asked for since it changed last.
     kept_slots: [Mutex<Option<Arc<[u8]>>>; 2],
+    /// Whether the node has given its shard up, and waits for the next epoch.
+    is_handing_over: AtomicBool,
     pub(super) asking: Asking,
     pub(super) moving: Moving,
 }
@@ -149,6 +151,7 @@ impl Cluster {
             lease_epoch: AtomicU64::new(0),
             heard: RwLock::default(),
             kept_slots: Default::default(),
+            is_handing_over: AtomicBool::new(false),
             asking: Asking::default(),
             moving: Moving::default(),
         }
@@ -224,6 +227,16 @@ impl Cluster {
     pub(super) fn kept_slots(&self, protocol: u8, write: impl FnOnce() -> Vec<u8>) -> Arc<[u8]> {
         let mut kept = self.kept_slots[usize::from(protocol == 3)].lock();
         kept.get_or_insert_with(|| write().into()).clone()
+    }
+
+    /// Says that commands are to wait for the next epoch, or no longer.
+    pub fn set_handing_over(&self, is_on: bool) {
+        self.is_handing_over.store(is_on, Relaxed);
+    }
+
+    /// Whether commands are to wait for the next epoch: it is a matter of milliseconds.
+    pub fn is_handing_over(&self) -> bool {
+        self.is_handing_over.load(Relaxed)
     }
 
     /// Time since the node began, which the lease is counted in.

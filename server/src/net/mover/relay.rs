@@ -58,11 +58,6 @@ impl Relay {
         !self.waiting.is_empty()
     }
 
-    /// How many keys are to be copied.
-    pub fn left(&self) -> usize {
-        self.waiting.len()
-    }
-
     /// Follows the stream by one command that begins at this offset and is about these keys of the slots.
     pub fn follow(&mut self, offset: u64, keys: &[&[u8]]) -> Verdict {
         match keys {

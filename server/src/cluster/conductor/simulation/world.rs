@@ -487,7 +487,7 @@ impl World {
             let (Some(from), Some(target)) = (view.shard(shard_id), view.shard(to)) else { continue };
             if self.reaches(id, target.primary) && self.random.below(3) == 0 {
                 self.node(id).fenced.insert(slot, began);
-                let end = Change::EndMove { slot, from_epoch: from.epoch, to_epoch: target.epoch };
+                let end = Change::EndMove { slot, began, from_epoch: from.epoch, to_epoch: target.epoch };
                 self.propose(id, &end);
             }
         }
