@@ -16,7 +16,7 @@ use crate::cluster::id::ShardId;
 use crate::cluster::topology::Change;
 use crate::command::Flags;
 use crate::command::clients::Client;
-use crate::command::cluster::{Serving, View, Wish};
+use crate::command::cluster::{NOT_AWAITED, Serving, View, Wish};
 use crate::command::gate;
 use crate::command::replication::NewFollower;
 use crate::command::shared::{Shared, now_ms};
@@ -31,6 +31,9 @@ use std::time::{Duration, Instant};
 
 /// How often the thread looks for something to do.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How long the target of a move may take to hear of it.
+const HEAR_MAX: Duration = Duration::from_secs(1);
 
 /// How long after a failure slots are left where they are.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -71,13 +74,24 @@ pub fn run(node: &Arc<Shared>) {
                 continue;
             }
             let count = slots.len();
-            match Moving::new(node, &view, target, slots).and_then(Moving::finish) {
+            match begin(node, &view, target, &slots).and_then(Moving::finish) {
                 Ok(keys) => tracing::info!(%target, slots = count, keys, "slots have moved"),
                 Err(why) => {
                     tracing::warn!(%target, slots = count, "moving slots to the shard is begun anew: {why}");
                     not_before.insert(target, Instant::now() + AGAIN);
                 }
             }
+        }
+    }
+}
+
+/// Begins to move slots. The target may not have heard yet that they come to it.
+fn begin<'a>(node: &'a Arc<Shared>, view: &View, target: ShardId, slots: &[Slot]) -> Result<Moving<'a>, String> {
+    let until = Instant::now() + HEAR_MAX;
+    loop {
+        match Moving::new(node, view, target, slots.to_vec()) {
+            Err(why) if why.contains(NOT_AWAITED) && Instant::now() < until => std::thread::sleep(LOOK),
+            begun => return begun,
         }
     }
 }
@@ -94,13 +108,12 @@ fn leaving(view: &View) -> BTreeMap<ShardId, Vec<Slot>> {
 fn sweep(node: &Shared, view: &View) {
     let is_others = |slot: &u16| matches!(view.serving(*slot), Serving::Elsewhere | Serving::Nobody);
     for slot in (0..SLOTS).filter(is_others) {
-        if node.store.keys_in_slot(slot) == 0 {
-            continue;
-        }
-        let _pass = node.barrier.enter(node.move_number());
-        // A topology is not installed meanwhile, so they are others' still.
-        if is_others(&slot) && node.cluster.view().topology.epoch() == view.topology.epoch() {
-            node.empty_slot(slot);
+        while node.store.keys_in_slot(slot) > 0 {
+            let _pass = node.barrier.enter(node.move_number());
+            // No topology is installed meanwhile, so they are others' still.
+            if node.cluster.view().topology.epoch() != view.topology.epoch() || !node.empty_some(slot) {
+                break;
+            }
         }
     }
 }
@@ -263,6 +276,7 @@ impl<'a> Moving<'a> {
             let view = node.cluster.view();
             let pending: Vec<Slot> = self.slots.iter().copied().filter(|slot| self.is_pending(&view, *slot)).collect();
             if pending.is_empty() || node.is_stopping() {
+                asked.values().for_each(|(ticket, _)| node.cluster.forget(*ticket));
                 drop(frozen);
                 let is_there = |slot: &Slot| view.topology.owner(*slot) == Some(self.target);
                 return if self.slots.iter().all(is_there) { Ok(()) } else { Err("it was called off".to_owned()) };

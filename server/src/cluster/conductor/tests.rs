@@ -34,7 +34,7 @@ impl Scene {
         (1..=nodes).for_each(|node| scene.make(Change::Join { node: id(node), number: None, facts: facts(1) }));
         scene.make(Change::NewShard { primary: id(1), replicas: (2..=nodes).map(id).collect() });
         let epoch = scene.shard().epoch;
-        (2..=nodes).for_each(|node| scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(node), is_in: true }));
+        (2..=nodes).for_each(|node| scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(node), incarnation: 1, is_in: true }));
         assert_eq!(scene.decide(), [], "nobody has reported");
         scene
     }
@@ -84,7 +84,7 @@ impl Scene {
 #[test]
 fn a_new_primary_is_given_the_time_to_ask_for_its_lease() {
     let mut scene = Scene::of(3, 2);
-    scene.pass(900);
+    scene.pass(1131);
     scene.hear_all(&[2, 3]);
     let promotion = scene.promote(2);
     assert_eq!(scene.decide(), [promotion.clone()]);
@@ -100,7 +100,7 @@ fn a_new_primary_is_given_the_time_to_ask_for_its_lease() {
 #[test]
 fn a_leader_grants_nothing_to_a_primary_in_whose_place_it_promotes() {
     let mut scene = Scene::of(2, 1);
-    scene.pass(900);
+    scene.pass(1131);
     scene.hear(2, 1);
     assert_eq!(scene.decide(), [scene.promote(2)]);
     // The promotion may stand in the log already, and the next leader would not wait for a lease that is granted now.
@@ -148,7 +148,7 @@ fn a_replica_that_leaves_is_kept_until_another_is_in_sync_in_its_place() {
     scene.hear_all(&[1, 2, 3]);
     assert_eq!(scene.decide(), [], "it is there and holds nothing yet");
     let epoch = scene.shard().epoch;
-    scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(3), is_in: true });
+    scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(3), incarnation: 1, is_in: true });
     // It holds everything, but may have lost it since: it is silent.
     for node in [1, 2].repeat(4) {
         scene.pass(250);

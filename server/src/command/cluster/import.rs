@@ -17,6 +17,9 @@ use larder_client::slot::{SLOTS, Slot};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+/// What an owner is told that brings what is not awaited.
+pub const NOT_AWAITED: &str = "ERR the slot is not on its way to this node, or this node does not lead";
+
 /// Names that are looked up at a time when a slot is emptied.
 const NAMES_AT_ONCE: usize = 128;
 
@@ -79,7 +82,7 @@ impl Stand<'_> {
         if is_awaited {
             Ok(())
         } else {
-            Err(Fault::text("ERR the slot is not on its way to this node, or this node does not lead"))
+            Err(Fault::text(NOT_AWAITED))
         }
     }
 }
@@ -123,7 +126,7 @@ pub fn clear(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         let slot =
             u16::try_from(args.int()?).ok().filter(|slot| *slot < SLOTS).ok_or(Fault::text("ERR Invalid slot"))?;
         stand.admit_import(Some(Slots { first: slot, crosses: false }))?;
-        cx.node.empty_slot(slot);
+        while cx.node.empty_some(slot) {}
     }
     // Others' replicas are to have done so, too, before this is answered.
     cx.session.client.written.store(cx.node.replication.offset(), Relaxed);
@@ -160,21 +163,18 @@ impl Shared {
         Copied { offset: self.replication.offset(), value }
     }
 
-    /// Deletes all keys of a slot that this node does not serve, and says so in the stream. The caller holds no stripe.
-    pub fn empty_slot(&self, slot: u16) {
+    /// Deletes some keys of a slot that this node does not serve, and says so in the stream. Returns whether there are more. The
+    /// caller holds no stripe.
+    pub fn empty_some(&self, slot: u16) -> bool {
         let moment = self.store.moment(now_ms());
-        loop {
-            let names = self.store.some_keys_in_slot(slot, NAMES_AT_ONCE, moment);
-            if names.is_empty() {
-                return;
-            }
-            for name in names {
-                let key = self.store.key(&name);
-                let mut keys = self.store.lock_one(key.place.stripe(), 0, moment);
-                if keys.remove(key) {
-                    self.replication.note_key_gone(&name);
-                }
+        let names = self.store.some_keys_in_slot(slot, NAMES_AT_ONCE, moment);
+        for name in &names {
+            let key = self.store.key(name);
+            let mut keys = self.store.lock_one(key.place.stripe(), 0, moment);
+            if keys.remove(key) {
+                self.replication.note_key_gone(name);
             }
         }
+        !names.is_empty()
     }
 }
