@@ -31,7 +31,8 @@ pub struct Asking {
 
 type Asker = Box<dyn Fn(u64, Wish) + Send + Sync>;
 
-/// The index of the log at which a wish came true, or why it did not.
+/// The index of the log at which a wish came true, or why it did not: a text for people, which may begin with a code in
+/// capitals by which clients know what to do, such as `TRYAGAIN`.
 pub type Settled = Result<u64, String>;
 
 #[derive(Default)]
@@ -64,7 +65,7 @@ impl Cluster {
         let _ = self.asking.asker.set(asker);
     }
 
-    /// Says how a wish went: the index of the log at which it came true, or why it did not, in words for whoever asked.
+    /// Says how a wish went.
     pub fn settle(&self, ticket: u64, how: Settled) {
         // Whoever asked may have gone.
         if let Some(settled) = self.asking.open.lock().tickets.get_mut(&ticket) {
@@ -124,7 +125,7 @@ fn wish(
     };
     match cx.node.cluster.take_settled(ticket.number) {
         Some(Ok(epoch)) => reply(cx.reply, epoch),
-        Some(Err(why)) => return Err(Fault::owned(format!("ERR {why}"))),
+        Some(Err(why)) => return Err(unmade(why)),
         None if now_ms >= ticket.until_ms => {
             cx.node.cluster.forget(ticket.number);
             return Err(NO_LEADER);
@@ -135,6 +136,12 @@ fn wish(
         }
     }
     REPLIED
+}
+
+fn unmade(why: String) -> Fault {
+    let code = why.split(' ').next().unwrap_or_default();
+    let has_code = code.len() > 1 && code.bytes().all(|letter| letter.is_ascii_uppercase());
+    Fault::owned(if has_code { why } else { format!("ERR {why}") })
 }
 
 /// `CLUSTER FORGET`: a node that has a part is to give it up first, and goes once it has.

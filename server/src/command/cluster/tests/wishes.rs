@@ -38,6 +38,10 @@ fn a_command_waits_for_what_the_cluster_says() {
     let (ticket, _) = asked.lock().pop().unwrap();
     desk.node.cluster.settle(ticket, Err("it is so already".into()));
     desk.check(&line, "-ERR it is so already");
+    desk.check(&line, "");
+    let (ticket, _) = asked.lock().pop().unwrap();
+    desk.node.cluster.settle(ticket, Err("TRYAGAIN it went unheard".into()));
+    desk.check(&line, "-TRYAGAIN it went unheard");
     assert!(desk.session.asked_cluster.is_none());
 }
 
