@@ -8,13 +8,17 @@
 //! **Leases.** A primary may accept writes only while it has a lease, which the answer to each of its reports extends. Whoever is
 //! to promote another waits until the lease has run out. The holder counts from when it *sent* the report, and the leader from
 //! when it came, so the holder's lease ends first if both clocks run at nearly the same pace. A new leader does not know what its
-//! predecessor has granted, so it waits for as long as a lease lasts; and one that may have a successor grants none. (Gray and Cheriton 1989, "Leases".)
+//! predecessor has granted, so it waits for as long as a lease lasts; and one that may have a successor grants none. Whoever has
+//! promoted a node grants nothing to the one before: the promotion may be in the log although this leader cannot see it yet, and
+//! its successor then need not wait. (Gray and Cheriton 1989, "Leases".)
 
 mod failover;
 mod moves;
 mod roles;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod voters;
 
 pub use voters::{Members, VoterChange};
@@ -98,8 +102,10 @@ pub struct Conductor {
     seen: BTreeMap<Id, Seen>,
     /// When most voters last followed this leader.
     confirmed: Duration,
-    /// When the lease of each shard was granted last, and for which epoch.
-    granted: BTreeMap<ShardId, (u64, Duration)>,
+    /// For each shard the epoch of its primary, and when that was last granted a lease or first seen to lead.
+    led: BTreeMap<ShardId, (u64, Duration)>,
+    /// Shards and epochs in whose place another is promoted, as far as that is not settled.
+    promoting: BTreeSet<(ShardId, u64)>,
     /// Primaries that are to hand over.
     hand_overs: BTreeMap<ShardId, Id>,
     /// Where slots are to be.
@@ -123,8 +129,8 @@ struct View<'a> {
 impl Conductor {
     /// Begins to lead. Times are those of any clock that never goes back, since any moment.
     pub fn new(now: Duration, settings: Settings) -> Conductor {
-        let (seen, granted, hand_overs) = Default::default();
-        Conductor { settings, since: now, confirmed: now, seen, granted, hand_overs, plan: None }
+        let (seen, led, promoting, hand_overs) = Default::default();
+        Conductor { settings, since: now, confirmed: now, seen, led, promoting, hand_overs, plan: None }
     }
 
     /// Notes that most voters followed this leader at this time.
@@ -141,27 +147,41 @@ impl Conductor {
         };
         self.seen.insert(id, Seen { at: now, report });
         let Some(shard_id) = node.shard else { return Answer::default() };
-        let shard = topology.shard(shard_id).filter(|shard| shard.primary == id && shard.in_sync.contains(&id));
+        let shard = topology.shard(shard_id).filter(|shard| shard.primary == id && shard.is_fit());
         let is_sure = now.saturating_sub(self.confirmed) <= self.settings.doubt_max;
+        let shard = shard.filter(|shard| !self.promoting.contains(&(shard_id, shard.epoch)));
         let Some(shard) = shard.filter(|_| is_sure) else { return Answer::default() };
-        self.granted.insert(shard_id, (shard.epoch, now));
+        self.led.insert(shard_id, (shard.epoch, now));
         let hand_over_to = self.hand_overs.get(&shard_id).copied().filter(|to| shard.replicas.contains(to));
         Answer { lease: Some((shard_id, shard.epoch)), hand_over_to }
     }
 
-    /// What is to be done next. The caller proposes all of it, and asks again once that is settled.
+    /// What is to be done next. The caller proposes all of it, and asks again once that is settled: once it is known of each
+    /// promotion whether it came about.
     pub fn decide(&mut self, now: Duration, topology: &Topology, members: &Members) -> Vec<Wish> {
         self.seen.retain(|id, _| topology.node(*id).is_some());
-        self.granted.retain(|id, _| topology.shard(*id).is_some());
+        self.note_who_leads(now, topology);
         let mut plan = self.plan.take();
         let view = View { conductor: self, topology, now };
         let (mut changes, hand_overs) = roles::decide(&view);
-        let mut wishes: Vec<Wish> = failover::decide(&view).into_iter().map(Wish::Change).collect();
+        let promotions = failover::decide(&view);
+        let promoting = promotions.iter().map(|due| (due.shard, due.epoch)).collect();
+        let mut wishes: Vec<Wish> = promotions.into_iter().map(|due| Wish::Change(due.into())).collect();
         changes.extend(moves::decide(&view, &mut plan));
         wishes.extend(changes.into_iter().map(Wish::Change));
         wishes.extend(voters::decide(&view, members).map(Wish::Voters));
-        (self.hand_overs, self.plan) = (hand_overs, plan);
+        (self.hand_overs, self.plan, self.promoting) = (hand_overs, plan, promoting);
         wishes
+    }
+
+    /// A primary that has just been promoted is given the time to ask for its lease, or the next would be promoted at once.
+    fn note_who_leads(&mut self, now: Duration, topology: &Topology) {
+        self.led.retain(|id, _| topology.shard(*id).is_some());
+        for (id, shard) in topology.shards().iter().filter(|(_, shard)| shard.is_fit()) {
+            if self.led.get(id).is_none_or(|(epoch, _)| *epoch != shard.epoch) {
+                self.led.insert(*id, (shard.epoch, now));
+            }
+        }
     }
 }
 

@@ -5,11 +5,25 @@ use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::{Change, Shard};
 use std::cmp::Reverse;
 
+/// A promotion that is due: another node in the place of the primary of an epoch.
+pub(super) struct Due {
+    pub shard: ShardId,
+    pub epoch: u64,
+    pub node: Id,
+}
+
+impl From<Due> for Change {
+    fn from(Due { shard, epoch, node }: Due) -> Change {
+        Change::Promote { shard, epoch, node, forced: false }
+    }
+}
+
 /// The promotions that are due.
-pub(super) fn decide(view: &View<'_>) -> Vec<Change> {
+pub(super) fn decide(view: &View<'_>) -> Vec<Due> {
     let due = |(&id, shard): (&ShardId, &Shard)| {
-        let node = successor(view, shard).filter(|_| is_lease_over(view, id, shard))?;
-        Some(Change::Promote { shard: id, epoch: shard.epoch, node, forced: false })
+        let is_over = is_lease_over(view, id, shard);
+        let node = is_over.then(|| successor(view, shard)).flatten()?;
+        Some(Due { shard: id, epoch: shard.epoch, node })
     };
     view.topology.shards().iter().filter_map(due).collect()
 }
@@ -17,8 +31,9 @@ pub(super) fn decide(view: &View<'_>) -> Vec<Change> {
 /// Whether the primary has no lease any longer, nor one of which the leader of before knew.
 fn is_lease_over(view: &View<'_>, id: ShardId, shard: &Shard) -> bool {
     let lease = view.settings().lease + view.settings().lease_slack;
-    let granted = view.conductor.granted.get(&id).filter(|(epoch, _)| *epoch == shard.epoch);
-    let last = granted.map_or(view.conductor.since, |(_, at)| *at).max(view.conductor.since);
+    // One that has come back from a crash has no lease and gets none: there is nothing to wait for.
+    let led = view.conductor.led.get(&id).filter(|(epoch, _)| *epoch == shard.epoch);
+    let last = led.map_or(view.conductor.since, |(_, at)| *at);
     view.now.saturating_sub(last) > lease
 }
 

@@ -25,7 +25,8 @@ pub enum Change {
     /// A replica counts as in sync from here on, or no longer. Only the primary of this epoch knows.
     SetInSync { shard: ShardId, epoch: u64, node: Id, is_in: bool },
     /// A replica becomes the primary in the place of the one of this epoch. If it is not in sync, writes acknowledged at
-    /// `quorum` may be lost, so that has to be `forced`.
+    /// `quorum` may be lost, so that has to be `forced`. The primary itself goes on in another epoch, and then no promotion in
+    /// its place that was proposed before comes about any more.
     Promote { shard: ShardId, epoch: u64, node: Id, forced: bool },
     /// Slots that nobody has become those of a shard.
     Assign { shard: ShardId, slots: Ranges },
@@ -283,7 +284,8 @@ impl Topology {
 
     fn promote(&mut self, index: u64, id: ShardId, epoch: u64, node: Id, forced: bool) -> Result<(), Refused> {
         let shard = self.shard_of_epoch(id, epoch)?;
-        ensure(shard.replicas.contains(&node), || Refused::NotReplica(node, id))?;
+        let is_member = shard.primary == node || shard.replicas.contains(&node);
+        ensure(is_member, || Refused::NotReplica(node, id))?;
         ensure(forced || shard.has_all(node), || Refused::NotInSync(node, id))?;
         if !shard.has_all(node) {
             // What others hold beyond what the new primary has is given up, so nobody else is in sync with it.
@@ -294,8 +296,8 @@ impl Topology {
         shard.counted.insert(node);
         shard.eligible.remove(&node);
         let old = std::mem::replace(&mut shard.primary, node);
-        shard.replicas.remove(&node);
         shard.replicas.insert(old);
+        shard.replicas.remove(&node);
         shard.epoch = index;
         Ok(())
     }

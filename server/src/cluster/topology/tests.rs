@@ -101,6 +101,17 @@ fn nodes_register_and_become_shards() {
 }
 
 #[test]
+fn a_primary_goes_on_in_another_epoch_if_it_asks_for_that() {
+    let mut log = Log::of_two_shards();
+    let before = log.shard(1).clone();
+    let promote = |epoch, node| Change::Promote { shard: ShardId(1), epoch, node, forced: false };
+    log.make(promote(before.epoch, before.primary));
+    let after = log.shard(1).clone();
+    assert!(after.epoch > before.epoch);
+    assert_eq!(Shard { epoch: before.epoch, ..after }, before, "nothing else is different");
+}
+
+#[test]
 fn a_replica_in_sync_is_promoted_and_no_other() {
     let mut log = Log::of_two_shards();
     let first = log.shard(1).epoch;
