@@ -490,7 +490,7 @@ impl Bus {
             Outcome::Made(index) => Ok(index),
             Outcome::Joined { .. } => Ok(0),
             Outcome::Refused(why) => Err(why),
-            Outcome::NotLeader(_) => Err("the cluster has no leader just now; try again".to_owned()),
+            Outcome::NotLeader(_) => Err("TRYAGAIN the cluster has no leader just now; try again".to_owned()),
             Outcome::Unknown => Err("it is not known what came of it; look, and try again".to_owned()),
         };
         self.node.cluster.settle(ticket, how);

@@ -34,7 +34,9 @@ impl Scene {
         (1..=nodes).for_each(|node| scene.make(Change::Join { node: id(node), number: None, facts: facts(1) }));
         scene.make(Change::NewShard { primary: id(1), replicas: (2..=nodes).map(id).collect() });
         let epoch = scene.shard().epoch;
-        (2..=nodes).for_each(|node| scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(node), incarnation: 1, is_in: true }));
+        (2..=nodes).for_each(|node| {
+            scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(node), incarnation: 1, is_in: true })
+        });
         assert_eq!(scene.decide(), [], "nobody has reported");
         scene
     }
@@ -46,6 +48,12 @@ impl Scene {
     fn make(&mut self, change: Change) {
         self.index += 1;
         self.topology.apply(self.index, &change).expect("it fits");
+    }
+
+    /// Makes a change if it and nothing else is wished for.
+    fn come_true(&mut self, change: Change) {
+        assert_eq!(self.decide(), std::slice::from_ref(&change));
+        self.make(change);
     }
 
     /// Lets milliseconds pass in which most voters follow the leader.
@@ -86,9 +94,7 @@ fn a_new_primary_is_given_the_time_to_ask_for_its_lease() {
     let mut scene = Scene::of(3, 2);
     scene.pass(1131);
     scene.hear_all(&[2, 3]);
-    let promotion = scene.promote(2);
-    assert_eq!(scene.decide(), [promotion.clone()]);
-    scene.make(promotion);
+    scene.come_true(scene.promote(2));
     scene.pass(50);
     assert_eq!(scene.decide(), [], "it has only just been promoted");
     scene.pass(880);
@@ -128,9 +134,7 @@ fn a_restarted_primary_has_another_epoch_and_no_lease() {
     // It has no lease that would have to be waited for beyond the first moments of a leader.
     scene.pass(800);
     scene.hear(2, 1);
-    let promotion = scene.promote(2);
-    assert_eq!(scene.decide(), [promotion.clone()]);
-    scene.make(promotion);
+    scene.come_true(scene.promote(2));
     assert_eq!(scene.hear(2, 1).lease, Some((SHARD, scene.index)));
     assert_eq!(scene.hear(1, 2).lease, None);
 }
@@ -142,9 +146,7 @@ fn a_replica_that_leaves_is_kept_until_another_is_in_sync_in_its_place() {
     scene.make(Change::Join { node: id(3), number: None, facts: facts(1) });
     scene.pass(100);
     scene.hear_all(&[1, 2, 3]);
-    let attach = Change::Attach { shard: SHARD, node: id(3) };
-    assert_eq!(scene.decide(), [attach.clone()]);
-    scene.make(attach);
+    scene.come_true(Change::Attach { shard: SHARD, node: id(3) });
     scene.hear_all(&[1, 2, 3]);
     assert_eq!(scene.decide(), [], "it is there and holds nothing yet");
     let epoch = scene.shard().epoch;

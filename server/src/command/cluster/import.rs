@@ -79,11 +79,7 @@ impl Stand<'_> {
     pub fn admit_import(&self, slots: Option<Slots>) -> Result<(), Fault> {
         let Some(slots) = slots else { return Ok(()) };
         let is_awaited = self.leads && !slots.crosses && self.view.serving(slots.first) == Serving::Importing;
-        if is_awaited {
-            Ok(())
-        } else {
-            Err(Fault::text(NOT_AWAITED))
-        }
+        if is_awaited { Ok(()) } else { Err(Fault::text(NOT_AWAITED)) }
     }
 }
 
