@@ -186,7 +186,7 @@ impl Conductor {
                 "node {node} is not in sync with its primary; wait until it is, or force it and lose writes"
             ));
         }
-        if !self.seen.get(&node).is_some_and(|seen| now.saturating_sub(seen.at) <= self.settings.silence_max) {
+        if self.seen.get(&node).is_none_or(|seen| now.saturating_sub(seen.at) > self.settings.silence_max) {
             return Err(format!("node {node} has not been heard of lately"));
         }
         self.requests.insert(id, Request { node, forced, until: now + self.settings.patience });

@@ -137,7 +137,7 @@ struct Bus {
 }
 
 enum Stage {
-    Entering(Entry),
+    Entering(Box<Entry>),
     In(Box<Control<Folder>>),
 }
 
@@ -167,7 +167,7 @@ impl Bus {
                 let control = Control::new(me, Default::default(), opened).map_err(|broken| broken.to_string())?;
                 Stage::In(Box::new(control))
             }
-            _ => Stage::Entering(Entry::new(start.identity.node, start.facts.clone(), start.place)),
+            _ => Stage::Entering(Box::new(Entry::new(start.identity.node, start.facts.clone(), start.place))),
         };
         Ok(Bus {
             node,
