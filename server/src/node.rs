@@ -11,6 +11,7 @@ use crate::net::descriptors;
 use crate::net::feed;
 use crate::net::follow;
 use crate::net::listen::{self, CannotListen};
+use crate::net::mover;
 use crate::net::worker::{self, Accepted};
 use crate::store::{self, Eviction, Store};
 use membership::Membership;
@@ -100,7 +101,10 @@ impl Node {
         threads.push(spawn("larder-follow", move || follow::run(&node, follow.1)));
         if let Some(start) = bus {
             let node = shared.clone();
+            shared.cluster.set_secret(&start.secret);
             threads.push(spawn("larder-bus", move || bus::run(&node, start)));
+            let node = shared.clone();
+            threads.push(spawn("larder-move", move || mover::run(&node)));
         }
         let (hand_over, handed) = unbounded_channel();
         let node = shared.clone();

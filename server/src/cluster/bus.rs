@@ -6,10 +6,12 @@
 
 mod greeting;
 mod message;
+mod proof;
 mod seal;
 #[cfg(test)]
 mod tests;
 
 pub use greeting::{Greeting, Met, Progress, Refusal, Who};
 pub use message::{Message, Outcome, decode, encode};
+pub use proof::{import_proof, is_import_proof};
 pub use seal::{Broken, FRAME_BYTES_MAX, Open, Seal};

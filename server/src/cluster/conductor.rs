@@ -9,13 +9,17 @@
 //! to promote another waits until the lease has run out. The holder counts from when it *sent* the report, and the leader from
 //! when it came, so the holder's lease ends first if both clocks run at nearly the same pace. A leader grants none once it may
 //! have a successor: when most voters have not followed it for [`Settings::doubt_max`]. So a new leader, which does not know
-//! what its predecessor has granted, waits for that time and for as long as a lease lasts. (Gray and Cheriton 1989, "Leases".)
+//! what its predecessor has granted, waits for that time and for as long as a lease lasts. Whoever has promoted a node
+//! grants nothing to the one before: the promotion may be in the log although this leader cannot see it yet, and its successor
+//! then need not wait. (Gray and Cheriton 1989, "Leases".)
 
 mod failover;
 mod moves;
 mod roles;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod voters;
 
 pub use voters::{Members, VoterChange};
@@ -56,7 +60,7 @@ impl Default for Settings {
             silence_max: Duration::from_millis(1500),
             lost_after: Duration::from_secs(60),
             patience: Duration::from_secs(10),
-            moves_max: 8,
+            moves_max: 64,
             voters_max: 5,
         }
     }
@@ -99,12 +103,24 @@ pub struct Conductor {
     seen: BTreeMap<Id, Seen>,
     /// When most voters last followed this leader.
     confirmed: Duration,
-    /// When the lease of each shard was granted last, and for which epoch.
-    granted: BTreeMap<ShardId, (u64, Duration)>,
+    /// For each shard the epoch of its primary, and when that was last granted a lease or first seen to lead.
+    led: BTreeMap<ShardId, (u64, Duration)>,
+    /// Shards and epochs in whose place another is promoted, as far as that is not settled.
+    promoting: BTreeSet<(ShardId, u64)>,
     /// Primaries that are to hand over.
     hand_overs: BTreeMap<ShardId, Id>,
+    /// Replicas that were asked for to lead, and until when that counts.
+    requests: BTreeMap<ShardId, Request>,
     /// Where slots are to be.
     plan: Option<moves::Plan>,
+}
+
+/// A replica that was asked for to lead.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    node: Id,
+    forced: bool,
+    until: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -124,8 +140,8 @@ struct View<'a> {
 impl Conductor {
     /// Begins to lead. Times are those of any clock that never goes back, since any moment.
     pub fn new(now: Duration, settings: Settings) -> Conductor {
-        let (seen, granted, hand_overs) = Default::default();
-        Conductor { settings, since: now, confirmed: now, seen, granted, hand_overs, plan: None }
+        let (seen, led, promoting, hand_overs, requests) = Default::default();
+        Conductor { settings, since: now, confirmed: now, seen, led, promoting, hand_overs, requests, plan: None }
     }
 
     /// Notes that most voters followed this leader at this time.
@@ -142,27 +158,71 @@ impl Conductor {
         };
         self.seen.insert(id, Seen { at: now, report });
         let Some(shard_id) = node.shard else { return Answer::default() };
-        let shard = topology.shard(shard_id).filter(|shard| shard.primary == id && shard.in_sync.contains(&id));
+        let shard = topology.shard(shard_id).filter(|shard| shard.primary == id && shard.is_fit());
         let is_sure = now.saturating_sub(self.confirmed) <= self.settings.doubt_max;
+        let is_barred = self.requests.get(&shard_id).is_some_and(|request| request.forced && request.node != id);
+        let shard = shard.filter(|shard| !is_barred && !self.promoting.contains(&(shard_id, shard.epoch)));
         let Some(shard) = shard.filter(|_| is_sure) else { return Answer::default() };
-        self.granted.insert(shard_id, (shard.epoch, now));
+        self.led.insert(shard_id, (shard.epoch, now));
         let hand_over_to = self.hand_overs.get(&shard_id).copied().filter(|to| shard.replicas.contains(to));
         Answer { lease: Some((shard_id, shard.epoch)), hand_over_to }
     }
 
-    /// What is to be done next. The caller proposes all of it, and asks again once that is settled.
+    /// Lets a replica lead its shard: once the primary has handed over, or if that is `forced`, once the primary has no lease any
+    /// longer, whatever the replica lacks.
+    ///
+    /// # Errors
+    ///
+    /// Why that cannot be, in words for whoever asked.
+    pub fn fail_over(&mut self, now: Duration, topology: &Topology, node: Id, forced: bool) -> Result<(), String> {
+        let shard = topology.node(node).ok_or(format!("the cluster has no node {node}"))?.shard;
+        let shard = shard.and_then(|id| Some((id, topology.shard(id)?)));
+        let (id, shard) = shard.ok_or(format!("node {node} is in no shard"))?;
+        if shard.primary == node {
+            return Err(format!("node {node} is the primary of its shard already"));
+        }
+        if !forced && !shard.in_sync.contains(&node) {
+            return Err(format!(
+                "node {node} is not in sync with its primary; wait until it is, or force it and lose writes"
+            ));
+        }
+        if self.seen.get(&node).is_none_or(|seen| now.saturating_sub(seen.at) > self.settings.silence_max) {
+            return Err(format!("node {node} has not been heard of lately"));
+        }
+        self.requests.insert(id, Request { node, forced, until: now + self.settings.patience });
+        Ok(())
+    }
+
+    /// What is to be done next. The caller proposes all of it, and asks again once that is settled: once it is known of each
+    /// promotion whether it came about.
     pub fn decide(&mut self, now: Duration, topology: &Topology, members: &Members) -> Vec<Wish> {
         self.seen.retain(|id, _| topology.node(*id).is_some());
-        self.granted.retain(|id, _| topology.shard(*id).is_some());
+        self.note_who_leads(now, topology);
+        self.requests.retain(|id, request| {
+            let shard = topology.shard(*id).filter(|shard| shard.replicas.contains(&request.node));
+            shard.is_some() && now < request.until
+        });
         let mut plan = self.plan.take();
         let view = View { conductor: self, topology, now };
         let (mut changes, hand_overs) = roles::decide(&view);
-        let mut wishes: Vec<Wish> = failover::decide(&view).into_iter().map(Wish::Change).collect();
+        let promotions = failover::decide(&view);
+        let promoting = promotions.iter().map(|due| (due.shard, due.epoch)).collect();
+        let mut wishes: Vec<Wish> = promotions.into_iter().map(|due| Wish::Change(due.into())).collect();
         changes.extend(moves::decide(&view, &mut plan));
         wishes.extend(changes.into_iter().map(Wish::Change));
         wishes.extend(voters::decide(&view, members).map(Wish::Voters));
-        (self.hand_overs, self.plan) = (hand_overs, plan);
+        (self.hand_overs, self.plan, self.promoting) = (hand_overs, plan, promoting);
         wishes
+    }
+
+    /// A primary that has just been promoted is given the time to ask for its lease, or the next would be promoted at once.
+    fn note_who_leads(&mut self, now: Duration, topology: &Topology) {
+        self.led.retain(|id, _| topology.shard(*id).is_some());
+        for (id, shard) in topology.shards().iter().filter(|(_, shard)| shard.is_fit()) {
+            if self.led.get(id).is_none_or(|(epoch, _)| *epoch != shard.epoch) {
+                self.led.insert(*id, (shard.epoch, now));
+            }
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use super::consensus::{self, Applied, Consensus, Index, Member, Role, Settled, T
 use super::id::{Id, ShardId};
 use super::tenure::Tenure;
 use super::topology::{Change, Facts, Refused, Topology, decode_change};
+pub use asking::Wanted;
 use asking::{Asker, Asking};
 use leading::Leading;
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,16 +201,25 @@ impl<D: Disk> Control<D> {
                 self.tenure.answered(Duration::from_micros(sent_us), &answer, self.settings.lease);
                 self.hand_over_to = answer.hand_over_to;
             }
-            Message::Propose { number, change } => self.asked_by(now, from, number, change),
+            Message::Propose { number, change } => self.asked_by(now, from, number, Wanted::Change(change)),
+            Message::FailOver { number, node, forced } => {
+                self.asked_by(now, from, number, Wanted::FailOver { node, forced });
+            }
             Message::Proposed { number, outcome } => self.answered(number, from, outcome),
             Message::Health(health) => self.health = health,
         }
         Ok(())
     }
 
-    /// Asks for a change. What becomes of it is told in [`Out::settled`] by this number, once, within some seconds.
-    pub fn ask(&mut self, now: Duration, number: u64, change: Change) {
-        self.ask_as(now, Asker::Here(number), change);
+    /// Asks for something. What becomes of it is told in [`Out::settled`] by this number, once, within some seconds.
+    pub fn ask(&mut self, now: Duration, number: u64, wanted: Wanted) {
+        self.ask_as(now, Asker::Here(number), wanted);
+    }
+
+    /// Accepts nothing more in an epoch in which this node leads its shard, so that another can be promoted at once. It is for
+    /// good: see [`Tenure::give_up`].
+    pub fn give_up(&mut self, epoch: u64) {
+        self.tenure.give_up(epoch);
     }
 
     /// Messages to a node were lost for sure.
@@ -288,7 +298,7 @@ impl<D: Disk> Control<D> {
         if !is_known && is_to_join && self.ticks % REGISTER_TICKS == 1 && !self.asking.has(&Asker::Registration) {
             let number = Some(self.me.number);
             let change = Change::Join { node: self.me.node, number, facts: self.me.facts.clone() };
-            self.ask_as(now, Asker::Registration, change);
+            self.ask_as(now, Asker::Registration, Wanted::Change(change));
         }
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tenure {
     lease: Option<Lease>,
+    /// Leases of this epoch and those before count no longer.
+    given_up: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ struct Lease {
 impl Tenure {
     /// Notes the leader's answer to a report that was sent at this time.
     pub fn answered(&mut self, sent: Duration, answer: &Answer, lasts: Duration) {
-        let Some((shard, epoch)) = answer.lease else { return };
+        let Some((shard, epoch)) = answer.lease.filter(|(_, epoch)| *epoch > self.given_up) else { return };
         let until = sent + lasts;
         // Answers may come in another order than they were sent.
         if self.lease.is_none_or(|lease| lease.epoch < epoch || lease.epoch == epoch && lease.until < until) {
@@ -32,6 +34,21 @@ impl Tenure {
     /// The epoch of the lease, and when it ends.
     pub fn lease(&self) -> Option<(u64, Duration)> {
         self.lease.map(|lease| (lease.epoch, lease.until))
+    }
+
+    /// Accepts nothing in this epoch any more, so that another node can be promoted at once.
+    ///
+    /// This is for good, since the promotion may come about although this node does not hear of it: answers on their way and a
+    /// leader of before may still grant leases of this epoch. If nothing comes of the promotion, the node has itself promoted,
+    /// which begins another epoch.
+    pub fn give_up(&mut self, epoch: u64) {
+        self.lease = self.lease.filter(|lease| lease.epoch > epoch);
+        self.given_up = self.given_up.max(epoch);
+    }
+
+    /// Whether the node has given up this epoch.
+    pub fn has_given_up(&self, epoch: u64) -> bool {
+        epoch <= self.given_up
     }
 
     /// The shard for which this node may accept writes now, and since which epoch, if both its lease and its topology say so.
@@ -80,6 +97,25 @@ mod tests {
         tenure.answered(ms(500), &granted(3), ms(800));
         tenure.answered(ms(300), &granted(3), ms(800));
         assert_eq!(tenure.holds(ms(1299), &topology, ME), Some((ShardId(1), 3)), "the later report counts");
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_taken_again() {
+        let (mut topology, mut tenure) = (topology(), Tenure::default());
+        tenure.answered(ms(0), &granted(3), ms(800));
+        tenure.give_up(3);
+        assert_eq!(tenure.holds(ms(1), &topology, ME), None);
+        // An answer that was on its way, or one of a leader that has a successor.
+        tenure.answered(ms(10), &granted(3), ms(800));
+        assert_eq!(tenure.holds(ms(11), &topology, ME), None);
+        assert!(tenure.has_given_up(3) && !tenure.has_given_up(4));
+
+        let renewal = Change::Promote { shard: ShardId(1), epoch: 3, node: ME, forced: false };
+        topology.apply(4, &renewal).expect("it holds everything");
+        tenure.answered(ms(20), &granted(4), ms(800));
+        assert_eq!(tenure.holds(ms(21), &topology, ME), Some((ShardId(1), 4)));
+        tenure.give_up(3);
+        assert_eq!(tenure.holds(ms(21), &topology, ME), Some((ShardId(1), 4)), "a later epoch stands");
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl Shard {
         std::iter::once(self.primary).chain(self.replicas.iter().copied())
     }
 
+    /// Whether the primary may serve: it has not lost what it held.
+    pub fn is_fit(&self) -> bool {
+        self.in_sync.contains(&self.primary)
+    }
+
     /// Whether a member holds every write that was acknowledged at `quorum`.
     pub fn has_all(&self, id: Id) -> bool {
         self.in_sync.contains(&id) || self.eligible.contains(&id)

@@ -9,6 +9,7 @@
 
 mod gate;
 mod heard;
+mod import;
 mod install;
 mod keys;
 mod told;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use gate::{Seen, Slots, Stand, Want};
 pub use heard::{Everyone, Health, Heard};
+pub use import::NOT_AWAITED;
 pub use view::{Cluster, Serving, View};
 pub use wishes::{Settled, Ticket, Wish};
 
@@ -130,14 +132,14 @@ const CLUSTER: Command = Command {
     subcommands: &[
         Command {
             name: "ADDSLOTS",
-            summary: "Assigns slots to this node.",
+            summary: "Refused: the cluster places slots itself.",
             complexity: PER_SLOT,
             args: &[int("slot").many()],
             ..PLACED
         },
         Command {
             name: "ADDSLOTSRANGE",
-            summary: "Assigns ranges of slots to this node.",
+            summary: "Refused: the cluster places slots itself.",
             complexity: PER_SLOT,
             since: "7.0.0",
             args: RANGES,
@@ -146,7 +148,7 @@ const CLUSTER: Command = Command {
         Command {
             name: "BUMPEPOCH",
             run: still,
-            summary: "Advances the epoch of the cluster.",
+            summary: "Returns the epoch of this node's shard, which only the cluster advances.",
             flags: ADMIN,
             tips: VARIES,
             ..ROW
@@ -180,6 +182,16 @@ const CLUSTER: Command = Command {
             ..ROW
         },
         Command {
+            name: "CLEARSLOTS",
+            run: import::clear,
+            summary: "Deletes what is left of an earlier attempt to bring slots to this node. The nodes of the cluster use it.",
+            complexity: "O(N) for N keys",
+            since: "1.0.0",
+            args: &[int("slot").many()],
+            flags: ADMIN,
+            ..ROW
+        },
+        Command {
             name: "COUNTKEYSINSLOT",
             run: keys::count,
             summary: "Returns how many keys a slot has.",
@@ -189,14 +201,14 @@ const CLUSTER: Command = Command {
         },
         Command {
             name: "DELSLOTS",
-            summary: "Takes slots away from this node.",
+            summary: "Refused: the cluster places slots itself.",
             complexity: PER_SLOT,
             args: &[int("slot").many()],
             ..PLACED
         },
         Command {
             name: "DELSLOTSRANGE",
-            summary: "Takes ranges of slots away from this node.",
+            summary: "Refused: the cluster places slots itself.",
             complexity: PER_SLOT,
             since: "7.0.0",
             args: RANGES,
@@ -210,11 +222,11 @@ const CLUSTER: Command = Command {
             flags: ADMIN,
             ..ROW
         },
-        Command { name: "FLUSHSLOTS", summary: "Takes all slots away from this node.", ..PLACED },
+        Command { name: "FLUSHSLOTS", summary: "Refused: the cluster places slots itself.", ..PLACED },
         Command {
             name: "FORGET",
             run: wishes::forget,
-            summary: "Takes a node out of the cluster.",
+            summary: "Takes a node out of the cluster, once it has given up its part.",
             args: NODE,
             flags: ADMIN,
             ..ROW
@@ -239,6 +251,15 @@ const CLUSTER: Command = Command {
             ..ROW
         },
         Command {
+            name: "IMPORT",
+            run: import::import,
+            summary: "Lets a connection bring slots to this node. The nodes of the cluster use it.",
+            since: "1.0.0",
+            args: &[text("node-id"), text("proof")],
+            flags: ADMIN,
+            ..ROW
+        },
+        Command {
             name: "KEYSLOT",
             run: keys::key_slot,
             summary: "Returns the slot of a key.",
@@ -260,9 +281,12 @@ const CLUSTER: Command = Command {
         Command {
             name: "MEET",
             run: |cx, _| {
-                refuse(cx, "ERR nodes join by themselves; start the new one with the address of a node of this cluster")
+                refuse(
+                    cx,
+                    "ERR nodes join by themselves; start the new one with 'join' set to the address of a node of this cluster",
+                )
             },
-            summary: "Makes two nodes know each other.",
+            summary: "Refused: a node joins when it is started with the address of another.",
             args: &[text("ip"), int("port"), int("cluster-bus-port").optional().since("4.0.0")],
             flags: ADMIN,
             ..ROW
@@ -300,7 +324,7 @@ const CLUSTER: Command = Command {
         Command {
             name: "REPLICATE",
             run: |cx, _| refuse(cx, "ERR replicas are placed by the cluster itself; use 'larder cluster replicas'"),
-            summary: "Makes this node a replica of another.",
+            summary: "Refused: the cluster places replicas itself.",
             args: NODE,
             flags: ADMIN,
             ..ROW
@@ -308,7 +332,7 @@ const CLUSTER: Command = Command {
         Command {
             name: "RESET",
             run: |cx, _| refuse(cx, "ERR a node gives up its part before it goes; use 'larder cluster leave'"),
-            summary: "Makes this node forget the cluster.",
+            summary: "Refused: a node gives up its part before it goes.",
             complexity: PER_NODE,
             args: &[one_of("reset-type", &[token("hard", "HARD"), token("soft", "SOFT")]).optional()],
             flags: ASK_ADMIN.and(Flags::NOSCRIPT),
@@ -317,21 +341,21 @@ const CLUSTER: Command = Command {
         Command {
             name: "SAVECONFIG",
             run: ok,
-            summary: "Writes what this node knows about the cluster to its file.",
+            summary: "Does nothing: what the cluster knows is always on disk.",
             flags: ADMIN,
             ..ROW
         },
         Command {
             name: "SET-CONFIG-EPOCH",
             run: |cx, _| refuse(cx, "ERR epochs are counted by the cluster itself"),
-            summary: "Sets the epoch of a new node.",
+            summary: "Refused: the cluster counts epochs itself.",
             args: &[int("config-epoch")],
             flags: ADMIN,
             ..ROW
         },
         Command {
             name: "SETSLOT",
-            summary: "Says which node a slot belongs to, or moves between.",
+            summary: "Refused: the cluster places slots itself.",
             args: &[
                 int("slot"),
                 one_of(

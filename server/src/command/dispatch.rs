@@ -34,6 +34,9 @@ pub const OUTPUT_PAUSE: usize = 256 * 1024;
 /// megabytes over it for a while, as its memory comes free a segment at a time.
 const EVICTIONS_MAX: usize = 1024;
 
+/// How long a command waits before it looks again whether its slot, or the shard, has been handed over.
+const HELD_MS: u64 = 1;
+
 /// Keys of a batch whose memory is asked for ahead.
 const PREFETCH_MAX: usize = 1024;
 
@@ -145,8 +148,8 @@ impl Batch {
         let output_max = reply.out.len() + OUTPUT_PAUSE;
         let mut timed = Timed::new();
         let mut stand = self.seen.look(&node.cluster);
-        if stand.is_some() {
-            session.see_topology(node);
+        if let Some(stand) = stand {
+            session.see_topology(stand.view, node);
         }
         for (index, request) in self.requests.iter().enumerate() {
             if reply.out.len() >= output_max {
@@ -161,7 +164,7 @@ impl Batch {
             let done = call.run(request, stand, session, reply, pass, &mut timed);
             if stand.is_some() && request.has_let_others_in() {
                 stand = self.seen.look(&node.cluster);
-                session.see_topology(node);
+                stand.iter().for_each(|stand| session.see_topology(stand.view, node));
             }
             if done != Done::Replied {
                 timed.account(node, session);
@@ -389,9 +392,19 @@ impl Call<'_> {
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
         let queue = session.queue.as_ref().filter(|_| found.row.scope == Scope::Transaction);
         let all_flags = queue.map_or(flags, |queue| flags.and(queue.flags()));
-        if let Some(stand) = stand.filter(|_| !session.passes_slots()) {
+        if let Some(stand) = stand {
             let slots = queue.map_or_else(|| self.slots(found), |queue| queue.slots());
-            stand.admit(slots, session.want(all_flags, found.is_of_channels))?;
+            if !stand.leads && slots.is_some() && self.node.cluster.is_handing_over() {
+                return Ok(Some(self.moment.ms + HELD_MS));
+            }
+            match session.imports {
+                true => stand.admit_import(slots)?,
+                false => stand.admit(slots, session.want(all_flags, found.is_of_channels))?,
+            }
+            let is_held = |slots: Slots| all_flags.has(Flags::WRITE) && self.node.cluster.is_frozen(slots.first);
+            if slots.is_some_and(is_held) {
+                return Ok(Some(self.moment.ms + HELD_MS));
+            }
         }
         gate::memory(store.is_over(), all_flags, || {
             store.make_some_room(self.moment, EVICTIONS_MAX) || self.has_holes()

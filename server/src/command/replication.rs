@@ -29,7 +29,7 @@ pub use followers::{Entered, Lost, NewFollower, Phase};
 pub use info::{fill_info, role};
 pub use libraries::heed;
 pub use receive::Receiving;
-pub use shard::Part;
+pub use shard::{HandOver, Part};
 pub use tell::{Transaction, begin_command, end_command};
 pub use upstream::{Goal, LinkState, Refused, Upstream};
 

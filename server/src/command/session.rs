@@ -115,12 +115,6 @@ impl Session {
         self.client.db.store(db as u8, Relaxed);
     }
 
-    /// Whether its commands are run whatever slots their keys are in.
-    #[inline]
-    pub fn passes_slots(&self) -> bool {
-        self.is_primary || self.imports
-    }
-
     /// What it wants to do with keys by a command of these flags.
     #[inline]
     pub fn want(&self, flags: Flags, is_channel: bool) -> cluster::Want {

@@ -28,9 +28,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How often [`Shared::tick`] is called.
 pub const TICKS_PER_SECOND: u64 = 20;
 
-/// Threads beside the workers that run commands: one for the primary's, one for what replicas say. Each has a gate of the
-/// barrier and a block of counters, behind those of the workers.
-const BESIDE_WORKERS: usize = 2;
+/// Threads beside the workers that run commands: one for the primary's, one for what replicas say, one that moves slots. Each
+/// has a gate of the barrier and a block of counters, behind those of the workers.
+const BESIDE_WORKERS: usize = 3;
 
 pub struct Shared {
     pub store: Store,
@@ -161,7 +161,7 @@ impl Shared {
             self.replication.wait_no_more(session.client.id);
         }
         if let Some(ticket) = session.asked_cluster.take() {
-            self.cluster.forget(ticket);
+            self.cluster.forget(ticket.number);
         }
         transaction::end(self, &mut session);
         self.stop_tracking(&session.client);
@@ -302,6 +302,11 @@ impl Shared {
     /// The number by which the thread that sends the stream goes among the workers.
     pub fn feed_number(&self) -> usize {
         self.workers + 1
+    }
+
+    /// The number by which the thread that moves slots goes among the workers.
+    pub fn move_number(&self) -> usize {
+        self.workers + 2
     }
 
     pub fn is_stopping(&self) -> bool {

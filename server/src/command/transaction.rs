@@ -322,7 +322,8 @@ impl Run<'_> {
     fn alone(&self, session: &mut Session, reply: &mut Reply) -> Outcome {
         // The way here led out of the gate, and the topology may be another since.
         if let Some(stand) = Seen::default().look(&self.call.node.cluster)
-            && !session.passes_slots()
+            && !session.is_primary
+            && !session.imports
         {
             stand.admit(self.queue.slots(), session.want(self.queue.flags(), false))?;
         }

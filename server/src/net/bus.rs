@@ -6,13 +6,13 @@ mod link;
 use crate::cluster::bus::{Message, Outcome, Who};
 use crate::cluster::consensus::Member;
 use crate::cluster::consensus::journal::{self, Folder, Journal, Recovered, Start as Begin};
-use crate::cluster::control::{self, Broken, Control, Me, TICK};
+use crate::cluster::control::{self, Broken, Control, Me, TICK, Wanted};
 use crate::cluster::entry::{Entry, Next};
 use crate::cluster::id::Id;
 use crate::cluster::identity::Identity;
 use crate::cluster::topology::{Change, Facts, Topology};
 use crate::command::cluster::{Health, Heard, View, Wish};
-use crate::command::replication::Part;
+use crate::command::replication::{HandOver, Part};
 use crate::command::shared::{Shared, now_ms};
 use link::{Beginning, Event, Towards};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -137,7 +137,7 @@ struct Bus {
 }
 
 enum Stage {
-    Entering(Entry),
+    Entering(Box<Entry>),
     In(Box<Control<Folder>>),
 }
 
@@ -167,7 +167,7 @@ impl Bus {
                 let control = Control::new(me, Default::default(), opened).map_err(|broken| broken.to_string())?;
                 Stage::In(Box::new(control))
             }
-            _ => Stage::Entering(Entry::new(start.identity.node, start.facts.clone(), start.place)),
+            _ => Stage::Entering(Box::new(Entry::new(start.identity.node, start.facts.clone(), start.place))),
         };
         Ok(Bus {
             node,
@@ -371,8 +371,16 @@ impl Bus {
                 control.tick(now, self.node.replication.offset());
                 let knows_leader = control.leader().is_some();
                 if self.ticks.is_multiple_of(TEND_TICKS) {
-                    let changes = self.part.tend(&self.node, &self.node.cluster.view());
-                    changes.into_iter().for_each(|change| control.ask(now, 0, change));
+                    let view = self.node.cluster.view();
+                    let changes = self.part.tend(&self.node, &view);
+                    changes.into_iter().for_each(|change| control.ask(now, 0, Wanted::Change(change)));
+                    if let Some(HandOver { epoch, change }) =
+                        self.part.hand_over(&self.node, &view, control.hand_over_to())
+                    {
+                        control.give_up(epoch);
+                        self.node.cluster.set_lease(epoch, Duration::ZERO);
+                        control.ask(now, 0, Wanted::Change(change));
+                    }
                 }
                 if self.ticks.is_multiple_of(HEALTH_TICKS) {
                     let (health, topology) = (control.health().clone(), control.topology().clone());
@@ -470,9 +478,9 @@ impl Bus {
             (Stage::Entering(_), _) => {
                 self.node.cluster.settle(ticket, Err("this node is in no cluster yet".to_owned()));
             }
-            (Stage::In(control), Wish::Change(change)) => control.ask(now, ticket, change),
-            (Stage::In(_), Wish::FailOver { .. }) => {
-                self.node.cluster.settle(ticket, Err("a failover on request is not built yet".to_owned()));
+            (Stage::In(control), Wish::Change(change)) => control.ask(now, ticket, Wanted::Change(change)),
+            (Stage::In(control), Wish::FailOver { node, forced }) => {
+                control.ask(now, ticket, Wanted::FailOver { node, forced });
             }
         }
     }
@@ -482,7 +490,7 @@ impl Bus {
             Outcome::Made(index) => Ok(index),
             Outcome::Joined { .. } => Ok(0),
             Outcome::Refused(why) => Err(why),
-            Outcome::NotLeader(_) => Err("the cluster has no leader just now; try again".to_owned()),
+            Outcome::NotLeader(_) => Err("TRYAGAIN the cluster has no leader just now; try again".to_owned()),
             Outcome::Unknown => Err("it is not known what came of it; look, and try again".to_owned()),
         };
         self.node.cluster.settle(ticket, how);

@@ -6,6 +6,7 @@ pub mod descriptors;
 pub mod feed;
 pub mod follow;
 pub mod listen;
+pub mod mover;
 pub mod parser;
 pub mod round;
 pub mod worker;

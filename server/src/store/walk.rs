@@ -102,9 +102,10 @@ impl Store {
     pub fn some_keys_in_slot(&self, slot: u16, most: usize, moment: Moment) -> Vec<Vec<u8>> {
         let (number, local) = (usize::from(slot) / SLOTS_PER_STRIPE, usize::from(slot) % SLOTS_PER_STRIPE);
         let mut names = Vec::new();
-        let mut at = Some(ScanAt(0));
+        let (mut at, mut steps) = (Some(ScanAt(0)), 0);
         // Between two steps others may use the stripe.
         while let Some(from) = at.filter(|_| names.len() < most) {
+            steps += 1;
             at = self.with_stripe(number, |stripe| {
                 let mut next = Some(from);
                 for _ in 0..LINES_PER_LOCK {
@@ -113,6 +114,11 @@ impl Store {
                 }
                 next
             });
+        }
+        if steps > 1 {
+            // What moved from one step to the next was met twice.
+            names.sort_unstable();
+            names.dedup();
         }
         names.truncate(most);
         names

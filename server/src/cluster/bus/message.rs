@@ -25,6 +25,8 @@ pub enum Message {
     Proposed { number: u64, outcome: Outcome },
     /// How the nodes are, as the leader knows.
     Health(Health),
+    /// A replica is to lead its shard, `forced` or when it has everything; answered as [`Message::Propose`] is.
+    FailOver { number: u64, node: Id, forced: bool },
 }
 
 /// What has become of a change that was to be proposed.
@@ -78,6 +80,9 @@ pub fn encode(message: &Message) -> Vec<u8> {
                 Outcome::Unknown => to.byte(4),
                 Outcome::Joined { number } => to.byte(5).number(*number),
             };
+        }
+        Message::FailOver { number, node, forced } => {
+            to.byte(6).number(*number).id(node).flag(*forced);
         }
         Message::Health(Health { silent, offsets }) => {
             to.byte(5).list(silent.iter(), |to, id| {
@@ -133,6 +138,7 @@ pub fn decode(bytes: &[u8]) -> Result<Message, CodeError> {
             silent: from.list(NODES_MAX, Reader::id)?.into_iter().collect(),
             offsets: from.list(NODES_MAX, |from| Ok((from.id()?, from.number()?)))?.into_iter().collect(),
         }),
+        6 => Message::FailOver { number: from.number()?, node: from.id()?, forced: from.flag()? },
         _ => return Err(CodeError::Wrong("there is no such message")),
     };
     from.end()?;

@@ -167,6 +167,11 @@ fn messages() -> impl Strategy<Value = Message> {
             change: Change::SetLeaving { node, is_leaving }
         }),
         (any::<u64>(), outcome).prop_map(|(number, outcome)| Message::Proposed { number, outcome }),
+        (any::<u64>(), id(), any::<bool>()).prop_map(|(number, node, forced)| Message::FailOver {
+            number,
+            node,
+            forced
+        }),
         (vec(id(), 0..9), vec((id(), any::<u64>()), 0..9)).prop_map(|(silent, offsets)| {
             Message::Health(Health { silent: silent.into_iter().collect(), offsets: offsets.into_iter().collect() })
         }),
@@ -180,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_can_be_refused(bytes: Vec<u8>, kind in 0u8..7) {
+    fn any_bytes_can_be_refused(bytes: Vec<u8>, kind in 0u8..8) {
         let _ = decode(&bytes);
         let _ = decode(&[&[kind], &bytes[..]].concat());
         let _ = Greeting::answer(who(2), b"s", [2; 32]).feed(&bytes, &mut Vec::new());

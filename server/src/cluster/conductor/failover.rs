@@ -4,12 +4,30 @@ use super::View;
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::{Change, Shard};
 use std::cmp::Reverse;
+use std::time::Duration;
+
+/// A promotion that is due: another node in the place of the primary of an epoch.
+pub(super) struct Due {
+    pub shard: ShardId,
+    pub epoch: u64,
+    pub node: Id,
+    pub forced: bool,
+}
+
+impl From<Due> for Change {
+    fn from(Due { shard, epoch, node, forced }: Due) -> Change {
+        Change::Promote { shard, epoch, node, forced }
+    }
+}
 
 /// The promotions that are due.
-pub(super) fn decide(view: &View<'_>) -> Vec<Change> {
+pub(super) fn decide(view: &View<'_>) -> Vec<Due> {
     let due = |(&id, shard): (&ShardId, &Shard)| {
-        let node = successor(view, shard).filter(|_| is_lease_over(view, id, shard))?;
-        Some(Change::Promote { shard: id, epoch: shard.epoch, node, forced: false })
+        let is_over = is_lease_over(view, id, shard);
+        let asked_for = view.conductor.requests.get(&id).filter(|request| request.forced).map(|request| request.node);
+        let forced = asked_for.is_some();
+        let node = is_over.then(|| asked_for.or_else(|| successor(view, shard))).flatten()?;
+        Some(Due { shard: id, epoch: shard.epoch, node, forced })
     };
     view.topology.shards().iter().filter_map(due).collect()
 }
@@ -17,10 +35,12 @@ pub(super) fn decide(view: &View<'_>) -> Vec<Change> {
 /// Whether the primary has no lease any longer, nor one of which the leader of before knew.
 fn is_lease_over(view: &View<'_>, id: ShardId, shard: &Shard) -> bool {
     let lease = view.settings().lease + view.settings().lease_slack;
-    let granted = view.conductor.granted.get(&id).filter(|(epoch, _)| *epoch == shard.epoch);
-    let is_own_over = granted.is_none_or(|(_, at)| view.now.saturating_sub(*at) > lease);
+    // One that has come back from a crash has no lease and gets none: there is nothing to wait for.
+    let led = view.conductor.led.get(&id).filter(|(epoch, _)| *epoch == shard.epoch);
+    let last = led.map_or(view.conductor.since, |(_, at)| *at);
     // The leader of before may have granted some for as long as it did not doubt.
-    is_own_over && view.now.saturating_sub(view.conductor.since) > lease + view.settings().doubt_max
+    let doubt = if shard.is_fit() { view.settings().doubt_max } else { Duration::ZERO };
+    view.now.saturating_sub(last) > lease && view.now.saturating_sub(view.conductor.since) > lease + doubt
 }
 
 /// The replica that is to lead: of those that hold all writes acknowledged at `quorum`, the one that is furthest.

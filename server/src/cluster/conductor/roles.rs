@@ -90,10 +90,11 @@ fn take_apart(view: &View<'_>, free: &mut Vec<Id>, shard: ShardId) -> Option<Id>
 }
 
 /// Whether a replica can leave its shard without taking along what no other has: it does not hold everything, or the
-/// primary lives and enough others that stay are in sync.
+/// primary lives and enough others that stay are in sync and live. One that is silent may have lost what it held.
 fn can_be_spared(view: &View<'_>, shard: &Shard, node: Id, replicas: usize) -> bool {
-    let others = shard.in_sync.iter().filter(|id| **id != node && view.is_staying(**id)).count();
-    let is_led = view.is_alive(shard.primary) && shard.in_sync.contains(&shard.primary);
+    let counts = |id: Id| id != node && view.is_staying(id) && view.is_alive(id);
+    let others = shard.in_sync.iter().filter(|id| counts(**id)).count();
+    let is_led = view.is_alive(shard.primary) && shard.is_fit();
     !shard.has_all(node) || is_led && others > replicas
 }
 
@@ -197,7 +198,7 @@ fn available(view: &View<'_>) -> usize {
     (data.count() / shards).saturating_sub(1)
 }
 
-/// Primaries that leave, with the replica that is to take over.
+/// Primaries that leave, or of whose replicas one was asked for to lead, with the replica that is to take over.
 fn hand_overs(view: &View<'_>) -> BTreeMap<ShardId, Id> {
     let leaving = view.topology.shards().iter().filter(|(_, shard)| view.is_leaving(shard.primary));
     leaving
@@ -205,5 +206,6 @@ fn hand_overs(view: &View<'_>) -> BTreeMap<ShardId, Id> {
             let is_fit = |node: &Id| *node != shard.primary && view.is_alive(*node) && !view.is_leaving(*node);
             shard.in_sync.iter().copied().find(is_fit).map(|to| (*id, to))
         })
+        .chain(view.conductor.requests.iter().filter(|(_, request)| !request.forced).map(|(id, it)| (*id, it.node)))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Changes that somebody asks for: they are brought to the leader, and what becomes of them to those who asked.
+//! What somebody asks for, changes mostly: it is brought to the leader, and what becomes of it to those who asked.
 
 use super::Control;
 use crate::cluster::bus::{Message, Outcome};
@@ -35,10 +35,21 @@ pub(super) struct Asking {
     asked: BTreeMap<u64, Asked>,
 }
 
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Change(Change),
+    /// A replica is to become the primary of its shard: `forced` even if it may lack writes, or the primary is not heard.
+    FailOver {
+        node: Id,
+        forced: bool,
+    },
+}
+
 #[derive(Debug)]
 struct Asked {
     asker: Asker,
-    change: Change,
+    wanted: Wanted,
     since: Duration,
     stage: Stage,
 }
@@ -64,26 +75,26 @@ impl Asking {
 }
 
 impl<D: Disk> Control<D> {
-    pub(super) fn ask_as(&mut self, now: Duration, asker: Asker, change: Change) -> u64 {
+    pub(super) fn ask_as(&mut self, now: Duration, asker: Asker, wanted: Wanted) -> u64 {
         let ticket = self.asking.next_ticket();
         let is_full = self.asking.asked.len() >= ASKED_MAX;
-        self.asking.asked.insert(ticket, Asked { asker, change, since: now, stage: Stage::Waits });
+        self.asking.asked.insert(ticket, Asked { asker, wanted, since: now, stage: Stage::Waits });
         match is_full {
             true => self.end(ticket, Outcome::Refused("too many changes are under way; try again".to_owned())),
-            false => self.bring(ticket),
+            false => self.bring(now, ticket),
         }
         ticket
     }
 
     /// A node asks this one for a change.
-    pub(super) fn asked_by(&mut self, now: Duration, from: Id, number: u64, change: Change) {
-        if let Some(refused) = self.refusal_of_twin(now, &change) {
+    pub(super) fn asked_by(&mut self, now: Duration, from: Id, number: u64, wanted: Wanted) {
+        if let Some(refused) = self.refusal_of_twin(now, &wanted) {
             let outcome = Outcome::Refused(refused);
             return self.out.send.push((from, Message::Proposed { number, outcome }));
         }
         // A node that is to join knows nobody else; others ask the leader themselves.
         if self.is_leader() || self.topology.node(from).is_none() {
-            self.ask_as(now, Asker::Peer(from, number), change);
+            self.ask_as(now, Asker::Peer(from, number), wanted);
         } else {
             let outcome = Outcome::NotLeader(self.leader());
             self.out.send.push((from, Message::Proposed { number, outcome }));
@@ -91,8 +102,8 @@ impl<D: Disk> Control<D> {
     }
 
     /// Two nodes with one id, of a data folder that was copied, would take each other's place again and again.
-    fn refusal_of_twin(&self, now: Duration, change: &Change) -> Option<String> {
-        let Change::Join { node, facts, .. } = change else { return None };
+    fn refusal_of_twin(&self, now: Duration, wanted: &Wanted) -> Option<String> {
+        let Wanted::Change(Change::Join { node, facts, .. }) = wanted else { return None };
         let known = self.topology.node(*node).filter(|known| known.facts.address != facts.address)?;
         let address = &known.facts.address;
         self.leading.as_ref()?.knows_twin(now, *node, facts.incarnation).then(|| {
@@ -116,24 +127,37 @@ impl<D: Disk> Control<D> {
         }
     }
 
-    /// Brings a change to the leader, if there is one.
-    fn bring(&mut self, ticket: u64) {
+    /// Brings what is asked for to the leader, if there is one.
+    fn bring(&mut self, now: Duration, ticket: u64) {
         let (is_leader, leader) = (self.is_leader(), self.leader());
         let Some(asked) = self.asking.asked.get_mut(&ticket).filter(|asked| asked.stage == Stage::Waits) else {
             return;
         };
-        if is_leader {
-            match self.consensus.propose(Ticket(ticket), encode_change(&asked.change)) {
+        if let Some(leader) = leader.filter(|_| !is_leader) {
+            asked.stage = Stage::SentTo(leader);
+            let message = match asked.wanted.clone() {
+                Wanted::Change(change) => Message::Propose { number: ticket, change },
+                Wanted::FailOver { node, forced } => Message::FailOver { number: ticket, node, forced },
+            };
+            return self.out.send.push((leader, message));
+        }
+        if !is_leader {
+            return;
+        }
+        match asked.wanted.clone() {
+            Wanted::Change(change) => match self.consensus.propose(Ticket(ticket), encode_change(&change)) {
                 Ok(()) => asked.stage = Stage::InLog,
                 Err(Refused::TooLarge { .. }) => {
                     self.end(ticket, Outcome::Refused("the change is too large".to_owned()));
                 }
                 // Another time.
                 Err(_) => {}
+            },
+            Wanted::FailOver { node, forced } => {
+                if let Some(outcome) = self.fail_over(now, node, forced) {
+                    self.end(ticket, outcome);
+                }
             }
-        } else if let Some(leader) = leader {
-            asked.stage = Stage::SentTo(leader);
-            self.out.send.push((leader, Message::Propose { number: ticket, change: asked.change.clone() }));
         }
     }
 
@@ -146,7 +170,7 @@ impl<D: Disk> Control<D> {
             .filter(|(_, asked)| asked.stage == Stage::Waits)
             .map(|(ticket, _)| *ticket)
             .collect();
-        waiting.into_iter().for_each(|ticket| self.bring(ticket));
+        waiting.into_iter().for_each(|ticket| self.bring(now, ticket));
         let is_late = |asked: &Asked| now.saturating_sub(asked.since) > PATIENCE;
         let late: Vec<(u64, Stage)> = self
             .asking
@@ -166,7 +190,7 @@ impl<D: Disk> Control<D> {
             leading.is_settled(ticket);
         }
         let Some(asked) = self.asking.asked.remove(&ticket) else { return };
-        let outcome = self.with_number(&asked.change, outcome);
+        let outcome = self.with_number(&asked.wanted, outcome);
         match asked.asker {
             Asker::Here(number) => self.out.settled.push((number, outcome)),
             Asker::Peer(id, number) => self.out.send.push((id, Message::Proposed { number, outcome })),
@@ -175,8 +199,8 @@ impl<D: Disk> Control<D> {
     }
 
     /// Who joins is told its number, also if it has joined before.
-    fn with_number(&self, change: &Change, outcome: Outcome) -> Outcome {
-        let Change::Join { node, facts, .. } = change else { return outcome };
+    fn with_number(&self, wanted: &Wanted, outcome: Outcome) -> Outcome {
+        let Wanted::Change(Change::Join { node, facts, .. }) = wanted else { return outcome };
         match self.topology.node(*node).filter(|node| node.facts == *facts) {
             Some(node) if matches!(outcome, Outcome::Made(_) | Outcome::Refused(_)) => {
                 Outcome::Joined { number: node.number }

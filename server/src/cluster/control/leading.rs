@@ -1,8 +1,8 @@
 //! What a node does while it leads: it hears reports, grants leases, and proposes what the conductor wishes for.
 
-use super::asking::Asker;
+use super::asking::{Asker, Wanted};
 use super::{Control, Health};
-use crate::cluster::bus::Message;
+use crate::cluster::bus::{Message, Outcome};
 use crate::cluster::conductor::{self, Answer, Conductor, Report, Settings, VoterChange, Wish};
 use crate::cluster::consensus::journal::Disk;
 use crate::cluster::consensus::limits::CHANGES_MAX;
@@ -68,6 +68,15 @@ impl<D: Disk> Control<D> {
         Some(conductor.hear(now, &self.topology, report))
     }
 
+    /// Begins to let a replica lead its shard; `None` if this node does not know yet that it leads the cluster.
+    pub(super) fn fail_over(&mut self, now: Duration, node: Id, forced: bool) -> Option<Outcome> {
+        let conductor = self.leading.as_mut()?.conductor.as_mut()?;
+        Some(match conductor.fail_over(now, &self.topology, node, forced) {
+            Ok(()) => Outcome::Made(self.topology.epoch()),
+            Err(why) => Outcome::Refused(why),
+        })
+    }
+
     /// What a leader does at a tick.
     pub(super) fn lead(&mut self, now: Duration) {
         if self.leading.is_none() {
@@ -115,7 +124,7 @@ impl<D: Disk> Control<D> {
         for wish in conductor.decide(now, &self.topology, &members).into_iter().take(CHANGES_AT_ONCE) {
             match wish {
                 Wish::Change(change) => {
-                    let ticket = self.ask_as(now, Asker::Conductor, change);
+                    let ticket = self.ask_as(now, Asker::Conductor, Wanted::Change(change));
                     if let Some(leading) = &mut self.leading {
                         leading.busy.insert(ticket);
                     }

@@ -8,7 +8,7 @@ use super::super::consensus::journal::{Identity, Journal, Start};
 use super::super::consensus::tests::random::{Random, say, seeds};
 use super::super::id::{Id, ShardId};
 use super::super::topology::{Address, Change, Facts, Topology};
-use super::{Control, Me, Settings, TICK};
+use super::{Control, Me, Settings, TICK, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ impl World {
         if is_due {
             host.ticked = now;
             host.control.tick(now, 0);
-            wishes.into_iter().for_each(|change| host.control.ask(now, 0, change));
+            wishes.into_iter().for_each(|change| host.control.ask(now, 0, Wanted::Change(change)));
         }
         let before = host.control.topology.clone();
         let number = host.control.me.number;
@@ -203,7 +203,7 @@ impl World {
         }
         for (slot, a) in topology.moves().iter().filter(|(_, a)| a.from == id) {
             let to_epoch = topology.shard(a.to).map_or(0, |shard| shard.epoch);
-            wishes.push(Change::EndMove { slot: *slot, from_epoch: epoch, to_epoch });
+            wishes.push(Change::EndMove { slot: *slot, began: a.began, from_epoch: epoch, to_epoch });
         }
         if let Some(heir) = control.hand_over_to().filter(|heir| shard.in_sync.contains(heir)) {
             wishes.push(Change::Promote { shard: id, epoch, node: heir, forced: false });

@@ -26,14 +26,16 @@ pub enum Change {
     /// the replica: another one has forgotten what it held.
     SetInSync { shard: ShardId, epoch: u64, node: Id, incarnation: u64, is_in: bool },
     /// A replica becomes the primary in the place of the one of this epoch. If it is not in sync, writes acknowledged at
-    /// `quorum` may be lost, so that has to be `forced`.
+    /// `quorum` may be lost, so that has to be `forced`. The primary itself goes on in another epoch, and then no promotion in
+    /// its place that was proposed before comes about any more.
     Promote { shard: ShardId, epoch: u64, node: Id, forced: bool },
     /// Slots that nobody has become those of a shard.
     Assign { shard: ShardId, slots: Ranges },
     /// Slots begin to move to another shard.
     BeginMove { slots: Ranges, to: ShardId },
-    /// A slot has moved: all its data is with the target. The epochs are those of both shards while that was brought there.
-    EndMove { slot: Slot, from_epoch: u64, to_epoch: u64 },
+    /// A slot has moved: all its data is with the target. The move is the one that `began` at this index, and the epochs are
+    /// those of both shards while the data was brought there.
+    EndMove { slot: Slot, began: u64, from_epoch: u64, to_epoch: u64 },
     /// Slots stay where they are.
     CancelMove { slots: Ranges },
     /// A node is to hold nothing any more and to go, or to stay after all.
@@ -149,7 +151,9 @@ impl Topology {
             Change::Promote { shard, epoch, node, forced } => self.promote(index, *shard, *epoch, *node, *forced)?,
             Change::Assign { shard, slots } => self.assign(*shard, slots)?,
             Change::BeginMove { slots, to } => self.begin_move(index, slots, *to)?,
-            Change::EndMove { slot, from_epoch, to_epoch } => self.end_move(*slot, *from_epoch, *to_epoch)?,
+            Change::EndMove { slot, began, from_epoch, to_epoch } => {
+                self.end_move(*slot, *began, *from_epoch, *to_epoch)?;
+            }
             Change::CancelMove { slots } => self.cancel_move(slots)?,
             Change::SetLeaving { node, is_leaving } => {
                 let node = self.nodes.get_mut(node).ok_or(Refused::NoNode(*node))?;
@@ -291,7 +295,8 @@ impl Topology {
 
     fn promote(&mut self, index: u64, id: ShardId, epoch: u64, node: Id, forced: bool) -> Result<(), Refused> {
         let shard = self.shard_of_epoch(id, epoch)?;
-        ensure(shard.replicas.contains(&node), || Refused::NotReplica(node, id))?;
+        let is_member = shard.primary == node || shard.replicas.contains(&node);
+        ensure(is_member, || Refused::NotReplica(node, id))?;
         ensure(forced || shard.has_all(node), || Refused::NotInSync(node, id))?;
         if !shard.has_all(node) {
             // What others hold beyond what the new primary has is given up, so nobody else is in sync with it.
@@ -302,8 +307,8 @@ impl Topology {
         shard.counted.insert(node);
         shard.eligible.remove(&node);
         let old = std::mem::replace(&mut shard.primary, node);
-        shard.replicas.remove(&node);
         shard.replicas.insert(old);
+        shard.replicas.remove(&node);
         shard.epoch = index;
         Ok(())
     }
@@ -332,8 +337,9 @@ impl Topology {
         Ok(())
     }
 
-    fn end_move(&mut self, slot: Slot, from_epoch: u64, to_epoch: u64) -> Result<(), Refused> {
-        let Move { from, to, .. } = *self.moves.get(&slot).ok_or(Refused::NotMoving(slot))?;
+    fn end_move(&mut self, slot: Slot, began: u64, from_epoch: u64, to_epoch: u64) -> Result<(), Refused> {
+        let moving = self.moves.get(&slot).filter(|a| a.began == began);
+        let Move { from, to, .. } = *moving.ok_or(Refused::NotMoving(slot))?;
         self.shard_of_epoch(from, from_epoch)?;
         self.shard_of_epoch(to, to_epoch)?;
         self.moves.remove(&slot);

@@ -47,8 +47,8 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
         }
         Change::Assign { shard, slots } => write_ranges(to.byte(8).number(shard.0.into()), slots),
         Change::BeginMove { slots, to: shard } => write_ranges(to.byte(9).number(shard.0.into()), slots),
-        Change::EndMove { slot, from_epoch, to_epoch } => {
-            to.byte(10).number(slot.number().into()).number(*from_epoch).number(*to_epoch);
+        Change::EndMove { slot, began, from_epoch, to_epoch } => {
+            to.byte(10).number(slot.number().into()).number(*began).number(*from_epoch).number(*to_epoch);
         }
         Change::CancelMove { slots } => write_ranges(to.byte(11), slots),
         Change::SetLeaving { node, is_leaving } => {
@@ -96,7 +96,10 @@ pub fn decode_change(bytes: &[u8]) -> Result<Change, CodeError> {
             let to = read_shard(from)?;
             Change::BeginMove { slots: read_ranges(from)?, to }
         }
-        10 => Change::EndMove { slot: read_slot(from)?, from_epoch: from.number()?, to_epoch: from.number()? },
+        10 => {
+            let (slot, began) = (read_slot(from)?, from.number()?);
+            Change::EndMove { slot, began, from_epoch: from.number()?, to_epoch: from.number()? }
+        }
         11 => Change::CancelMove { slots: read_ranges(from)? },
         12 => Change::SetLeaving { node: from.id()?, is_leaving: from.flag()? },
         13 => Change::Forget { node: from.id()?, forced: from.flag()? },

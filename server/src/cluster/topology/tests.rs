@@ -101,6 +101,17 @@ fn nodes_register_and_become_shards() {
 }
 
 #[test]
+fn a_primary_goes_on_in_another_epoch_if_it_asks_for_that() {
+    let mut log = Log::of_two_shards();
+    let before = log.shard(1).clone();
+    let promote = |epoch, node| Change::Promote { shard: ShardId(1), epoch, node, forced: false };
+    log.make(promote(before.epoch, before.primary));
+    let after = log.shard(1).clone();
+    assert!(after.epoch > before.epoch);
+    assert_eq!(Shard { epoch: before.epoch, ..after }, before, "nothing else is different");
+}
+
+#[test]
 fn a_replica_in_sync_is_promoted_and_no_other() {
     let mut log = Log::of_two_shards();
     let first = log.shard(1).epoch;
@@ -161,9 +172,12 @@ fn a_slot_moves_by_one_change_if_neither_end_has_changed() {
     let mut log = Log::of_two_shards();
     let slot = Slot::new(7).unwrap();
     let epochs = (log.shard(1).epoch, log.shard(2).epoch);
-    let end = |(from_epoch, to_epoch)| Change::EndMove { slot, from_epoch, to_epoch };
-    log.refuses(end(epochs), "slot 7 does not move");
+    log.refuses(Change::EndMove { slot, began: 0, from_epoch: epochs.0, to_epoch: epochs.1 }, "slot 7 does not move");
     log.make(Change::BeginMove { slots: ranges(7, 9), to: ShardId(2) });
+    let began = log.0.moves()[&slot].began;
+    let end = |(from_epoch, to_epoch)| Change::EndMove { slot, began, from_epoch, to_epoch };
+    let earlier = Change::EndMove { slot, began: began - 1, from_epoch: epochs.0, to_epoch: epochs.1 };
+    log.refuses(earlier, "slot 7 does not move");
     log.refuses(Change::BeginMove { slots: ranges(9, 10), to: ShardId(2) }, "slot 9 moves already");
     log.refuses(Change::BeginMove { slots: ranges(8192, 8192), to: ShardId(2) }, "slot 8192 has an owner already");
     log.refuses(Change::EndShard { shard: ShardId(2) }, "shard 2 has slots, or slots move to it");
@@ -235,6 +249,7 @@ fn changes() -> impl Strategy<Value = Change> {
         (shard(), slots()).prop_map(|(to, slots)| Change::BeginMove { slots, to }),
         (slots(), 0u64..60, 0u64..60).prop_map(|(slots, from_epoch, to_epoch)| Change::EndMove {
             slot: slots.iter().next().unwrap(),
+            began: from_epoch,
             from_epoch,
             to_epoch
         }),
@@ -257,7 +272,8 @@ fn on_time(topology: &Topology, change: Change) -> Change {
         Change::EndMove { slot, .. } => {
             let moving = topology.moves().get(&slot);
             let (from_epoch, to_epoch) = moving.map_or((0, 0), |a| (epoch_of(a.from), epoch_of(a.to)));
-            Change::EndMove { slot, from_epoch, to_epoch }
+            let began = moving.map_or(0, |a| a.began);
+            Change::EndMove { slot, began, from_epoch, to_epoch }
         }
         other => other,
     }

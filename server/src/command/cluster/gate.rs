@@ -37,22 +37,21 @@ impl Slots {
 /// What somebody wants to do with keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
-    /// Whether the command writes, or one of a transaction.
-    pub writes: bool,
-    /// Whether what a replica has will do: `READONLY`.
-    pub takes_replica: bool,
-    /// Whether the keys are shard channels, which every member of a shard serves.
-    pub is_channel: bool,
+    /// Whether any member of the shard may serve it, and a primary without its lease.
+    pub of_any_member: bool,
 }
 
 impl Want {
-    pub fn new(flags: Flags, takes_replica: bool, is_channel: bool) -> Want {
-        Want { writes: flags.has(Flags::WRITE), takes_replica, is_channel }
-    }
-
-    /// Whether any member of the shard may serve it, whether or not it may lead.
-    fn is_for_any_member(self) -> bool {
-        (self.takes_replica || self.is_channel) && !self.writes
+    /// What a command of these flags wants: one on shard channels, if it is said to be.
+    ///
+    /// Where the connection has said `READONLY`, any member may serve what only reads. Channels can be listened to at any
+    /// member; messages go out from the primary, as its stream brings them to all (in Redis the bus does, from anywhere).
+    pub fn new(flags: Flags, takes_replica: bool, is_of_channels: bool) -> Want {
+        let of_any_member = match is_of_channels {
+            true => !flags.has(Flags::MAY_REPLICATE),
+            false => takes_replica && !flags.has(Flags::WRITE),
+        };
+        Want { of_any_member }
     }
 }
 
@@ -94,7 +93,7 @@ impl Stand<'_> {
         }
         let is_here = matches!(serving, Serving::Here | Serving::Migrating);
         match (is_here, self.view.is_primary) {
-            (true, _) if want.is_for_any_member() => Ok(()),
+            (true, _) if want.of_any_member => Ok(()),
             (true, true) if self.leads => Ok(()),
             (true, true) => Err(Fault::ClusterDown),
             _ => Err(self.moved(slots.first)),
@@ -109,10 +108,7 @@ impl Stand<'_> {
 
 /// The view that a worker has seen last, so that it need not ask for it with each batch.
 #[derive(Default)]
-pub struct Seen {
-    version: u64,
-    view: Option<Arc<View>>,
-}
+pub struct Seen(Option<Arc<View>>);
 
 impl Seen {
     /// What commands are let in by from now on; `None` if the node is in no cluster. The caller is inside its gate of the
@@ -124,16 +120,93 @@ impl Seen {
 
     fn look_at(&mut self, cluster: &Cluster) -> Stand<'_> {
         let version = cluster.version();
-        if self.version != version {
-            self.view = None;
-            self.version = version;
+        if self.0.as_ref().is_some_and(|view| view.version != version) {
+            self.0 = None;
         }
-        let view = &**self.view.get_or_insert_with(|| cluster.view());
+        let view = &**self.0.get_or_insert_with(|| cluster.view());
         Stand { view, leads: cluster.holds_lease(view) }
     }
+}
 
-    /// The version of the view that was seen last.
-    pub fn version(&self) -> u64 {
-        self.version
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::id::ShardId;
+    use crate::cluster::ranges::Ranges;
+    use crate::cluster::topology::Change;
+    use crate::command::testing::{Desk, id};
+
+    const READS: Want = Want { of_any_member: true };
+    const LEADS: Want = Want { of_any_member: false };
+
+    fn slots(slots: &[u16]) -> Option<Slots> {
+        Slots::of(slots.iter().copied())
+    }
+
+    /// What the first node of [`Desk::in_cluster`] says, or another of its nodes.
+    fn said(desk: &Desk, number: u8, leads: bool, at: &[u16], want: Want) -> String {
+        let view = View::new(1, id(number), desk.node.cluster.view().topology.clone());
+        let said = Stand { view: &view, leads }.admit(slots(at), want);
+        said.err().map_or_else(String::new, |fault| fault.to_string())
+    }
+
+    #[test]
+    fn slots_are_gathered_in_the_order_of_keys() {
+        assert_eq!(slots(&[]), None);
+        assert_eq!(slots(&[7, 7]), Some(Slots { first: 7, crosses: false }));
+        assert_eq!(slots(&[7, 7, 8]), Some(Slots { first: 7, crosses: true }));
+        let merged = |one: &[u16], other: &[u16]| Slots::merged(slots(one), slots(other));
+        for (one, other) in [(&[][..], &[7, 7][..]), (&[7], &[]), (&[7], &[7])] {
+            assert_eq!(merged(one, other), slots(&[7]));
+        }
+        assert_eq!(merged(&[7], &[8]), slots(&[7, 8]));
+        assert_eq!(merged(&[7], &[7, 8]), slots(&[7, 8]));
+    }
+
+    #[test]
+    fn flags_say_who_may_serve() {
+        let any =
+            |flags: Flags, takes_replica, is_of_channels| Want::new(flags, takes_replica, is_of_channels).of_any_member;
+        let (reads, sends) = (Flags::READONLY.and(Flags::FAST), Flags::PUBSUB.and(Flags::MAY_REPLICATE));
+        assert!(any(reads, true, false) && !any(reads, false, false) && !any(Flags::WRITE, true, false));
+        assert!(any(Flags::PUBSUB, false, true) && !any(sends, true, true));
+    }
+
+    #[test]
+    fn members_and_others_say_where_a_slot_is_served() {
+        let desk = Desk::in_cluster();
+        let one = |slot| Ranges::checked(&[(slot, slot)]).expect("it is a slot");
+        desk.change(&[
+            Change::BeginMove { slots: one(1), to: ShardId(2) },
+            Change::BeginMove { slots: one(9001), to: ShardId(1) },
+        ]);
+        let down = "CLUSTERDOWN The cluster is down";
+        let crosses = "CROSSSLOT Keys in request don't hash to the same slot";
+        for (number, leads, at, want, expected) in [
+            (1, true, &[][..], LEADS, ""),
+            (1, false, &[], LEADS, ""),
+            (1, true, &[0, 0], LEADS, ""),
+            (1, true, &[1], LEADS, ""),
+            (1, true, &[9000], LEADS, "MOVED 9000 10.0.0.3:7003"),
+            (1, true, &[9001], READS, "MOVED 9001 10.0.0.3:7003"),
+            (1, true, &[0, 1], LEADS, crosses),
+            (1, true, &[9000, 0], READS, crosses),
+            (1, false, &[0], LEADS, down),
+            (1, false, &[1], LEADS, down),
+            (1, false, &[0], READS, ""),
+            (1, false, &[9000], LEADS, "MOVED 9000 10.0.0.3:7003"),
+            (2, false, &[0], LEADS, "MOVED 0 10.0.0.1:7001"),
+            (2, false, &[0], READS, ""),
+            (2, false, &[1], READS, ""),
+            (2, false, &[9000], READS, "MOVED 9000 10.0.0.3:7003"),
+            (5, false, &[0], READS, "MOVED 0 10.0.0.1:7001"),
+        ] {
+            assert_eq!(said(&desk, number, leads, at, want), expected, "{number} {leads} {at:?} {want:?}");
+        }
+        desk.change(&[Change::Forget { node: id(4), forced: true }, Change::Forget { node: id(3), forced: true }]);
+        for at in [&[9000][..], &[9000, 0]] {
+            assert_eq!(said(&desk, 1, true, at, LEADS), "CLUSTERDOWN Hash slot not served");
+        }
+        assert_eq!(said(&desk, 1, true, &[0, 9000], LEADS), crosses);
     }
 }

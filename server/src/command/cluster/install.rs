@@ -78,13 +78,12 @@ fn ended(name: &[u8], count: u32) -> Vec<u8> {
 }
 
 impl Session {
-    /// Forgets the shard channels that it was taken off when a topology was installed. Called whenever the topology may be
-    /// another than the one before, from inside the gate of the barrier.
+    /// Forgets the shard channels that it was taken off when a topology was installed. Called with each view that a worker
+    /// goes by, from inside the gate of the barrier.
     #[inline]
-    pub fn see_topology(&mut self, node: &Shared) {
-        let version = node.cluster.version();
-        if self.topology_seen != version {
-            self.topology_seen = version;
+    pub fn see_topology(&mut self, view: &View, node: &Shared) {
+        if self.topology_seen != view.version {
+            self.topology_seen = view.version;
             self.forget_ended_channels(node);
         }
     }

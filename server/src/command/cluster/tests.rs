@@ -33,8 +33,9 @@ fn moved(desk: &Desk, slot: u16) {
     desk.change(&[Change::BeginMove { slots: one(slot), to: ShardId(2) }]);
     let topology = &desk.node.cluster.view().topology;
     let epoch = |shard| topology.shard(ShardId(shard)).unwrap().epoch;
-    let (from_epoch, to_epoch) = (epoch(1), epoch(2));
-    desk.change(&[Change::EndMove { slot: Slot::new(slot).unwrap(), from_epoch, to_epoch }]);
+    let (slot, from_epoch, to_epoch) = (Slot::new(slot).unwrap(), epoch(1), epoch(2));
+    let began = topology.moves()[&slot].began;
+    desk.change(&[Change::EndMove { slot, began, from_epoch, to_epoch }]);
 }
 
 /// What has come to a connection beside its replies, line ends as spaces.
@@ -48,7 +49,7 @@ fn demoted(desk: &Desk) {
     let epoch = desk.node.cluster.view().own_shard().unwrap().epoch;
     let shard = ShardId(1);
     desk.change(&[
-        Change::SetInSync { shard, epoch, node: id(2), is_in: true },
+        Change::SetInSync { shard, epoch, node: id(2), incarnation: 1, is_in: true },
         Change::Promote { shard, epoch, node: id(2), forced: false },
     ]);
 }
@@ -99,7 +100,9 @@ fn a_primary_without_its_lease_serves_only_who_takes_what_is_there() {
     }
     desk.check("GET foo", "-MOVED 12182 10.0.0.3:7003");
     desk.check("MGET b foo", CROSSSLOT);
-    desk.check("SPUBLISH b x", ":0");
+    desk.check("SSUBSCRIBE b", "*3 $10 ssubscribe $1 b :1");
+    desk.check("SUNSUBSCRIBE b", "*3 $12 sunsubscribe $1 b :0");
+    desk.check("SPUBLISH b x", DOWN);
     desk.check("PING", "+PONG");
     desk.check("READONLY", "+OK");
     desk.check("GET b", "$1 1");
@@ -135,7 +138,7 @@ fn a_replica_serves_those_who_say_readonly() {
     desk.check("EXEC", "-EXECABORT Transaction discarded because of previous errors.");
     desk.check("RESET", "+RESET");
     desk.check("GET b", moved);
-    desk.check("SPUBLISH b x", ":0");
+    desk.check("SPUBLISH b x", moved);
     desk.check("SSUBSCRIBE b", "*3 $10 ssubscribe $1 b :1");
 }
 

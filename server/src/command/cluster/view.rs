@@ -4,13 +4,14 @@
 //! a command was let in by still holds when it is run.
 
 use super::heard::{Everyone, Health, Heard};
+use super::import::Moving;
 use super::wishes::Asking;
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::{Shard, Topology};
 use larder_client::slot::{SLOTS, Slot};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A node's part in its cluster, or in none.
@@ -28,11 +29,16 @@ pub struct Cluster {
     heard: RwLock<Arc<Everyone>>,
     /// The reply to `CLUSTER SLOTS` in RESP2 and in RESP3, if it was asked for since it changed last.
     kept_slots: [Mutex<Option<Arc<[u8]>>>; 2],
+    /// Whether the node has given its shard up, and waits for the next epoch.
+    is_handing_over: AtomicBool,
     pub(super) asking: Asking,
+    pub(super) moving: Moving,
 }
 
 /// A topology with what follows from it for this node.
 pub struct View {
+    /// As [`Cluster::version`] counts.
+    pub version: u64,
     pub topology: Topology,
     pub me: Id,
     /// The node's shard, if it has one.
@@ -64,7 +70,7 @@ pub enum Serving {
 }
 
 impl View {
-    pub fn new(me: Id, topology: Topology) -> View {
+    pub fn new(version: u64, me: Id, topology: Topology) -> View {
         let shard = topology.node(me).and_then(|node| node.shard);
         let is_primary = topology.is_primary(me);
         let mut slots = Box::new([Serving::Nobody; SLOTS as usize]);
@@ -83,7 +89,7 @@ impl View {
             }
         }
         let runs = runs(&topology);
-        View { topology, me, shard, is_primary, slots, runs }
+        View { version, topology, me, shard, is_primary, slots, runs }
     }
 
     /// The slots that somebody has, in ascending order.
@@ -134,7 +140,7 @@ fn runs(topology: &Topology) -> Vec<Run> {
 impl Cluster {
     /// The part of a node with this id, or of one that is in no cluster.
     pub fn new(me: Option<Id>) -> Cluster {
-        let view = View::new(me.unwrap_or(Id::new([0; 20])), Topology::default());
+        let view = View::new(0, me.unwrap_or(Id::new([0; 20])), Topology::default());
         Cluster {
             me,
             incarnation: drawn(),
@@ -145,7 +151,9 @@ impl Cluster {
             lease_epoch: AtomicU64::new(0),
             heard: RwLock::default(),
             kept_slots: Default::default(),
+            is_handing_over: AtomicBool::new(false),
             asking: Asking::default(),
+            moving: Moving::default(),
         }
     }
 
@@ -187,8 +195,9 @@ impl Cluster {
     /// Makes a topology the one that commands see. The caller holds the barrier, and sees to those whom it concerns.
     pub(super) fn install(&self, topology: Topology) {
         let Some(me) = self.me else { return };
-        *self.view.write() = Arc::new(View::new(me, topology));
-        self.version.fetch_add(1, Relaxed);
+        let version = self.version() + 1;
+        *self.view.write() = Arc::new(View::new(version, me, topology));
+        self.version.store(version, Relaxed);
         self.forget_kept_slots();
     }
 
@@ -218,6 +227,16 @@ impl Cluster {
     pub(super) fn kept_slots(&self, protocol: u8, write: impl FnOnce() -> Vec<u8>) -> Arc<[u8]> {
         let mut kept = self.kept_slots[usize::from(protocol == 3)].lock();
         kept.get_or_insert_with(|| write().into()).clone()
+    }
+
+    /// Says that commands are to wait for the next epoch, or no longer.
+    pub fn set_handing_over(&self, is_on: bool) {
+        self.is_handing_over.store(is_on, Relaxed);
+    }
+
+    /// Whether commands are to wait for the next epoch: it is a matter of milliseconds.
+    pub fn is_handing_over(&self) -> bool {
+        self.is_handing_over.load(Relaxed)
     }
 
     /// Time since the node began, which the lease is counted in.

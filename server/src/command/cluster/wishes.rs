@@ -31,7 +31,8 @@ pub struct Asking {
 
 type Asker = Box<dyn Fn(u64, Wish) + Send + Sync>;
 
-/// The index of the log at which a wish came true, or why it did not.
+/// The index of the log at which a wish came true, or why it did not: a text for people, which may begin with a code in
+/// capitals by which clients know what to do, such as `TRYAGAIN`.
 pub type Settled = Result<u64, String>;
 
 #[derive(Default)]
@@ -52,7 +53,7 @@ const NO_LEADER: Fault = Fault::text("TRYAGAIN the cluster has no leader just no
 /// The wish of a connection's command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    number: u64,
+    pub number: u64,
     until_ms: u64,
 }
 
@@ -64,7 +65,7 @@ impl Cluster {
         let _ = self.asking.asker.set(asker);
     }
 
-    /// Says how a wish went: the index of the log at which it came true, or why it did not, in words for whoever asked.
+    /// Says how a wish went.
     pub fn settle(&self, ticket: u64, how: Settled) {
         // Whoever asked may have gone.
         if let Some(settled) = self.asking.open.lock().tickets.get_mut(&ticket) {
@@ -73,7 +74,7 @@ impl Cluster {
     }
 
     /// Asks for something; `None` if nobody can be asked.
-    fn ask(&self, wish: Wish) -> Option<u64> {
+    pub fn ask(&self, wish: Wish) -> Option<u64> {
         let asker = self.asking.asker.get()?;
         let number = {
             let mut open = self.asking.open.lock();
@@ -90,18 +91,18 @@ impl Cluster {
     }
 
     /// How a wish went, if that is known; it is forgotten then.
-    fn take_settled(&self, ticket: Ticket) -> Option<Settled> {
+    pub fn take_settled(&self, ticket: u64) -> Option<Settled> {
         let mut open = self.asking.open.lock();
-        let settled = open.tickets.get_mut(&ticket.number)?.take();
+        let settled = open.tickets.get_mut(&ticket)?.take();
         if settled.is_some() {
-            open.tickets.remove(&ticket.number);
+            open.tickets.remove(&ticket);
         }
         settled
     }
 
     /// Forgets a wish that nobody waits for any longer.
-    pub fn forget(&self, ticket: Ticket) {
-        self.asking.open.lock().tickets.remove(&ticket.number);
+    pub fn forget(&self, ticket: u64) {
+        self.asking.open.lock().tickets.remove(&ticket);
     }
 }
 
@@ -122,11 +123,11 @@ fn wish(
             Ticket { number, until_ms: now_ms + PATIENCE_MS }
         }
     };
-    match cx.node.cluster.take_settled(ticket) {
+    match cx.node.cluster.take_settled(ticket.number) {
         Some(Ok(epoch)) => reply(cx.reply, epoch),
-        Some(Err(why)) => return Err(Fault::owned(format!("ERR {why}"))),
+        Some(Err(why)) => return Err(unmade(why)),
         None if now_ms >= ticket.until_ms => {
-            cx.node.cluster.forget(ticket);
+            cx.node.cluster.forget(ticket.number);
             return Err(NO_LEADER);
         }
         None => {
@@ -135,6 +136,12 @@ fn wish(
         }
     }
     REPLIED
+}
+
+fn unmade(why: String) -> Fault {
+    let code = why.split(' ').next().unwrap_or_default();
+    let has_code = code.len() > 1 && code.bytes().all(|letter| letter.is_ascii_uppercase());
+    Fault::owned(if has_code { why } else { format!("ERR {why}") })
 }
 
 /// `CLUSTER FORGET`: a node that has a part is to give it up first, and goes once it has.

@@ -2,7 +2,7 @@
 
 use super::{QuorumOf, Shared};
 use crate::cluster::attendance::Attendance;
-use crate::cluster::id::ShardId;
+use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::Change;
 use crate::command::cluster::View;
 
@@ -14,6 +14,17 @@ pub struct Part {
     /// Whether what it held when it was started is of the shard that it is found to be in.
     keeps_data: bool,
     attendance: Attendance,
+    /// The epoch in which the node is handing its shard over, and whether it has given that up.
+    handing_over: Option<(u64, bool)>,
+}
+
+/// What is to be done to hand a shard over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandOver {
+    /// The node accepts nothing more in this epoch.
+    pub epoch: u64,
+    /// Then this is to be asked for, again and again.
+    pub change: Change,
 }
 
 impl Part {
@@ -32,6 +43,9 @@ impl Part {
                 node.flush(None);
             }
         }
+        if self.handing_over.is_some_and(|(epoch, _)| view.own_shard().map(|shard| shard.epoch) != Some(epoch)) {
+            self.end_hand_over(node);
+        }
         let primary = view.own_shard().filter(|_| !view.is_primary).map(|shard| shard.primary);
         let target = primary.and_then(|id| view.address_of(id)).map(|(host, port)| (host.to_owned(), port));
         if node.follow(target.clone()) {
@@ -40,6 +54,50 @@ impl Part {
                 (None, Some(shard)) => tracing::info!(%shard, "leads its shard"),
                 (None, None) => tracing::info!("is in no shard"),
             }
+        }
+    }
+
+    /// Hands the shard over to a replica, if that is wished for: writes are held back until the replica has them all. Then the
+    /// node gives its epoch up, and everything waits for the next one, which begins with the promotion of the replica or, if
+    /// that cannot be any more, of this node.
+    pub fn hand_over(&mut self, node: &Shared, view: &View, to: Option<Id>) -> Option<HandOver> {
+        let shard = view.own_shard().filter(|_| view.is_primary);
+        let (Some(id), Some(shard)) = (view.shard, shard) else {
+            self.end_hand_over(node);
+            return None;
+        };
+        let epoch = shard.epoch;
+        if self.handing_over.is_some_and(|(of, _)| of != epoch) {
+            self.end_hand_over(node);
+        }
+        let to = to.filter(|to| shard.in_sync.contains(to) && *to != view.me);
+        let has_given_up = self.handing_over.is_some_and(|(_, has_given_up)| has_given_up);
+        if !has_given_up {
+            let Some(to) = to else {
+                self.end_hand_over(node);
+                return None;
+            };
+            if self.handing_over.is_none() {
+                self.handing_over = Some((epoch, false));
+                node.barrier.alone(|| node.clients.hold_writes(true));
+                tracing::info!(%to, "hands its shard over");
+            }
+            let end = node.replication.offset();
+            if !node.replication.following().iter().any(|one| one.node == to && one.acked >= end) {
+                node.replication.ask_for_acks();
+                return None;
+            }
+            self.handing_over = Some((epoch, true));
+            node.cluster.set_handing_over(true);
+        }
+        let change = Change::Promote { shard: id, epoch, node: to.unwrap_or(view.me), forced: false };
+        Some(HandOver { epoch, change })
+    }
+
+    fn end_hand_over(&mut self, node: &Shared) {
+        if self.handing_over.take().is_some() {
+            node.cluster.set_handing_over(false);
+            node.clients.hold_writes(false);
         }
     }
 

@@ -236,6 +236,15 @@ impl Replication {
     }
 
     /// Notes that a key, or some fields of it, are deleted.
+    /// Notes that a key of the first database was deleted, beside any command. The caller holds its stripe.
+    pub fn note_key_gone(&self, key: &[u8]) {
+        if self.notes() {
+            let mut bytes = Vec::with_capacity(key.len() + 32);
+            spell::push_command(&mut bytes, [&b"DEL"[..], key].into_iter());
+            self.append((0, 0), bytes);
+        }
+    }
+
     fn note_deleted(&self, stripe: usize, db: usize, key: &[u8], fields: &[Box<[u8]>]) {
         let mut bytes = Vec::with_capacity(key.len() + 32);
         match fields {

@@ -4,7 +4,7 @@ use super::super::{Answer, Conductor, Members, Report, Settings, VoterChange, Wi
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::placement::place;
 use crate::cluster::tenure::Tenure;
-use crate::cluster::topology::{Address, Change, Facts, Topology};
+use crate::cluster::topology::{Address, Change, Facts, Shard, Topology};
 use crate::types::testing::Random;
 use larder_client::slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,8 @@ pub(super) struct World {
     checked: BTreeSet<(ShardId, u64)>,
     next_write: u64,
     next_node: u64,
+    /// Nodes beyond which none comes any more: more would come than go.
+    nodes_max: usize,
     tally: Tally,
 }
 
@@ -118,6 +120,7 @@ impl World {
             checked: BTreeSet::new(),
             next_write: 0,
             next_node: 0,
+            nodes_max: nodes + nodes / 10 + 12,
             tally: Tally::default(),
         };
         world.commit(&Change::Found { cluster: Id::new([1; 20]), first, replicas_wanted: replicas });
@@ -144,6 +147,12 @@ impl World {
 
     pub fn add_witness(&mut self) -> Id {
         self.add(true)
+    }
+
+    /// A node that is refused as often as it registers.
+    pub fn add_misfit(&mut self) {
+        let id = self.add_node();
+        self.node(id).facts.weight = 0;
     }
 
     fn add(&mut self, is_witness: bool) -> Id {
@@ -206,8 +215,13 @@ impl World {
 
     fn commit(&mut self, change: &Change) {
         self.index += 1;
+        self.check_detach(change);
         match Arc::make_mut(&mut self.truth).apply(self.index, change) {
             Ok(()) => {
+                if let Change::Detach { shard, .. } = change {
+                    // The others may have died just now.
+                    self.forgive_loss(*shard);
+                }
                 self.tally.changes += 1;
                 self.tally.promotions += u64::from(matches!(change, Change::Promote { .. }));
                 self.tally.moved += usize::from(matches!(change, Change::EndMove { .. }));
@@ -344,10 +358,7 @@ impl World {
         voters.extend(promote.iter().copied());
         voters.retain(|number| !demote.contains(number));
         learners.extend(demote.iter().copied());
-        let reported = |number: &u64| {
-            let id = self.truth.numbered(*number).map(|(id, _)| id);
-            id.is_some_and(|id| self.heard.get(&id).is_some_and(|at| self.now - *at <= Settings::default().silence_max))
-        };
+        let reported = |number: &u64| self.truth.numbered(*number).is_some_and(|(id, _)| self.has_reported(id));
         if voters != self.members.voters {
             let living = voters.iter().filter(|number| reported(number)).count();
             assert!(2 * living > voters.len(), "most voters of {voters:?} have not been heard of lately");
@@ -363,6 +374,9 @@ impl World {
         let Some(shard) = view.shard(shard_id) else { return };
         if shard.primary != id {
             return self.follow(id, shard_id, shard.epoch, shard.primary);
+        }
+        if node.tenure.has_given_up(shard.epoch) {
+            return self.settle_hand_over(id, shard_id, shard);
         }
         if node.tenure.holds(self.now, &view, id).is_none() {
             return;
@@ -473,7 +487,7 @@ impl World {
             let (Some(from), Some(target)) = (view.shard(shard_id), view.shard(to)) else { continue };
             if self.reaches(id, target.primary) && self.random.below(3) == 0 {
                 self.node(id).fenced.insert(slot, began);
-                let end = Change::EndMove { slot, from_epoch: from.epoch, to_epoch: target.epoch };
+                let end = Change::EndMove { slot, began, from_epoch: from.epoch, to_epoch: target.epoch };
                 self.propose(id, &end);
             }
         }
@@ -484,10 +498,32 @@ impl World {
         let Some(shard) = view.shard(shard_id) else { return };
         if self.is_level(to, id) && shard.in_sync.contains(&to) {
             // It accepts nothing from here on, whether or not it hears that the change was made.
-            self.node(id).tenure = Tenure::default();
-            let promote = Change::Promote { shard: shard_id, epoch: shard.epoch, node: to, forced: false };
-            self.propose(id, &promote);
+            self.node(id).tenure.give_up(shard.epoch);
+            self.settle_hand_over(id, shard_id, shard);
         }
+    }
+
+    /// What a primary proposes that has given up, until it hears that there is another epoch: that the replica leads, or if
+    /// that one cannot, that it leads on itself.
+    fn settle_hand_over(&mut self, id: Id, shard_id: ShardId, shard: &Shard) {
+        let to = self.nodes[&id].hand_over_to.filter(|to| shard.in_sync.contains(to)).unwrap_or(id);
+        self.propose(id, &Change::Promote { shard: shard_id, epoch: shard.epoch, node: to, forced: false });
+    }
+
+    /// A replica that holds everything leaves only shards where others do that have been heard of lately.
+    fn check_detach(&self, change: &Change) {
+        let Change::Detach { shard: id, node } = change else { return };
+        let Some(shard) = self.truth.shard(*id).filter(|shard| shard.has_all(*node)) else { return };
+        let mut others = shard.members().filter(|other| other != node && shard.has_all(*other));
+        assert!(
+            others.any(|other| self.has_reported(other)),
+            "{node} leaves shard {id} though nobody else may hold all"
+        );
+    }
+
+    /// Whether a leader has heard of the node lately.
+    fn has_reported(&self, id: Id) -> bool {
+        self.heard.get(&id).is_some_and(|at| self.now - *at <= Settings::default().silence_max)
     }
 
     /// A node that accepts writes has all that were acknowledged at `quorum`.
@@ -521,7 +557,10 @@ impl World {
         for (id, shard, node) in holders {
             views.entry(Arc::as_ptr(&node.view)).or_default().insert(shard, (id, node));
         }
-        if views.len() < 2 {
+        // A shard has one holder at most, so only a slot which two views give to different shards can have two.
+        let maps = views.values().filter_map(|holders| Some(holders.first_key_value()?.1.1.view.slots()));
+        let maps: Vec<_> = maps.collect();
+        if maps.windows(2).all(|pair| pair[0] == pair[1]) {
             return;
         }
         let mut accepting: Vec<Option<Id>> = vec![None; Slot::all().len()];
@@ -549,7 +588,7 @@ impl World {
             9..11 => self.kill_leader(),
             11 => self.split(),
             12..15 => self.nodes.values_mut().for_each(|node| node.group = 0),
-            15 | 16 => drop(self.add_node()),
+            15 | 16 if self.nodes.len() < self.nodes_max => drop(self.add_node()),
             17 => self.drain(id),
             18 => self.operate(&Change::SetLeaving { node: id, is_leaving: false }),
             _ => self.forget(id),
@@ -598,12 +637,15 @@ impl World {
         node.is_alive = false;
         node.writes.clear();
         node.of = None;
-        let Some((shard_id, shard)) =
-            self.truth.node(id).and_then(|node| Some((node.shard?, self.truth.shard(node.shard?)?)))
-        else {
-            return;
-        };
-        let acknowledged = self.acknowledged.get(&shard_id).map_or(&[][..], |writes| writes);
+        if let Some(shard) = self.truth.node(id).and_then(|node| node.shard) {
+            self.forgive_loss(shard);
+        }
+    }
+
+    /// If all that could lead a shard are gone, they are no minority: nothing was promised for that.
+    fn forgive_loss(&mut self, id: ShardId) {
+        let Some(shard) = self.truth.shard(id) else { return };
+        let acknowledged = self.acknowledged.get(&id).map_or(&[][..], |writes| writes);
         // One that was restarted counts only once the topology knows what it holds since.
         let is_known = |id: &Id, node: &Node| {
             self.truth.node(*id).is_some_and(|known| known.facts.incarnation == node.facts.incarnation)
@@ -613,8 +655,7 @@ impl World {
             node.is_some_and(|node| node.writes.starts_with(acknowledged))
         };
         if !shard.members().any(|id| shard.has_all(id) && is_whole(&id)) {
-            // All that could have led are gone, and they are no minority: nothing was promised for that.
-            self.acknowledged.remove(&shard_id);
+            self.acknowledged.remove(&id);
         }
     }
 
@@ -650,10 +691,11 @@ impl World {
 
     /// Goes on until nothing changes any more, and checks that all is as it should be then.
     pub fn run_until_at_rest(&mut self, what: &str) {
-        let mut rest = (self.index, 0);
+        let mut rest = (self.tally.changes, 0);
         for _ in 0..REST_STEPS_MAX {
             self.step();
-            rest = if rest.0 == self.index { (rest.0, rest.1 + 1) } else { (self.index, 0) };
+            let changes = self.tally.changes;
+            rest = if rest.0 == changes { (rest.0, rest.1 + 1) } else { (changes, 0) };
             // A lease may have run out just now, where several answers in a row were lost.
             if rest.1 >= REST_STEPS && (self.serves_all() || rest.1 >= 2 * REST_STEPS) {
                 return self.check_rest(what);

@@ -38,6 +38,10 @@ fn a_command_waits_for_what_the_cluster_says() {
     let (ticket, _) = asked.lock().pop().unwrap();
     desk.node.cluster.settle(ticket, Err("it is so already".into()));
     desk.check(&line, "-ERR it is so already");
+    desk.check(&line, "");
+    let (ticket, _) = asked.lock().pop().unwrap();
+    desk.node.cluster.settle(ticket, Err("TRYAGAIN it went unheard".into()));
+    desk.check(&line, "-TRYAGAIN it went unheard");
     assert!(desk.session.asked_cluster.is_none());
 }
 
@@ -144,7 +148,7 @@ fn what_the_cluster_does_itself_is_refused_with_the_way_to_do_it() {
         ("FLUSHSLOTS", slots),
         (
             "MEET 127.0.0.1 7000",
-            "nodes join by themselves; start the new one with the address of a node of this cluster",
+            "nodes join by themselves; start the new one with 'join' set to the address of a node of this cluster",
         ),
         ("REPLICATE x", "replicas are placed by the cluster itself; use 'larder cluster replicas'"),
         ("RESET HARD", "a node gives up its part before it goes; use 'larder cluster leave'"),

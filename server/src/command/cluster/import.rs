@@ -1,0 +1,176 @@
+//! Taking slots over: what the owner of slots that are on their way to this node says to it (`CLUSTER IMPORT`, `CLUSTER
+//! CLEARSLOTS`), and what the owner holds back while it hands them over.
+//!
+//! The owner copies keys with `RESTORE`, and repeats what is written to them; so to this node, and to its replicas, all of that
+//! is commands like any others. They are let in for slots that are on their way here alone, from whoever has proved to
+//! be of the cluster.
+
+use super::gate::{Slots, Stand};
+use super::view::{Cluster, Serving};
+use super::{Args, Ctx, Fault, Outcome, REPLIED, view};
+use crate::cluster::bus::{import_proof, is_import_proof};
+use crate::cluster::id::Id;
+use crate::command::shared::{Shared, now_ms};
+use crate::config::Durability;
+use crate::persist::rdb;
+use larder_client::slot::{SLOTS, Slot};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What an owner is told that brings what is not awaited.
+pub const NOT_AWAITED: &str = "ERR the slot is not on its way to this node, or this node does not lead";
+
+/// Names that are looked up at a time when a slot is emptied.
+const NAMES_AT_ONCE: usize = 128;
+
+/// What a node knows beside the topology about slots that move.
+#[derive(Default)]
+pub struct Moving {
+    secret: OnceLock<Vec<u8>>,
+    /// Slots of this node whose writes are held back, as bits.
+    frozen: Frozen,
+}
+
+struct Frozen([AtomicU64; SLOTS as usize / 64]);
+
+impl Default for Frozen {
+    fn default() -> Frozen {
+        Frozen(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Cluster {
+    /// Says by what the nodes of the cluster know each other. Called once.
+    pub fn set_secret(&self, secret: &[u8]) {
+        // A second call is the same node's.
+        let _ = self.moving.secret.set(secret.to_vec());
+    }
+
+    /// What this node shows to another, started so, to be let in to bring it slots: 64 hexadecimal digits.
+    pub fn import_proof(&self, target: Id, incarnation: u64) -> Option<String> {
+        let proof = import_proof(self.moving.secret.get()?, self.me()?, target, incarnation);
+        Some(proof.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Whether writes to a slot are held back.
+    #[inline]
+    pub fn is_frozen(&self, slot: u16) -> bool {
+        self.moving.frozen.0[usize::from(slot) / 64].load(Relaxed) >> (slot % 64) & 1 == 1
+    }
+
+    /// Holds writes to some slots back, or no longer. Once this has been called under the barrier, no write is under way.
+    pub fn freeze(&self, slots: impl Iterator<Item = Slot>, is_on: bool) {
+        for slot in slots {
+            let (word, bit) = (&self.moving.frozen.0[slot.index() / 64], 1 << (slot.index() % 64));
+            match is_on {
+                true => word.fetch_or(bit, Relaxed),
+                false => word.fetch_and(!bit, Relaxed),
+            };
+        }
+    }
+}
+
+impl Stand<'_> {
+    /// Whether what an owner of slots brings may be taken: they are on their way here, and this node leads.
+    ///
+    /// # Errors
+    ///
+    /// A refusal, upon which the owner begins anew.
+    pub fn admit_import(&self, slots: Option<Slots>) -> Result<(), Fault> {
+        let Some(slots) = slots else { return Ok(()) };
+        let is_awaited = self.leads && !slots.crosses && self.view.serving(slots.first) == Serving::Importing;
+        if is_awaited { Ok(()) } else { Err(Fault::text(NOT_AWAITED)) }
+    }
+}
+
+/// `CLUSTER IMPORT node-id proof`: the connection brings slots. What it is answered is held by a quorum.
+pub fn import(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let view = view(cx)?;
+    let refusal = Fault::text("ERR only the nodes of the cluster bring slots; use 'larder cluster rebalance'");
+    let source: Option<Id> = std::str::from_utf8(args.word()?).ok().and_then(|id| id.parse().ok());
+    let source = source.filter(|id| view.topology.node(*id).is_some()).ok_or(refusal.clone())?;
+    let secret = cx.node.cluster.moving.secret.get().ok_or(refusal.clone())?;
+    let proof = parse_proof(args.word()?).ok_or(refusal.clone())?;
+    if !is_import_proof(secret, source, view.me, cx.node.cluster.incarnation(), &proof) {
+        return Err(refusal);
+    }
+    cx.session.imports = true;
+    cx.session.durability = Some(Durability::Quorum);
+    cx.reply.ok();
+    REPLIED
+}
+
+fn parse_proof(digits: &[u8]) -> Option<[u8; 32]> {
+    let mut proof = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in proof.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(proof)
+}
+
+/// `CLUSTER CLEARSLOTS slot [slot ...]`: what is left of an earlier attempt to bring slots is deleted.
+pub fn clear(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let view = view(cx)?;
+    if !cx.session.imports {
+        return Err(Fault::text("ERR only a connection that brings slots empties them; it says CLUSTER IMPORT first"));
+    }
+    let stand = Stand { leads: cx.node.cluster.holds_lease(&view), view: &view };
+    while !args.is_empty() {
+        let slot =
+            u16::try_from(args.int()?).ok().filter(|slot| *slot < SLOTS).ok_or(Fault::text("ERR Invalid slot"))?;
+        stand.admit_import(Some(Slots { first: slot, crosses: false }))?;
+        while cx.node.empty_some(slot) {}
+    }
+    // Others' replicas are to have done so, too, before this is answered.
+    cx.session.client.written.store(cx.node.replication.offset(), Relaxed);
+    cx.reply.ok();
+    REPLIED
+}
+
+/// A key as it was at some offset of the stream.
+pub struct Copied {
+    /// All that the stream says before it is in the copy, and nothing of what it says behind it.
+    pub offset: u64,
+    /// The value in the form of `DUMP`, and when it expires in milliseconds since 1970; `None` if there is no such key.
+    pub value: Option<(Vec<u8>, Option<u64>)>,
+}
+
+impl Shared {
+    /// Copies a key of the first database. The caller holds no stripe.
+    pub fn copy_key(&self, name: &[u8]) -> Copied {
+        let key = self.store.key(name);
+        let keys = self.store.lock_one(key.place.stripe(), 0, self.store.moment(now_ms()));
+        let value = keys.entry(key).map(|entry| {
+            let mut payload = Vec::new();
+            match entry.object() {
+                Some(object) => rdb::dump_object(&mut payload, object, false),
+                None => {
+                    let mut text = Vec::new();
+                    entry.value().append_to(&mut text);
+                    rdb::dump_string(&mut payload, &text, false);
+                }
+            }
+            (payload, entry.expiry())
+        });
+        // Writers note what they do while they hold the stripe.
+        Copied { offset: self.replication.offset(), value }
+    }
+
+    /// Deletes some keys of a slot that this node does not serve, and says so in the stream. Returns whether there are more. The
+    /// caller holds no stripe.
+    pub fn empty_some(&self, slot: u16) -> bool {
+        let moment = self.store.moment(now_ms());
+        let names = self.store.some_keys_in_slot(slot, NAMES_AT_ONCE, moment);
+        for name in &names {
+            let key = self.store.key(name);
+            let mut keys = self.store.lock_one(key.place.stripe(), 0, moment);
+            if keys.remove(key) {
+                self.replication.note_key_gone(name);
+            }
+        }
+        !names.is_empty()
+    }
+}
