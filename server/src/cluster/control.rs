@@ -302,7 +302,9 @@ impl<D: Disk> Control<D> {
         }
     }
 
-    fn report(&mut self, now: Duration) {
+    /// Reports to the leader, beside the times at which that is done anyhow: a node that has just been promoted need not wait for its
+    /// lease.
+    pub fn report(&mut self, now: Duration) {
         let report = Report {
             node: self.me.node,
             incarnation: self.me.facts.incarnation,

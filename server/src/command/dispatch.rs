@@ -394,7 +394,7 @@ impl Call<'_> {
         let all_flags = queue.map_or(flags, |queue| flags.and(queue.flags()));
         if let Some(stand) = stand {
             let slots = queue.map_or_else(|| self.slots(found), |queue| queue.slots());
-            if !stand.leads && slots.is_some() && self.node.cluster.is_handing_over() {
+            if !stand.leads && slots.is_some() && self.node.cluster.is_between_leases() {
                 return Ok(Some(self.moment.ms + HELD_MS));
             }
             match session.imports {

@@ -6,7 +6,7 @@ mod link;
 use crate::cluster::bus::{Message, Outcome, Who};
 use crate::cluster::consensus::Member;
 use crate::cluster::consensus::journal::{self, Folder, Journal, Recovered, Start as Begin};
-use crate::cluster::control::{self, Broken, Control, Me, TICK, Wanted};
+use crate::cluster::control::{self, Broken, Control, Me, Out, TICK, Wanted};
 use crate::cluster::entry::{Entry, Next};
 use crate::cluster::id::Id;
 use crate::cluster::identity::Identity;
@@ -466,9 +466,13 @@ impl Bus {
         if let Some(topology) = topology {
             self.install(topology);
         }
+        self.bring(out);
+        Ok(())
+    }
+
+    fn bring(&mut self, out: Out) {
         out.settled.into_iter().for_each(|(ticket, outcome)| self.settle(ticket, outcome));
         out.send.into_iter().for_each(|(to, message)| self.send(to, message));
-        Ok(())
     }
 
     /// A command asks for something.
@@ -515,6 +519,12 @@ impl Bus {
             part.take(node, &view);
             view
         });
+        if view.is_primary
+            && !node.cluster.holds_lease(&view)
+            && let Stage::In(control) = &mut self.stage
+        {
+            control.report(node.cluster.now());
+        }
         let known = &view.topology;
         self.calls.retain(|target, _| match target {
             Target::Node(id) => known.node(*id).is_some(),

@@ -1,6 +1,7 @@
 //! What somebody asks for, changes mostly: it is brought to the leader, and what becomes of it to those who asked.
 
 use super::Control;
+use super::leading::Leading;
 use crate::cluster::bus::{Message, Outcome};
 use crate::cluster::consensus::journal::Disk;
 use crate::cluster::consensus::{Refused, Ticket};
@@ -141,24 +142,45 @@ impl<D: Disk> Control<D> {
             };
             return self.out.send.push((leader, message));
         }
-        if !is_leader {
+        // Before a leader is confirmed it does not know what was agreed upon before its time.
+        if !self.leading.as_ref().is_some_and(Leading::is_confirmed) {
             return;
         }
         match asked.wanted.clone() {
-            Wanted::Change(change) => match self.consensus.propose(Ticket(ticket), encode_change(&change)) {
-                Ok(()) => asked.stage = Stage::InLog,
-                Err(Refused::TooLarge { .. }) => {
-                    self.end(ticket, Outcome::Refused("the change is too large".to_owned()));
+            Wanted::Change(change) => {
+                // What does not fit now need not fill the log; the conductor's wishes do fit.
+                if asked.asker != Asker::Conductor
+                    && let Some(refusal) = self.refusal(&change)
+                {
+                    return self.end(ticket, Outcome::Refused(refusal));
                 }
-                // Another time.
-                Err(_) => {}
-            },
+                self.propose(ticket, &change);
+            }
             Wanted::FailOver { node, forced } => {
                 if let Some(outcome) = self.fail_over(now, node, forced) {
                     self.end(ticket, outcome);
                 }
             }
         }
+    }
+
+    fn propose(&mut self, ticket: u64, change: &Change) {
+        match self.consensus.propose(Ticket(ticket), encode_change(change)) {
+            Ok(()) => {
+                if let Some(asked) = self.asking.asked.get_mut(&ticket) {
+                    asked.stage = Stage::InLog;
+                }
+            }
+            Err(Refused::TooLarge { .. }) => self.end(ticket, Outcome::Refused("the change is too large".to_owned())),
+            // Another time.
+            Err(_) => {}
+        }
+    }
+
+    /// Why a change would be refused if it were the next.
+    fn refusal(&self, change: &Change) -> Option<String> {
+        let mut trial = self.topology.clone();
+        trial.apply(self.topology.epoch() + 1, change).err().map(|refused| refused.to_string())
     }
 
     /// Brings what has waited to the leader, and gives up what has waited for too long.
@@ -171,7 +193,9 @@ impl<D: Disk> Control<D> {
             .map(|(ticket, _)| *ticket)
             .collect();
         waiting.into_iter().for_each(|ticket| self.bring(now, ticket));
-        let is_late = |asked: &Asked| now.saturating_sub(asked.since) > PATIENCE;
+        // What the conductor has put into the log is settled by the log alone: it decides nothing else before it knows.
+        let is_for_the_log = |asked: &Asked| asked.asker == Asker::Conductor && asked.stage == Stage::InLog;
+        let is_late = |asked: &Asked| now.saturating_sub(asked.since) > PATIENCE && !is_for_the_log(asked);
         let late: Vec<(u64, Stage)> = self
             .asking
             .asked

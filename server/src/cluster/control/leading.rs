@@ -51,6 +51,11 @@ impl Leading {
         true
     }
 
+    /// Whether a majority has confirmed it in its term, so that it has applied all that was agreed upon before.
+    pub fn is_confirmed(&self) -> bool {
+        self.conductor.is_some()
+    }
+
     pub fn is_settled(&mut self, ticket: u64) {
         self.busy.remove(&ticket);
     }

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+/// How long clients of a node that has just become a primary wait for its first lease before they are told that it has none.
+const LEASE_AWAITED_MAX: Duration = Duration::from_millis(1500);
+
 /// A node's part in its cluster, or in none.
 pub struct Cluster {
     me: Option<Id>,
@@ -31,6 +34,8 @@ pub struct Cluster {
     kept_slots: [Mutex<Option<Arc<[u8]>>>; 2],
     /// Whether the node has given its shard up, and waits for the next epoch.
     is_handing_over: AtomicBool,
+    /// Microseconds since `began` until which a node that has just become a primary may wait for its first lease.
+    lease_awaited_until_us: AtomicU64,
     pub(super) asking: Asking,
     pub(super) moving: Moving,
 }
@@ -90,6 +95,11 @@ impl View {
         }
         let runs = runs(&topology);
         View { version, topology, me, shard, is_primary, slots, runs }
+    }
+
+    /// The epoch of the shard that the node leads.
+    fn led_epoch(&self) -> Option<u64> {
+        self.own_shard().filter(|_| self.is_primary).map(|shard| shard.epoch)
     }
 
     /// The slots that somebody has, in ascending order.
@@ -152,6 +162,7 @@ impl Cluster {
             heard: RwLock::default(),
             kept_slots: Default::default(),
             is_handing_over: AtomicBool::new(false),
+            lease_awaited_until_us: AtomicU64::new(0),
             asking: Asking::default(),
             moving: Moving::default(),
         }
@@ -196,7 +207,14 @@ impl Cluster {
     pub(super) fn install(&self, topology: Topology) {
         let Some(me) = self.me else { return };
         let version = self.version() + 1;
-        *self.view.write() = Arc::new(View::new(version, me, topology));
+        let view = View::new(version, me, topology);
+        if !view.is_primary {
+            self.lease_awaited_until_us.store(0, Relaxed);
+        } else if view.led_epoch() != self.view().led_epoch() {
+            let until = self.now() + LEASE_AWAITED_MAX;
+            self.lease_awaited_until_us.store(until.as_micros() as u64, Relaxed);
+        }
+        *self.view.write() = Arc::new(view);
         self.version.store(version, Relaxed);
         self.forget_kept_slots();
     }
@@ -234,9 +252,12 @@ impl Cluster {
         self.is_handing_over.store(is_on, Relaxed);
     }
 
-    /// Whether commands are to wait for the next epoch: it is a matter of milliseconds.
-    pub fn is_handing_over(&self) -> bool {
-        self.is_handing_over.load(Relaxed)
+    /// Whether commands for which the node has no lease are to wait, since that is a matter of milliseconds: the next epoch is
+    /// about to begin, or has just begun.
+    #[cold]
+    pub fn is_between_leases(&self) -> bool {
+        let until_us = self.lease_awaited_until_us.load(Relaxed);
+        self.is_handing_over.load(Relaxed) || until_us > 0 && self.now().as_micros() < u128::from(until_us)
     }
 
     /// Time since the node began, which the lease is counted in.
@@ -257,8 +278,7 @@ impl Cluster {
 
     /// Whether the node may serve as the primary of its shard now.
     pub fn holds_lease(&self, view: &View) -> bool {
-        let epoch = view.own_shard().filter(|_| view.is_primary).map(|shard| shard.epoch);
-        epoch == Some(self.lease_epoch.load(Relaxed))
+        view.led_epoch() == Some(self.lease_epoch.load(Relaxed))
             && self.now().as_micros() < u128::from(self.lease_until_us.load(Relaxed))
     }
 }
