@@ -1,10 +1,12 @@
 //! Sessions on a node of a cluster, and on one that is in none.
 
+use crate::cluster::bus::import_proof;
 use crate::cluster::id::ShardId;
 use crate::cluster::ranges::Ranges;
 use crate::cluster::topology::Change;
+use crate::command::dispatch::Ended;
 use crate::command::testing::{Desk, id};
-use larder_client::slot::Slot;
+use larder_client::slot::{self, Slot};
 use std::time::Duration;
 
 mod told;
@@ -173,10 +175,72 @@ fn a_primarys_stream_and_who_brings_a_slot_pass() {
     desk.session.is_primary = false;
     desk.check("SET foo 1", "-MOVED 12182 10.0.0.3:7003");
     desk.session.imports = true;
+    let refusal = "-ERR the slot is not on its way to this node, or this node does not lead";
+    desk.check("SET foo 1", refusal);
+    desk.change(&[Change::BeginMove { slots: one(12182), to: ShardId(1) }]);
+    desk.check("SET foo 2", "+OK");
     desk.check("MULTI", "+OK");
-    desk.check("SET foo 2", "+QUEUED");
-    desk.check("SET b 2", "+QUEUED");
-    desk.check("EXEC", "*2 +OK +OK");
+    desk.check("SET foo 3", "+QUEUED");
+    desk.check("EXEC", "*1 +OK");
+    desk.check("SET b 2", refusal);
+}
+
+#[test]
+fn who_brings_slots_proves_to_be_of_the_cluster() {
+    let mut desk = Desk::in_cluster();
+    let refusal = "-ERR only the nodes of the cluster bring slots; use 'larder cluster rebalance'";
+    let (me, incarnation) = (desk.node.cluster.me().unwrap(), desk.node.cluster.incarnation());
+    let proof = |source| -> String {
+        import_proof(b"secret", source, me, incarnation).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let said = |source, proof: &str| format!("CLUSTER IMPORT {source} {proof}");
+    desk.check(&said(id(3), &proof(id(3))), refusal);
+    desk.node.cluster.set_secret(b"secret");
+    for wrong in [&proof(id(2)), "", &"z".repeat(64)] {
+        desk.check(&said(id(3), &format!("\"{wrong}\"")), refusal);
+    }
+    desk.check(
+        "CLUSTER CLEARSLOTS 12182",
+        "-ERR only a connection that brings slots empties them; it says CLUSTER IMPORT first",
+    );
+    desk.check(&said(id(3), &proof(id(3))), "+OK");
+    desk.check("CLUSTER CLEARSLOTS 12182", "-ERR the slot is not on its way to this node, or this node does not lead");
+    desk.change(&[Change::BeginMove { slots: one(12182), to: ShardId(1) }]);
+    desk.check("RPUSH foo 1 2", ":2");
+    desk.check("CLUSTER CLEARSLOTS 12182", "+OK");
+    desk.check("LLEN foo", ":0");
+}
+
+#[test]
+fn writes_to_a_slot_that_is_being_handed_over_wait() {
+    let mut desk = Desk::in_cluster();
+    desk.check("SET b 1", "+OK");
+    let slot = slot::of(b"b");
+    desk.node.cluster.freeze([slot].into_iter(), true);
+    desk.check("SET b 2", "");
+    assert!(matches!(desk.ended, Ended::Wait { .. }), "{:?}", desk.ended);
+    desk.check("GET b", "$1 1");
+    desk.check("SET j 1", "+OK");
+    desk.node.cluster.freeze([slot].into_iter(), false);
+    desk.check("SET b 2", "+OK");
+}
+
+#[test]
+fn clients_of_a_new_primary_wait_for_its_first_lease() {
+    let mut desk = Desk::in_cluster();
+    desk.check("SET b 1", "+OK");
+    let epoch = |desk: &Desk| desk.node.cluster.view().own_shard().unwrap().epoch;
+    let before = epoch(&desk);
+    let renewal =
+        Change::Promote { shard: ShardId(1), epoch: before, node: desk.node.cluster.me().unwrap(), forced: false };
+    desk.change(&[renewal]);
+    desk.check("GET b", "");
+    assert!(matches!(desk.ended, Ended::Wait { .. }), "{:?}", desk.ended);
+    // That of the epoch before, if it comes late, is none.
+    desk.node.cluster.set_lease(before, Duration::ZERO);
+    desk.check("GET b", "");
+    desk.node.cluster.set_lease(epoch(&desk), desk.node.cluster.now() + Duration::from_secs(60));
+    desk.check("GET b", "$1 1");
 }
 
 #[test]

@@ -274,6 +274,9 @@ impl Cluster {
             self.lease_epoch.store(epoch, Relaxed);
         }
         self.lease_until_us.store(until.as_micros() as u64, Relaxed);
+        if until > self.now() {
+            self.lease_awaited_until_us.store(0, Relaxed);
+        }
     }
 
     /// Whether the node may serve as the primary of its shard now.
