@@ -70,9 +70,10 @@ impl Seen {
         self.nodes.iter().filter(|line| line.primary.as_deref() == Some(id)).collect()
     }
 
-    /// Each node's id with its port, whom it follows, and its slots: what all nodes have to agree about.
-    pub fn roles(&self) -> Vec<(&str, u16, Option<&str>, &[(u16, u16)])> {
-        self.nodes.iter().map(|line| (&line.id[..], line.port, line.primary.as_deref(), &line.slots[..])).collect()
+    /// Each node with its address, whom it follows, and its slots: what all nodes have to agree about.
+    pub fn roles(&self) -> Vec<NodeLine> {
+        let role = |line: &NodeLine| NodeLine { is_failed: false, incarnation: String::new(), ..line.clone() };
+        self.nodes.iter().map(role).collect()
     }
 }
 
