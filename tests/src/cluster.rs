@@ -137,11 +137,17 @@ impl Cluster {
 
     /// Kills a node: SIGKILL.
     pub fn kill(&mut self, node: usize) {
+        self.note_incarnation(node);
         self.members[node].kill();
     }
 
     /// Kills all nodes in one moment.
     pub fn kill_all(&mut self) {
+        self.awake().into_iter().for_each(|node| self.note_incarnation(node));
+        self.end_all();
+    }
+
+    fn end_all(&mut self) {
         self.members.iter_mut().for_each(Member::begin_to_kill);
         self.members.iter_mut().for_each(Member::kill);
     }
@@ -293,6 +299,10 @@ impl Cluster {
         for node in awake {
             let member = &self.members[node];
             let Some(line) = seen.at(member.address.port()) else { return Some(format!("node {node} is not known")) };
+            if member.last_incarnation.as_ref() == Some(&line.incarnation) {
+                // It may be said to be in sync as what it was before.
+                return Some(format!("it is not known yet that node {node} was started again"));
+            }
             let is_in_place = match &line.primary {
                 None => !line.slots.is_empty() || self.is_witness(node),
                 Some(_) => seen.in_sync.contains(&line.id),
@@ -302,6 +312,13 @@ impl Cluster {
             }
         }
         None
+    }
+
+    fn note_incarnation(&mut self, node: usize) {
+        let port = self.address(node).port();
+        let incarnation = self.ask(node).and_then(|seen| Some(seen.at(port)?.incarnation.clone()));
+        let member = &mut self.members[node];
+        member.last_incarnation = incarnation.or(member.last_incarnation.take());
     }
 
     fn is_witness(&self, node: usize) -> bool {
@@ -347,7 +364,7 @@ impl Drop for Cluster {
                 .enumerate()
                 .for_each(|(node, member)| eprintln!("node {node}, {}\n", member.log_tail()));
         }
-        self.kill_all();
+        self.end_all();
         // It may be gone already.
         let _ = fs::remove_dir_all(&self.folder);
     }

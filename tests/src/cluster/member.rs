@@ -15,6 +15,8 @@ pub(super) struct Member {
     pub(super) folder: PathBuf,
     pub(super) flags: Vec<(String, String)>,
     pub(super) way: Way,
+    /// Which start of the node its cluster knew of when it was killed.
+    pub(super) last_incarnation: Option<String>,
     child: Option<Child>,
     is_held: bool,
 }
@@ -38,7 +40,7 @@ impl Member {
     pub(super) fn at(address: SocketAddr, bus_port: u16, folder: &Path, number: usize, way: Way) -> Self {
         let folder = folder.join(format!("node-{number}"));
         fs::create_dir_all(&folder).expect("a folder can be created");
-        Self { address, bus_port, folder, flags: Vec::new(), way, child: None, is_held: false }
+        Self { address, bus_port, folder, flags: Vec::new(), way, last_incarnation: None, child: None, is_held: false }
     }
 
     /// Starts the process and waits until it listens for clients or has left.

@@ -29,6 +29,8 @@ pub struct NodeLine {
     pub is_failed: bool,
     /// First and last of the runs of its slots.
     pub slots: Vec<(u16, u16)>,
+    /// Which start of the node the cluster knows of.
+    pub incarnation: String,
 }
 
 impl Seen {
@@ -41,8 +43,13 @@ impl Seen {
         let is_ok = info.contains("cluster_state:ok") && info.contains("cluster_slots_assigned:16384");
         let mut nodes: Vec<NodeLine> = ask("NODES")?.lines().map(NodeLine::parse).collect::<Option<_>>()?;
         nodes.sort_by(|one, other| one.id.cmp(&other.id));
-        // The lists are of ids alone, which are hexadecimal, so nothing else ends with a bracket in them.
         let topology = ask("TOPOLOGY")?;
+        for line in &mut nodes {
+            let (_, own) = topology.split_once(&format!("{{\"id\":\"{}\"", line.id))?;
+            let (_, incarnation) = own.split_once("\"incarnation\":\"")?;
+            line.incarnation = incarnation.split('"').next()?.to_owned();
+        }
+        // The lists are of ids alone, which are hexadecimal, so nothing else ends with a bracket in them.
         let lists = topology.split("\"in_sync\":[").skip(1).filter_map(|rest| rest.split(']').next());
         let in_sync = lists.flat_map(|list| list.split(',')).map(|id| id.trim_matches('"').to_owned()).collect();
         Some(Self { is_ok, nodes, in_sync })
@@ -63,9 +70,10 @@ impl Seen {
         self.nodes.iter().filter(|line| line.primary.as_deref() == Some(id)).collect()
     }
 
-    /// Each node's id with its port, whom it follows, and its slots: what all nodes have to agree about.
-    pub fn roles(&self) -> Vec<(&str, u16, Option<&str>, &[(u16, u16)])> {
-        self.nodes.iter().map(|line| (&line.id[..], line.port, line.primary.as_deref(), &line.slots[..])).collect()
+    /// Each node with its address, whom it follows, and its slots: what all nodes have to agree about.
+    pub fn roles(&self) -> Vec<NodeLine> {
+        let role = |line: &NodeLine| NodeLine { is_failed: false, incarnation: String::new(), ..line.clone() };
+        self.nodes.iter().map(role).collect()
     }
 }
 
@@ -84,6 +92,7 @@ impl NodeLine {
             primary: Some(*primary).filter(|primary| *primary != "-").map(str::to_owned),
             is_failed: flags.split(',').any(|flag| flag.starts_with("fail")),
             slots: runs.iter().map(run).collect::<Option<_>>()?,
+            incarnation: String::new(),
         })
     }
 

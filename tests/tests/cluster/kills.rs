@@ -82,10 +82,22 @@ impl Drop for Ending<'_> {
 
 #[test]
 fn no_write_acknowledged_at_quorum_is_lost_with_its_primary() {
+    let _alone = alone();
+    kill_under_load("1", 5);
+}
+
+#[test]
+fn no_write_acknowledged_at_quorum_is_lost_with_the_primary_of_two_replicas() {
+    let _alone = alone();
+    kill_under_load("2", 5);
+}
+
+/// Kills primaries of six nodes with so many replicas each while writers write at quorum, and compares what is there in the end with
+/// what they were told.
+fn kill_under_load(replicas: &str, kills: usize) {
     const WRITERS: usize = 4;
     const KEYS: usize = 4;
-    let _alone = alone();
-    let mut cluster = Cluster::start(SIX.0, SIX.1);
+    let mut cluster = Cluster::start(6, &[("--cluster-replicas", replicas)]);
     let mut random = Random::new(seed());
     let (is_over, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
     let histories: Vec<History> = thread::scope(|scope| {
@@ -102,7 +114,7 @@ fn no_write_acknowledged_at_quorum_is_lost_with_its_primary() {
             let enough = acknowledged.load(Relaxed) + more;
             cluster_wait("writes go on", || acknowledged.load(Relaxed) >= enough);
         };
-        for kill in 0..5 {
+        for kill in 0..kills {
             wait_for_writes(1 + random.below(500));
             let key = format!("list {} {}", random.below(WRITERS), random.below(KEYS));
             let primary = cluster.primary_of(&key);

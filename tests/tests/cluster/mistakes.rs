@@ -130,6 +130,24 @@ fn a_node_whose_log_is_damaged_says_how_it_goes_on() {
 }
 
 #[test]
+fn a_node_that_has_lost_its_log_joins_as_a_new_one_in_place_of_the_old_one() {
+    let _alone = alone();
+    let mut cluster = Cluster::start(3, &[]);
+    let (old, home) = (cluster.id(2), cluster.data(2).join("cluster"));
+    cluster.kill(2);
+    fs::remove_dir_all(home.join("log")).expect("a folder can be removed");
+    check_refused(&mut cluster, 2, &["there is no journal in the folder", "empty the folder that it is in"]);
+    fs::remove_dir_all(home).expect("a folder can be removed");
+    cluster.run(2);
+    cluster.wait_until("it is known", |cluster| cluster.seen().nodes.len() == 4);
+    assert_ne!(cluster.id(2), old);
+    let mut client = cluster.client(0);
+    client.check_matches(&format!("CLUSTER CHANGE FORGET {old} FORCE"), "#");
+    cluster.wait_until_whole();
+    assert_eq!(cluster.seen().primaries().len(), 3);
+}
+
+#[test]
 fn a_list_that_does_not_name_the_node_is_refused() {
     let _alone = alone();
     let mut cluster = Cluster::prepare(1, &[]);

@@ -266,6 +266,18 @@ fn a_transaction_has_one_slot() {
 }
 
 #[test]
+fn the_cluster_alone_says_who_follows_whom() {
+    let mut desk = Desk::in_cluster();
+    for line in ["REPLICAOF 127.0.0.1 7009", "SLAVEOF no one"] {
+        desk.check(line, "-ERR REPLICAOF not allowed in cluster mode.");
+    }
+    for line in ["FAILOVER", "FAILOVER ABORT", "FAILOVER TO 127.0.0.1 7009 FORCE TIMEOUT 10"] {
+        desk.check(line, "-ERR FAILOVER not allowed in cluster mode.");
+    }
+    desk.check("PSYNC id 1 FAILOVER", "-ERR FAILOVER not allowed in cluster mode.");
+}
+
+#[test]
 fn there_is_one_database() {
     let mut desk = Desk::in_cluster();
     desk.check("SELECT 0", "+OK");

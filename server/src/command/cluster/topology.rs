@@ -55,6 +55,8 @@ fn node_object(view: &View, id: Id, node: &Node, health: Health, offset: u64) ->
         ("host", json_text(&facts.address.host)),
         ("port", facts.address.port.to_string()),
         ("bus_port", facts.address.bus_port.to_string()),
+        // Not as a number, of which JSON's readers keep 53 bits.
+        ("incarnation", quoted(facts.incarnation)),
         ("zone", json_text(&facts.zone)),
         ("weight", facts.weight.to_string()),
         ("role", quoted(role)),

@@ -43,6 +43,9 @@ const SLAVEOF: Command =
 
 fn replicaof(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let (host, port) = (args.words().get(1), args.words().get(2));
+    if cx.node.cluster.is_on() {
+        return Err(Fault::text("ERR REPLICAOF not allowed in cluster mode."));
+    }
     if cx.session.asked.as_ref().is_some_and(|asked| asked.number.is_some()) {
         return Err(Fault::text("ERR Command is not valid when client is a replica."));
     }
@@ -86,6 +89,9 @@ const FAILOVER: Command = Command {
 
 fn failover(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let words = args.words();
+    if cx.node.cluster.is_on() {
+        return Err(Fault::text("ERR FAILOVER not allowed in cluster mode."));
+    }
     if words.len() == 2 && words.get(1).eq_ignore_ascii_case(b"abort") {
         cx.node.abort_failover()?;
     } else {
@@ -168,6 +174,9 @@ fn ask(cx: &mut Ctx<'_>, ask: Ask) -> Outcome {
         return Err(Fault::text("NOMASTERLINK Can't SYNC: this node does not lead its shard"));
     }
     if let Ask::Continue { id, asks_to_lead: true, .. } = &ask {
+        if cx.node.cluster.is_on() {
+            return Err(Fault::text("ERR FAILOVER not allowed in cluster mode."));
+        }
         // It is done where the connection is handed over to, as it changes everything.
         replication.may_take_over(id)?;
     } else if replication.is_failing_over() {

@@ -34,13 +34,15 @@ impl Error {
 }
 
 /// How a node comes back whose journal is of no use.
-const WAY_OUT: &str = "restore the folder from a copy that was made after this node's last start, or remove the folder and \
-                       let the node join again as a new one";
+const WAY_OUT: &str = "restore the folder from a copy that was made after this node's last start, or empty the folder that it \
+                       is in and let the node join again as a new one";
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Absent => f.write_str("there is no journal in the folder"),
+            Error::Absent => {
+                write!(f, "there is no journal in the folder, and there was one before. To go on, {WAY_OUT}")
+            }
             Error::Start(why) => f.write_str(why),
             Error::Damaged { file, offset, found } => {
                 write!(

@@ -239,7 +239,7 @@ fn the_topology_is_told_as_json() {
     let (_, json) = reply.trim_end().split_once("\r\n").unwrap();
     let node = |number: u8, host: &str, role: &str, shard: &str, rest: &str| {
         format!(
-            r#"{{"id":"{}","number":{number},"host":"{host}","port":700{number},"bus_port":1700{number},"zone":"a","weight":100,"role":"{role}","shard":{shard},{rest}}}"#,
+            r#"{{"id":"{}","number":{number},"host":"{host}","port":700{number},"bus_port":1700{number},"incarnation":"1","zone":"a","weight":100,"role":"{role}","shard":{shard},{rest}}}"#,
             id(number)
         )
     };
