@@ -47,8 +47,15 @@ fn node() -> Shared {
     const MACHINE: Machine = Machine { memory: 8 << 30, cores: 1 };
     let live = Arc::new(Live::new(&Config::new(Values::defaults(&MACHINE)), Raw::default(), MACHINE));
     let store = Store::new(Options::default());
-    let node =
-        Shared::new(Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), room: |clients| clients });
+    let node = Shared::new(Parts {
+        store,
+        live,
+        port: 6379,
+        workers: 1,
+        cluster_id: None,
+        stop: Box::new(|| ()),
+        room: |clients| clients,
+    });
     node.settings_changed();
     for number in 0..KEYS {
         let bytes = key(number);
