@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a reply is waited for.
-const WAIT: Option<Duration> = Some(Duration::from_secs(1));
+/// How long a reply is waited for unless a test says otherwise.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// Redirections that are followed in one attempt.
 const MOVES_MAX: usize = 5;
@@ -43,17 +43,24 @@ pub struct Guide {
     turn: usize,
     /// What each connection begins with.
     greeting: Option<&'static [&'static str]>,
+    wait: Duration,
 }
 
 impl Guide {
     /// A client that is told of these nodes.
     pub fn new(nodes: Vec<SocketAddr>) -> Self {
-        Self { nodes, connections: BTreeMap::new(), places: BTreeMap::new(), turn: 0, greeting: None }
+        Self { nodes, connections: BTreeMap::new(), places: BTreeMap::new(), turn: 0, greeting: None, wait: WAIT }
     }
 
     /// Has writes answered only once a quorum holds them.
     pub fn at_quorum(mut self) -> Self {
         self.greeting = Some(&["CLIENT", "DURABILITY", "quorum"]);
+        self
+    }
+
+    /// Waits for so long for each reply, in place of a second: a node that stands still takes connections and answers nothing.
+    pub fn waiting(mut self, wait: Duration) -> Self {
+        self.wait = wait;
         self
     }
 
@@ -116,15 +123,16 @@ impl Guide {
 
     fn connection(&mut self, address: SocketAddr) -> Option<&mut Connection> {
         if !self.connections.contains_key(&address) {
-            let connection = open(address, self.greeting).ok()?;
+            let connection = open(address, self.greeting, self.wait).ok()?;
             self.connections.insert(address, connection);
         }
         self.connections.get_mut(&address)
     }
 }
 
-fn open(address: SocketAddr, greeting: Option<&[&str]>) -> Result<Connection, Error> {
-    let options = Options { connect_timeout: WAIT, read_timeout: WAIT, write_timeout: WAIT, ..Options::default() };
+fn open(address: SocketAddr, greeting: Option<&[&str]>, wait: Duration) -> Result<Connection, Error> {
+    let wait = Some(wait);
+    let options = Options { connect_timeout: wait, read_timeout: wait, write_timeout: wait, ..Options::default() };
     let mut connection = Connection::open_with(address, options)?;
     if let Some(words) = greeting {
         let reply = connection.call(words)?;

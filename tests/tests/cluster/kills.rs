@@ -163,7 +163,7 @@ fn a_primary_that_stood_still_takes_no_write_when_it_goes_on_and_becomes_a_repli
     for old in primaries {
         let key =
             (0..).map(|number| format!("key{number}")).find(|key| cluster.primary_of(key) == old).expect("a number");
-        let mut guide = cluster.guide();
+        let mut guide = cluster.guide().waiting(Duration::from_millis(100));
         guide.call(PATIENCE, &["SET", &key, "before"]);
         let mut clients: Vec<_> = (0..8).map(|_| cluster.client(old)).collect();
         cluster.hold(old);
