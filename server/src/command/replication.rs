@@ -23,7 +23,7 @@ mod tests;
 
 pub use acks::{AwaitedAcks, Hold, Needed, QuorumOf, Waiting};
 pub use asked::{Ask, Asked};
-pub use commands::COMMANDS;
+pub use commands::{COMMANDS, NOT_LEADING};
 pub use failover::FailoverWish;
 pub use followers::{Entered, Lost, NewFollower, Phase};
 pub use info::{fill_info, role};

@@ -3,7 +3,7 @@
 use super::connection::{Bench, Connection};
 use crate::command::Session;
 use crate::command::clients::Client;
-use crate::command::replication::{self, Goal, LinkState, Receiving};
+use crate::command::replication::{self, Goal, LinkState, NOT_LEADING, Receiving};
 use crate::command::shared::{Shared, now_ms};
 use crate::repl::greeting::{Greeting, Manners, Next};
 use crate::repl::spell::push_command;
@@ -18,8 +18,9 @@ use tokio::sync::watch;
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 * 1024;
 
-/// How long after a failure the next try comes.
+/// How long after a failure the next try comes; in a cluster, where others wait for the replica.
 const RETRY: Duration = Duration::from_secs(1);
+const RETRY_IN_CLUSTER: Duration = Duration::from_millis(200);
 
 /// How often the primary is told how far the node is.
 const ACK_EVERY: Duration = Duration::from_secs(1);
@@ -62,13 +63,15 @@ async fn follow(node: &Arc<Shared>, mut bell: watch::Receiver<u64>) {
         let Some(Err(why)) = ended else { continue };
         // If it is late, somebody else says how the link stands.
         let _ = node.replication.set_link(goal.generation, LinkState::Connect);
-        if why != told {
-            tracing::warn!(%host, port, "the link to the primary is down: it {why}. It is tried again every second");
+        let retry = if node.cluster.is_on() { RETRY_IN_CLUSTER } else { RETRY };
+        // One that has just been promoted leads as soon as it has its lease.
+        if why != told && !why.contains(NOT_LEADING) {
+            tracing::warn!(%host, port, "the link to the primary is down: it {why}. It is tried again every {retry:?}");
             told = why;
         }
         tokio::select! {
             () = changed(node, &mut bell, goal.generation) => {}
-            () = tokio::time::sleep(RETRY) => {}
+            () = tokio::time::sleep(retry) => {}
         }
     }
 }

@@ -133,6 +133,9 @@ fn failover_wish(words: Words<'_>) -> Result<FailoverWish, Fault> {
 /// What replicas say to a primary.
 const SYNCING: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING).and(Flags::NO_MULTI);
 
+/// What a replica of the cluster is told by a node that has no lease.
+pub const NOT_LEADING: &str = "NOMASTERLINK Can't SYNC: this node does not lead its shard";
+
 const PSYNC: Command = Command {
     name: "PSYNC",
     run: psync,
@@ -171,7 +174,7 @@ fn ask(cx: &mut Ctx<'_>, ask: Ask) -> Outcome {
     }
     let replication = &cx.node.replication;
     if cx.session.asked.as_ref().is_some_and(|asked| asked.node.is_some()) && !cx.node.may_feed_cluster() {
-        return Err(Fault::text("NOMASTERLINK Can't SYNC: this node does not lead its shard"));
+        return Err(Fault::text(NOT_LEADING));
     }
     if let Ask::Continue { id, asks_to_lead: true, .. } = &ask {
         if cx.node.cluster.is_on() {
