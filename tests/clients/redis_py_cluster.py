@@ -1,0 +1,57 @@
+"""redis-py's RedisCluster, as ride.py leads it: PORT of one node."""
+
+import sys
+import threading
+
+from redis.cluster import ClusterNode, RedisCluster
+
+told = {"strict": True, "goes_on": True}
+
+
+def listen():
+    for line in sys.stdin:
+        word = line.strip()
+        told["strict"] = {"tolerate": False, "strict": True}.get(word, told["strict"])
+        if word == "stop":
+            break
+    told["goes_on"] = False
+
+
+client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", int(sys.argv[1]))], socket_timeout=5, decode_responses=True)
+threading.Thread(target=listen, daemon=True).start()
+operations, excused, errors, wrong = 0, 0, [], []
+written, counters = {}, {}
+round = 0
+client.set("first", "1")
+print("ready", flush=True)
+while told["goes_on"]:
+    round += 1
+    name, counter = f"key:{round % 2000}", f"counter:{round % 300}"
+    strict = told["strict"]
+    try:
+        client.set(name, str(round))
+        written[name] = str(round)
+        if client.get(name) != str(round):
+            wrong.append(f"{name} is not what was just written")
+        count = client.incr(counter)
+        if counter in counters and count != counters[counter] + 1:
+            wrong.append(f"{counter} went from {counters[counter]} to {count}")
+        counters[counter] = count
+        operations += 3
+    except Exception as error:
+        # It may have been done or not.
+        written.pop(name, None)
+        counters.pop(counter, None)
+        if strict and told["strict"]:
+            errors.append(repr(error))
+        excused += 1
+    if not told["strict"]:
+        # What a killed primary had not sent on is lost.
+        written.clear()
+        counters.clear()
+for name, value in written.items():
+    found = client.get(name)
+    if found != value:
+        wrong.append(f"{name} is {found}, not {value}")
+print(f"{operations} operations, {excused - len(errors)} errors excused, {len(errors)} not: {errors[:3]}, wrong: {wrong[:3]}")
+sys.exit(1 if errors or wrong or operations < 1000 else 0)
