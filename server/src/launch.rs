@@ -1,5 +1,8 @@
 //! From a command line to a running node: settings, log, banner, signals.
 
+mod cluster;
+mod up;
+
 use crate::base::number::Digits;
 use crate::command::shared::Shared;
 use crate::config::{self, Config, LogLevel, Named, RdbJob, RdbVerb, Run, Start};
@@ -23,6 +26,8 @@ pub fn run(args: impl Iterator<Item = OsString>, env: impl Iterator<Item = (OsSt
             ExitCode::SUCCESS
         }
         Ok(Start::Rdb(job)) => look_at(&job),
+        Ok(Start::Up(folder)) => up::run(Path::new(&folder)).map_or_else(fail, |()| ExitCode::SUCCESS),
+        Ok(Start::Cluster(job, config)) => cluster::run(&job, &config).map_or_else(fail, |()| ExitCode::SUCCESS),
         Ok(Start::Run(run)) => serve(*run).unwrap_or_else(fail),
         Err(refused) => fail(refused.to_string()),
     }

@@ -31,6 +31,16 @@ impl Bar {
         }
     }
 
+    /// So many things of all are done.
+    pub(crate) fn count(&mut self, done: u64, all: u64, things: &str) {
+        if self.is_shown && self.drawn_at.elapsed() >= PAUSE {
+            self.drawn_at = Instant::now();
+            self.is_drawn = true;
+            let share = if all == 0 { 1.0 } else { done as f64 / all as f64 };
+            self.write(&format!("{}  {done} of {all} {things}", picture(share)));
+        }
+    }
+
     fn write(&self, text: &str) {
         let mut stderr = io::stderr();
         // Nothing depends on the line, so a failure to write it is no failure.
@@ -49,11 +59,16 @@ impl Drop for Bar {
 fn line(done: u64, all: u64, elapsed: Duration) -> String {
     const MIB: f64 = 1_048_576.0;
     let share = if all == 0 { 1.0 } else { (done as f64 / all as f64).min(1.0) };
-    let full = (share * WIDTH as f64) as usize;
     let (done, all) = (done as f64 / MIB, all as f64 / MIB);
     let speed = done / elapsed.as_secs_f64().max(0.001);
+    format!("{}  {done:.0} of {all:.0} MiB, {speed:.0} MiB/s", picture(share))
+}
+
+/// A bar, of which a share is full.
+fn picture(share: f64) -> String {
+    let full = (share * WIDTH as f64) as usize;
     let (bar, rest) = ("#".repeat(full), ".".repeat(WIDTH - full));
-    format!("[{bar}{rest}] {:3.0} %  {done:.0} of {all:.0} MiB, {speed:.0} MiB/s", share * 100.0)
+    format!("[{bar}{rest}] {:3.0} %", share * 100.0)
 }
 
 #[cfg(test)]

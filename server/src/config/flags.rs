@@ -26,6 +26,41 @@ pub enum Verb {
     Explain { name: Option<String>, json: bool },
     /// Look at an RDB file.
     Rdb(RdbJob),
+    /// Look at a cluster, or change it.
+    Cluster(ClusterJob),
+    /// Run all nodes of a folder.
+    Up(OsString),
+}
+
+/// What is asked of a running cluster, by way of one of its nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterJob {
+    pub verb: ClusterVerb,
+    /// `HOST:PORT` of any node of it; by default the one on this machine that `port` names.
+    pub at: Option<String>,
+    /// Whether the answer is for a program.
+    pub json: bool,
+}
+
+/// What to do with a cluster. Nodes are named by their ids, the beginnings of these, `HOST:PORT` or the port alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterVerb {
+    /// Show the nodes.
+    Status,
+    /// Show who has which slots.
+    Slots,
+    /// Show how another node is added.
+    Add,
+    /// Have a node give up all it holds.
+    Drain { node: String, cancel: bool },
+    /// Take a node out for good; by `force` together with what nobody else holds.
+    Remove { node: String, force: bool },
+    /// Wait until every shard has its share.
+    Rebalance,
+    /// Let a replica lead its shard; by `force` whatever it lacks.
+    Failover { node: String, force: bool },
+    /// Have every shard have so many replicas.
+    Replicas { count: u8 },
 }
 
 /// What is asked about an RDB file.
@@ -90,12 +125,33 @@ fn verb(matches: &ArgMatches) -> Verb {
     if matches.get_flag("version") {
         return Verb::Print(Printed::styled(version()));
     }
+    if let Some(("up", asked)) = matches.subcommand() {
+        return Verb::Up(asked.get_one("folder").cloned().unwrap_or_default());
+    }
+    if let Some(("cluster", group)) = matches.subcommand() {
+        return group.subcommand().map_or(Verb::Run, |(name, asked)| Verb::Cluster(cluster_job(name, asked)));
+    }
     match matches.subcommand().and_then(|(_, group)| group.subcommand()) {
         Some(("check", asked)) => Verb::Rdb(rdb_job(RdbVerb::Check, asked)),
         Some(("stats", asked)) => Verb::Rdb(rdb_job(RdbVerb::Stats, asked)),
         Some((_, explain)) => Verb::Explain { name: explain.get_one("name").cloned(), json: explain.get_flag("json") },
         None => Verb::Run,
     }
+}
+
+fn cluster_job(name: &str, matches: &ArgMatches) -> ClusterJob {
+    let node = || matches.get_one::<String>("node").cloned().unwrap_or_default();
+    let verb = match name {
+        "slots" => ClusterVerb::Slots,
+        "add" => ClusterVerb::Add,
+        "drain" => ClusterVerb::Drain { node: node(), cancel: matches.get_flag("cancel") },
+        "remove" => ClusterVerb::Remove { node: node(), force: matches.get_flag("force") },
+        "rebalance" => ClusterVerb::Rebalance,
+        "failover" => ClusterVerb::Failover { node: node(), force: matches.get_flag("force") },
+        "replicas" => ClusterVerb::Replicas { count: matches.get_one("count").copied().unwrap_or(0) },
+        _ => ClusterVerb::Status,
+    };
+    ClusterJob { verb, at: matches.get_one("at").cloned(), json: matches.get_flag("json") }
 }
 
 fn rdb_job(verb: RdbVerb, matches: &ArgMatches) -> RdbJob {
@@ -152,7 +208,7 @@ fn joined(args: impl Iterator<Item = OsString>, wrong: &mut Vec<Wrong>) -> Vec<O
                     Err(mistake) => wrong.push(mistake),
                 }
             }
-            (None, _) if ["help", "version", "json"].contains(&flag) => out.push(arg),
+            (None, _) if WORDS_OF_VERBS.contains(&flag) => out.push(arg),
             (None, _) => {
                 values.for_each(drop);
                 wrong.push(unknown(name));
@@ -161,6 +217,9 @@ fn joined(args: impl Iterator<Item = OsString>, wrong: &mut Vec<Wrong>) -> Vec<O
     }
     out
 }
+
+/// Flags that are no settings.
+const WORDS_OF_VERBS: &[&str] = &["help", "version", "json", "force", "cancel", "at"];
 
 fn is_value(arg: &OsString) -> bool {
     !arg.as_encoded_bytes().starts_with(b"--")
@@ -215,6 +274,8 @@ fn command() -> Command {
         .args(SETTINGS.iter().map(setting))
         .subcommand(config())
         .subcommand(rdb())
+        .subcommand(cluster())
+        .subcommand(up())
         .after_long_help(after_help())
         .after_help("Every setting is a flag: --help describes them all.")
 }
@@ -249,6 +310,59 @@ fn rdb() -> Command {
         .arg_required_else_help(true)
         .subcommand(verb("check", "Read a file to its end and tell whether it is sound; leaves with 1 if not"))
         .subcommand(verb("stats", "Tell what takes how much of a file: types, biggest keys, prefixes, times to live"))
+}
+
+fn up() -> Command {
+    let folder = Arg::new("folder").value_name("FOLDER").required(true).value_parser(clap::value_parser!(OsString));
+    Command::new("up")
+        .about("Run all nodes of a folder as children, with one log, and stop them together")
+        .disable_version_flag(true)
+        .arg(folder.help("A folder with a file for each node, such as cluster-configs/six"))
+}
+
+fn cluster() -> Command {
+    let at = || {
+        Arg::new("at")
+            .long("at")
+            .value_name("HOST:PORT")
+            .help("Any node of the cluster [default: this machine, setting port]")
+    };
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let verb = |name: &'static str, about: &'static str| {
+        Command::new(name).about(about).disable_version_flag(true).arg(at()).arg(flag("json", "Print JSON"))
+    };
+    let node = || {
+        Arg::new("node")
+            .value_name("NODE")
+            .required(true)
+            .help("A node: its id or the beginning of that, HOST:PORT, or its port")
+    };
+    let count = Arg::new("count").value_name("N").required(true).value_parser(clap::value_parser!(u8).range(0..=5));
+    Command::new("cluster")
+        .about("Look at a cluster, or change it, by way of any of its nodes")
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(verb("status", "Show the nodes: who leads, who follows, who is silent"))
+        .subcommand(verb("slots", "Show which node has which slots, and which are on their way"))
+        .subcommand(verb("add", "Show how to add a node"))
+        .subcommand(
+            verb("drain", "Have a node give up all it holds, and wait until it has")
+                .arg(node())
+                .arg(flag("cancel", "Let it stay after all")),
+        )
+        .subcommand(
+            verb("remove", "Take a node out for good, which has been drained or is lost")
+                .arg(node())
+                .arg(flag("force", "Give up what nobody else holds")),
+        )
+        .subcommand(verb("rebalance", "Wait until every shard has its share; slots move by themselves"))
+        .subcommand(
+            verb("failover", "Let a replica lead its shard, without losing a write")
+                .arg(node())
+                .arg(flag("force", "Do so although the primary is not heard, and give up what the replica lacks")),
+        )
+        .subcommand(verb("replicas", "Have every shard have so many replicas").arg(count))
 }
 
 /// Settings without effect work as flags but are hidden, and listed at the end by name.
@@ -292,7 +406,7 @@ fn after_help() -> String {
          Accepted for those who come from Redis, but without effect (`larder config explain NAME` says why): {}.\n\n\
          Examples:\n  larder\n  larder node.toml\n  larder /etc/redis/redis.conf --port 7000\n  \
          larder --maxmemory 2gb --bind 127.0.0.1 10.0.0.1 --requirepass secret\n  larder config explain maxmemory\n  \
-         larder rdb check /var/lib/redis/dump.rdb",
+         larder rdb check /var/lib/redis/dump.rdb\n  larder up cluster-configs/six\n  larder cluster status --port 7001",
         idle.join(", ")
     )
 }
@@ -445,6 +559,38 @@ mod tests {
         let text = printed(&["-v"]);
         assert!(text.starts_with(concat!("Larder server v=", env!("CARGO_PKG_VERSION"), " ")), "{text}");
         assert_eq!(text, printed(&["--version"]));
+    }
+
+    #[test]
+    fn a_cluster_is_asked_by_verbs() {
+        let job = |words: &[&str]| match ask(words) {
+            Asked { verb: Verb::Cluster(job), reading, .. } if reading.wrong.is_empty() => job,
+            other => panic!("{words:?}: {other:?}"),
+        };
+        let status = job(&["cluster", "status", "--json", "--port", "7001"]);
+        assert_eq!(status, ClusterJob { verb: ClusterVerb::Status, at: None, json: true });
+        let drain = job(&["cluster", "drain", "7005", "--at", "10.0.0.1:7001"]);
+        assert_eq!(drain.verb, ClusterVerb::Drain { node: "7005".into(), cancel: false });
+        assert_eq!(drain.at.as_deref(), Some("10.0.0.1:7001"));
+        assert_eq!(
+            job(&["cluster", "drain", "7005", "--cancel"]).verb,
+            ClusterVerb::Drain { node: "7005".into(), cancel: true }
+        );
+        assert_eq!(
+            job(&["cluster", "remove", "ab", "--force"]).verb,
+            ClusterVerb::Remove { node: "ab".into(), force: true }
+        );
+        assert_eq!(job(&["cluster", "failover", "ab"]).verb, ClusterVerb::Failover { node: "ab".into(), force: false });
+        assert_eq!(job(&["cluster", "replicas", "2"]).verb, ClusterVerb::Replicas { count: 2 });
+        assert!(
+            wrong(&["cluster", "replicas", "9"])[0].contains("9 is not in 0..=5"),
+            "{:?}",
+            wrong(&["cluster", "replicas", "9"])
+        );
+        assert!(wrong(&["cluster", "drain"])[0].contains("required arguments were not provided"));
+        assert!(
+            matches!(ask(&["up", "cluster-configs/six"]).verb, Verb::Up(folder) if folder == "cluster-configs/six")
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub use checked::{Access, ClientMemory, Config, Durability, EvictionPolicy, LogLevel, Named};
 pub use explain::Printed;
-pub use flags::{RdbJob, RdbVerb};
+pub use flags::{ClusterJob, ClusterVerb, RdbJob, RdbVerb};
 pub use live::Live;
 pub use machine::Machine;
 pub use memory::Bytes;
@@ -48,6 +48,10 @@ pub enum Start {
     Print(Printed),
     /// Look at an RDB file.
     Rdb(RdbJob),
+    /// Look at a cluster, or change it; with the settings by which it is reached.
+    Cluster(ClusterJob, Box<Config>),
+    /// Run all nodes of a folder.
+    Up(OsString),
 }
 
 /// All that a node is started with.
@@ -104,6 +108,10 @@ pub fn read_on(
     if let Verb::Print(text) = asked.verb {
         return Ok(Start::Print(text));
     }
+    if let Verb::Up(folder) = asked.verb {
+        let wrong = asked.reading.wrong;
+        return if wrong.is_empty() { Ok(Start::Up(folder)) } else { Err(Refused { wrong }) };
+    }
     if let Verb::Rdb(job) = asked.verb {
         // No node runs, so settings do not matter; but a mistake may be what was to be a flag of the verb.
         let wrong = asked.reading.wrong;
@@ -124,6 +132,9 @@ pub fn read_on(
     if let Verb::Explain { name, json } = asked.verb {
         let printed = explain::explain(name.as_deref(), json, &values, &raw);
         return printed.map(Start::Print).map_err(|wrong| Refused { wrong: vec![wrong] });
+    }
+    if let Verb::Cluster(job) = asked.verb {
+        return Ok(Start::Cluster(job, Box::new(Config::new(values))));
     }
     notices.extend(checked::notices(&raw, &values, &machine));
     Ok(Start::Run(Box::new(Run { config: Config::new(values), raw, machine, notices })))
