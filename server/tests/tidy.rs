@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "node",
         &["base", "types", "store", "persist", "observe", "config", "repl", "cluster", "command", "net", "client"],
     ),
+    ("launch", &["base", "persist", "config", "command", "node", "progress", "client"]),
 ];
 
 /// Where something may be awaited. All other rooms of the server run to their end once they are called.
