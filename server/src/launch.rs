@@ -182,6 +182,7 @@ fn leave(node: &Shared, signal: &str) -> bool {
         return false;
     }
     tracing::info!("{signal} received: finishing what is in flight, then leaving");
+    node.cluster.leave();
     node.stop_saving(saves);
     true
 }

@@ -401,8 +401,9 @@ impl Call<'_> {
                 true => stand.admit_import(slots)?,
                 false => stand.admit(slots, session.want(all_flags, found.is_of_channels))?,
             }
-            let is_held = |slots: Slots| all_flags.has(Flags::WRITE) && self.node.cluster.is_frozen(slots.first);
-            if slots.is_some_and(is_held) {
+            let cluster = &self.node.cluster;
+            let is_held = slots.map_or_else(|| cluster.holds_writes_to_all(), |slots| cluster.is_frozen(slots.first));
+            if is_held && all_flags.has(Flags::WRITE) && !session.imports {
                 return Ok(Some(self.moment.ms + HELD_MS));
             }
         }

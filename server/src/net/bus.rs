@@ -374,9 +374,10 @@ impl Bus {
                     let view = self.node.cluster.view();
                     let changes = self.part.tend(&self.node, &view);
                     changes.into_iter().for_each(|change| control.ask(now, 0, Wanted::Change(change)));
-                    if let Some(HandOver { epoch, change }) =
-                        self.part.hand_over(&self.node, &view, control.hand_over_to())
-                    {
+                    // A node that is about to stop hands over without being told to.
+                    let heir = if self.node.cluster.is_leaving() { self.part.heir(&self.node, &view) } else { None };
+                    let heir = heir.or(control.hand_over_to());
+                    if let Some(HandOver { epoch, change }) = self.part.hand_over(&self.node, &view, heir) {
                         control.give_up(epoch);
                         self.node.cluster.set_lease(epoch, Duration::ZERO);
                         control.ask(now, 0, Wanted::Change(change));

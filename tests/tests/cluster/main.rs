@@ -9,6 +9,7 @@
 mod commands;
 mod kills;
 mod mistakes;
+mod moves;
 mod restarts;
 mod start;
 

@@ -15,7 +15,7 @@ use crate::config::Durability;
 use crate::persist::rdb;
 use larder_client::slot::{SLOTS, Slot};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What an owner is told that brings what is not awaited.
 pub const NOT_AWAITED: &str = "ERR the slot is not on its way to this node, or this node does not lead";
@@ -29,6 +29,8 @@ pub struct Moving {
     secret: OnceLock<Vec<u8>>,
     /// Slots of this node whose writes are held back, as bits.
     frozen: Frozen,
+    /// How many these are.
+    frozen_count: AtomicUsize,
 }
 
 struct Frozen([AtomicU64; SLOTS as usize / 64]);
@@ -58,13 +60,23 @@ impl Cluster {
         self.moving.frozen.0[usize::from(slot) / 64].load(Relaxed) >> (slot % 64) & 1 == 1
     }
 
+    /// Whether a write that may be about all keys, as it names none, is held back: `FLUSHALL` has to be done on one side or the other.
+    pub fn holds_writes_to_all(&self) -> bool {
+        self.moving.frozen_count.load(Relaxed) > 0
+    }
+
     /// Holds writes to some slots back, or no longer. Once this has been called under the barrier, no write is under way.
     pub fn freeze(&self, slots: impl Iterator<Item = Slot>, is_on: bool) {
         for slot in slots {
             let (word, bit) = (&self.moving.frozen.0[slot.index() / 64], 1 << (slot.index() % 64));
-            match is_on {
-                true => word.fetch_or(bit, Relaxed),
-                false => word.fetch_and(!bit, Relaxed),
+            let was_on = match is_on {
+                true => word.fetch_or(bit, Relaxed) & bit > 0,
+                false => word.fetch_and(!bit, Relaxed) & bit > 0,
+            };
+            match (was_on, is_on) {
+                (false, true) => self.moving.frozen_count.fetch_add(1, Relaxed),
+                (true, false) => self.moving.frozen_count.fetch_sub(1, Relaxed),
+                _ => 0,
             };
         }
     }

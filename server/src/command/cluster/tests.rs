@@ -221,6 +221,8 @@ fn writes_to_a_slot_that_is_being_handed_over_wait() {
     assert!(matches!(desk.ended, Ended::Wait { .. }), "{:?}", desk.ended);
     desk.check("GET b", "$1 1");
     desk.check("SET j 1", "+OK");
+    desk.check("FLUSHALL", "");
+    assert!(matches!(desk.ended, Ended::Wait { .. }), "{:?}", desk.ended);
     desk.node.cluster.freeze([slot].into_iter(), false);
     desk.check("SET b 2", "+OK");
 }

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+/// How long a node that is about to stop waits for a replica to take over.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+
 /// How long clients of a node that has just become a primary wait for its first lease before they are told that it has none.
 const LEASE_AWAITED_MAX: Duration = Duration::from_millis(1500);
 
@@ -32,6 +35,8 @@ pub struct Cluster {
     heard: RwLock<Arc<Everyone>>,
     /// The reply to `CLUSTER SLOTS` in RESP2 and in RESP3, if it was asked for since it changed last.
     kept_slots: [Mutex<Option<Arc<[u8]>>>; 2],
+    /// Whether the node is about to stop.
+    is_leaving: AtomicBool,
     /// Whether the node has given its shard up, and waits for the next epoch.
     is_handing_over: AtomicBool,
     /// Microseconds since `began` until which a node that has just become a primary may wait for its first lease.
@@ -161,6 +166,7 @@ impl Cluster {
             lease_epoch: AtomicU64::new(0),
             heard: RwLock::default(),
             kept_slots: Default::default(),
+            is_leaving: AtomicBool::new(false),
             is_handing_over: AtomicBool::new(false),
             lease_awaited_until_us: AtomicU64::new(0),
             asking: Asking::default(),
@@ -245,6 +251,29 @@ impl Cluster {
     pub(super) fn kept_slots(&self, protocol: u8, write: impl FnOnce() -> Vec<u8>) -> Arc<[u8]> {
         let mut kept = self.kept_slots[usize::from(protocol == 3)].lock();
         kept.get_or_insert_with(|| write().into()).clone()
+    }
+
+    /// Waits until the node leads no shard that another could lead, so that it may stop without being missed. Whoever runs the node's
+    /// commands must not call this.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Relaxed);
+        let until = Instant::now() + LEAVE_MAX;
+        let has_heirs = |shard: &Shard| shard.in_sync.len() > 1;
+        while self.is_on() && Instant::now() < until {
+            let view = self.view();
+            if !view.is_primary
+                || !self.holds_lease(&view) && !self.is_between_leases()
+                || !view.own_shard().is_some_and(has_heirs)
+            {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether the node is about to stop, and should hand its shard over.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Relaxed)
     }
 
     /// Says that commands are to wait for the next epoch, or no longer.

@@ -13,6 +13,8 @@ pub struct Part {
     shard: Option<ShardId>,
     /// Whether what it held when it was started is of the shard that it is found to be in.
     keeps_data: bool,
+    /// Whether the cluster has known the node.
+    is_known: bool,
     attendance: Attendance,
     /// The epoch in which the node is handing its shard over, and whether it has given that up.
     handing_over: Option<(u64, bool)>,
@@ -45,6 +47,12 @@ impl Part {
         }
         if self.handing_over.is_some_and(|(epoch, _)| view.own_shard().map(|shard| shard.epoch) != Some(epoch)) {
             self.end_hand_over(node);
+        }
+        let was_known = std::mem::replace(&mut self.is_known, view.topology.node(view.me).is_some());
+        if was_known && !self.is_known {
+            tracing::warn!(
+                "this node was taken out of its cluster: stop it; to let it join again, empty its data folder"
+            );
         }
         let primary = view.own_shard().filter(|_| !view.is_primary).map(|shard| shard.primary);
         let target = primary.and_then(|id| view.address_of(id)).map(|(host, port)| (host.to_owned(), port));
@@ -92,6 +100,14 @@ impl Part {
         }
         let change = Change::Promote { shard: id, epoch, node: to.unwrap_or(view.me), forced: false };
         Some(HandOver { epoch, change })
+    }
+
+    /// Who would take over from this node if it stopped: of the replicas in sync that follow it, the one that has most.
+    pub fn heir(&self, node: &Shared, view: &View) -> Option<Id> {
+        let shard = view.own_shard().filter(|_| view.is_primary)?;
+        let following = node.replication.following();
+        let fit = following.iter().filter(|one| shard.in_sync.contains(&one.node));
+        fit.max_by_key(|one| one.acked).map(|one| one.node)
     }
 
     fn end_hand_over(&mut self, node: &Shared) {
