@@ -24,8 +24,15 @@ pub fn start() -> Shared {
     }
     let live = Arc::new(Live::new(&Config::new(values), Raw::default(), MACHINE));
     let store = Store::with_hasher(Options::default(), KeyHasher::seeded(1));
-    let node =
-        Shared::new(Parts { store, live, port: 6379, workers: 1, stop: Box::new(|| ()), room: |clients| clients });
+    let node = Shared::new(Parts {
+        store,
+        live,
+        port: 6379,
+        workers: 1,
+        cluster_id: None,
+        stop: Box::new(|| ()),
+        room: |clients| clients,
+    });
     node.settings_changed();
     node
 }

@@ -50,18 +50,18 @@ fn wait_until_even(cluster: &Cluster, shards: usize) {
 
 /// What keys of all types hold, besides what is written to meanwhile.
 const KINDS: &[(&str, &str, &str)] = &[
-    ("SET string:N hello:N", "GET string:N", "hello:N"),
-    ("HSET hash:N f 1 g N", "HGET hash:N g", "N"),
-    ("ZADD zset:N 1 a 2 b:N", "ZRANGE zset:N 1 1", "[\"b:N\"]"),
-    ("SADD set:N a:N", "SMEMBERS set:N", "[\"a:N\"]"),
-    ("XADD stream:N 1-1 f N", "XRANGE stream:N - +", "[[\"1-1\", [\"f\", \"N\"]]]"),
-    ("SET short:N soon PX 3600000", "GET short:N", "soon"),
+    ("SET string:# hello:#", "GET string:#", "hello:#"),
+    ("HSET hash:# f 1 g #", "HGET hash:# g", "#"),
+    ("ZADD zset:# 1 a 2 b:#", "ZRANGE zset:# 1 1", "[\"b:#\"]"),
+    ("SADD set:# a:#", "SMEMBERS set:#", "[\"a:#\"]"),
+    ("XADD stream:# 1-1 f #", "XRANGE stream:# - +", "[[\"1-1\", [\"f\", \"#\"]]]"),
+    ("SET short:# soon PX 3600000", "GET short:#", "soon"),
 ];
 
 fn each_kind(guide: &mut Guide, mut with: impl FnMut(&mut Guide, [&str; 3])) {
     for number in 0..100 {
         for (make, ask, expected) in KINDS {
-            let of = |text: &str| text.replace('N', &number.to_string());
+            let of = |text: &str| text.replace('#', &number.to_string());
             with(guide, [&of(make), &of(ask), &of(expected)]);
         }
     }
