@@ -44,10 +44,12 @@ async function main() {
       try {
         await client.set(name, value);
         written.set(name, value);
-        if ((await client.get(name)) !== value) wrong.push(`${name} is not what was just written`);
+        const found = await client.get(name);
+        // What a killed primary had not sent on is lost.
+        if (found !== value && strict && told.strict) wrong.push(`${name} is not what was just written`);
         const count = await client.incr(counter);
         const before = counters.get(counter);
-        if (before !== undefined && count !== before + 1) wrong.push(`${counter} went from ${before} to ${count}`);
+        if (before !== undefined && count !== before + 1 && strict && told.strict) wrong.push(`${counter} went from ${before} to ${count}`);
         counters.set(counter, count);
         operations += 3;
       } catch (error) {
