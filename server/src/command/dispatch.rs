@@ -402,8 +402,9 @@ impl Call<'_> {
                 false => stand.admit(slots, session.want(all_flags, found.is_of_channels))?,
             }
             let cluster = &self.node.cluster;
-            let is_held = slots.map_or_else(|| cluster.holds_writes_to_all(), |slots| cluster.is_frozen(slots.first));
-            if is_held && all_flags.has(Flags::WRITE) && !session.imports {
+            let is_held =
+                || slots.map_or_else(|| cluster.holds_writes_to_all(), |slots| cluster.is_frozen(slots.first));
+            if all_flags.has(Flags::WRITE) && !session.imports && is_held() {
                 return Ok(Some(self.moment.ms + HELD_MS));
             }
         }

@@ -1,6 +1,6 @@
 //! Commands on keys, whatever they hold. What takes more than a few lines has a file of its own below `generic/`.
 
-mod dump;
+pub mod dump;
 mod expire;
 mod object;
 pub mod scan;

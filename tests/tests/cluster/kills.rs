@@ -1,7 +1,8 @@
 //! Primaries that die or stand still.
 
 use crate::alone;
-use larder_tests::cluster::{Attempt, Cluster, Guide, History, PATIENCE, check_histories};
+use crate::load::{Ending, append_to_the_end};
+use larder_tests::cluster::{Attempt, Cluster, History, PATIENCE, check_histories};
 use larder_tests::random::{Random, seed, setting};
 use larder_tests::{render, wait_until};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -71,15 +72,6 @@ fn many_kills() {
     assert!(worst <= GAP_MAX, "{gaps:?}");
 }
 
-/// Has writers come to an end, also when the test fails.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Relaxed);
-    }
-}
-
 #[test]
 fn no_write_acknowledged_at_quorum_is_lost_with_its_primary() {
     let _alone = alone();
@@ -130,22 +122,6 @@ fn kill_under_load(replicas: &str, kills: usize) {
     let [acknowledged, unknown, refused] = check_histories(&mut cluster.guide(), &histories);
     eprintln!("{acknowledged} acknowledged, {unknown} unknown, {refused} refused");
     assert!(acknowledged > 100, "{acknowledged} acknowledged, {unknown} unknown, {refused} refused");
-}
-
-/// Appends to each key in turn until it is over.
-fn append_to_the_end(
-    mut guide: Guide,
-    keys: Vec<String>,
-    is_over: &AtomicBool,
-    acknowledged: &AtomicUsize,
-) -> Vec<History> {
-    let mut histories: Vec<_> = keys.into_iter().map(History::new).collect();
-    while !is_over.load(Relaxed) {
-        for history in &mut histories {
-            acknowledged.fetch_add(usize::from(history.append(&mut guide)), Relaxed);
-        }
-    }
-    histories
 }
 
 fn cluster_wait(what: &str, mut condition: impl FnMut() -> bool) {

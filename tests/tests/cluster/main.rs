@@ -8,6 +8,7 @@
 
 mod commands;
 mod kills;
+mod load;
 mod mistakes;
 mod moves;
 mod restarts;

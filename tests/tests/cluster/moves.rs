@@ -1,6 +1,7 @@
 //! Slots that move to nodes that come, and away from nodes that leave.
 
 use crate::alone;
+use crate::load::{Ending, append_to_the_end};
 use larder_tests::cluster::{Cluster, Guide, History, PATIENCE, Seen, check_histories};
 use larder_tests::random::{Random, seed};
 use larder_tests::{render, wait_long};
@@ -8,24 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-/// Appends to keys in turn until it is over. Nobody dies meanwhile, so every write has to be acknowledged.
-fn append(mut guide: Guide, writer: usize, is_over: &AtomicBool, acknowledged: &AtomicUsize) -> Vec<History> {
-    let mut histories: Vec<_> = (0..50).map(|key| History::new(format!("list {writer} {key}"))).collect();
-    while !is_over.load(Relaxed) {
-        for history in &mut histories {
-            acknowledged.fetch_add(usize::from(history.append(&mut guide)), Relaxed);
-        }
-    }
-    histories
-}
-
-/// Ends the writers, also when the test fails.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Relaxed);
-    }
+/// The lists that a writer appends to.
+fn lists(writer: usize) -> Vec<String> {
+    (0..50).map(|key| format!("list {writer} {key}")).collect()
 }
 
 /// The port of each slot's owner.
@@ -84,7 +70,7 @@ fn shards_come_and_go_with_the_fewest_moves_and_no_write_is_lost_or_refused() {
         let writers: Vec<_> = (0..2)
             .map(|writer| {
                 let (guide, is_over, acknowledged) = (cluster.guide(), &is_over, &acknowledged);
-                scope.spawn(move || append(guide, writer, is_over, acknowledged))
+                scope.spawn(move || append_to_the_end(guide, lists(writer), is_over, acknowledged))
             })
             .collect();
         let mut before = owners(&cluster.seen());
@@ -140,7 +126,7 @@ fn ends_that_die_while_slots_move_leave_each_slot_with_one_owner_and_its_data() 
         let writers: Vec<_> = (0..2)
             .map(|writer| {
                 let (guide, is_over, acknowledged) = (cluster.guide().at_quorum(), &is_over, &acknowledged);
-                scope.spawn(move || append(guide, writer, is_over, acknowledged))
+                scope.spawn(move || append_to_the_end(guide, lists(writer), is_over, acknowledged))
             })
             .collect();
         let new = [cluster.add(), cluster.add()];

@@ -10,9 +10,9 @@ use super::view::{Cluster, Serving};
 use super::{Args, Ctx, Fault, Outcome, REPLIED, view};
 use crate::cluster::bus::{import_proof, is_import_proof};
 use crate::cluster::id::Id;
+use crate::command::generic::dump::payload_of;
 use crate::command::shared::{Shared, now_ms};
 use crate::config::Durability;
-use crate::persist::rdb;
 use larder_client::slot::{SLOTS, Slot};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -155,18 +155,7 @@ impl Shared {
     pub fn copy_key(&self, name: &[u8]) -> Copied {
         let key = self.store.key(name);
         let keys = self.store.lock_one(key.place.stripe(), 0, self.store.moment(now_ms()));
-        let value = keys.entry(key).map(|entry| {
-            let mut payload = Vec::new();
-            match entry.object() {
-                Some(object) => rdb::dump_object(&mut payload, object, false),
-                None => {
-                    let mut text = Vec::new();
-                    entry.value().append_to(&mut text);
-                    rdb::dump_string(&mut payload, &text, false);
-                }
-            }
-            (payload, entry.expiry())
-        });
+        let value = keys.entry(key).map(|entry| (payload_of(entry, false), entry.expiry()));
         // Writers note what they do while they hold the stripe.
         Copied { offset: self.replication.offset(), value }
     }

@@ -6,7 +6,7 @@ use crate::command::*;
 use crate::persist::rdb::{self, RestoreError, Value};
 use crate::store::pieces::PIECES_MAX;
 use crate::store::record::EXPIRY_MAX;
-use crate::store::{Key, New};
+use crate::store::{Entry, Key, New};
 use crate::types::object::Object;
 use std::collections::BTreeMap;
 
@@ -29,17 +29,22 @@ fn dump(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         cx.reply.null();
         return REPLIED;
     };
+    cx.reply.bulk(&payload_of(entry, cx.node.live.rdbcompression()));
+    REPLIED
+}
+
+/// A value in the form in which it travels.
+pub fn payload_of(entry: Entry<'_>, compresses: bool) -> Vec<u8> {
     let mut payload = Vec::new();
     match entry.object() {
-        Some(object) => rdb::dump_object(&mut payload, object, cx.node.live.rdbcompression()),
+        Some(object) => rdb::dump_object(&mut payload, object, compresses),
         None => {
             let mut text = Vec::new();
             entry.value().append_to(&mut text);
-            rdb::dump_string(&mut payload, &text, cx.node.live.rdbcompression());
+            rdb::dump_string(&mut payload, &text, compresses);
         }
     }
-    cx.reply.bulk(&payload);
-    REPLIED
+    payload
 }
 
 pub const RESTORE: Command = Command {

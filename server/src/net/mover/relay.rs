@@ -87,17 +87,8 @@ impl Relay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::collections::BTreeMap;
-
-    /// Random numbers that a seed repeats.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, end: u64) -> u64 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (self.0 >> 33) % end
-        }
-    }
 
     /// A command of a toy store: it adds to a counter, deletes a key, or adds one key's counter to another's.
     #[derive(Clone, Copy, Debug)]
@@ -124,56 +115,74 @@ mod tests {
         key.to_string().into_bytes()
     }
 
-    /// Copies a store while it is written to, in some order of steps.
-    fn move_it(seed: u64) {
-        let mut random = Random(seed);
-        let mut source: Toy = (0..random.below(30)).map(|key| (key, key)).collect();
-        let (mut target, mut relay) = (Toy::new(), Relay::default());
-        let mut stream: Vec<Command> = Vec::new();
-        let mut followed = 0;
-        relay.wait_for(source.keys().map(|key| name(*key)));
-        for round in 0..400 {
-            let is_frozen = round >= 200;
-            let step = random.below(3);
-            if step == 0 && !is_frozen {
-                let (key, other) = (random.below(40), random.below(40));
-                let command = match random.below(4) {
-                    0 => Command::Delete(key),
-                    1 if key != other => Command::AddTo(key, other),
-                    _ => Command::Add(key, random.below(9)),
-                };
-                run(&mut source, command);
-                stream.push(command);
-            } else if step == 1 && followed < stream.len() {
-                let command = stream[followed];
-                let keys = match command {
-                    Command::Add(key, _) | Command::Delete(key) => vec![name(key)],
-                    Command::AddTo(from, to) => vec![name(from), name(to)],
-                };
-                let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-                if relay.follow(followed as u64, &keys) == Verdict::Repeat {
-                    run(&mut target, command);
-                }
-                followed += 1;
-                relay.followed_to(followed as u64);
-            } else if let Some(key) = relay.next() {
-                let number = String::from_utf8(key.clone()).unwrap().parse().unwrap();
-                match source.get(&number) {
-                    Some(value) => target.insert(number, *value),
-                    None => target.remove(&number),
-                };
-                relay.copied(key, stream.len() as u64);
-            }
-            if is_frozen && followed == stream.len() && !relay.has_more() {
-                assert_eq!(target, source, "by seed {seed}, after {stream:?}");
-                return;
-            }
-        }
-        panic!("it came to no end by seed {seed}");
+    /// What happens next: a command is run, the stream is followed by one, or a key is copied.
+    fn steps() -> impl Strategy<Value = Vec<(u8, Command)>> {
+        let command = prop_oneof![
+            2 => (0u64..40, 0u64..9).prop_map(|(key, by)| Command::Add(key, by)),
+            1 => (0u64..40).prop_map(Command::Delete),
+            1 => (0u64..40, 1u64..40).prop_map(|(from, on)| Command::AddTo(from, (from + on) % 40)),
+        ];
+        proptest::collection::vec((0u8..3, command), 0..300)
     }
 
-    #[test]
-    fn what_is_written_meanwhile_is_neither_lost_nor_done_twice() {
-        (0..3000).for_each(move_it);
+    /// A store that is copied while it is written to.
+    #[derive(Default)]
+    struct Moving {
+        source: Toy,
+        target: Toy,
+        stream: Vec<Command>,
+        followed: usize,
+        relay: Relay,
+    }
+
+    impl Moving {
+        fn follow(&mut self) {
+            let Some(&command) = self.stream.get(self.followed) else { return };
+            let keys = match command {
+                Command::Add(key, _) | Command::Delete(key) => vec![name(key)],
+                Command::AddTo(from, to) => vec![name(from), name(to)],
+            };
+            let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            if self.relay.follow(self.followed as u64, &keys) == Verdict::Repeat {
+                run(&mut self.target, command);
+            }
+            self.followed += 1;
+            self.relay.followed_to(self.followed as u64);
+        }
+
+        fn copy(&mut self) {
+            let Some(key) = self.relay.next() else { return };
+            let number = String::from_utf8(key.clone()).unwrap().parse().unwrap();
+            match self.source.get(&number) {
+                Some(value) => self.target.insert(number, *value),
+                None => self.target.remove(&number),
+            };
+            self.relay.copied(key, self.stream.len() as u64);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn what_is_written_meanwhile_is_neither_lost_nor_done_twice(keys in 0u64..30, steps in steps()) {
+            let mut moving = Moving { source: (0..keys).map(|key| (key, key)).collect(), ..Moving::default() };
+            moving.relay.wait_for((0..keys).map(name));
+            for (step, command) in steps {
+                match step {
+                    0 => {
+                        run(&mut moving.source, command);
+                        moving.stream.push(command);
+                    }
+                    1 => moving.follow(),
+                    _ => moving.copy(),
+                }
+            }
+            while moving.followed < moving.stream.len() || moving.relay.has_more() {
+                moving.follow();
+                moving.copy();
+            }
+            prop_assert_eq!(moving.target, moving.source);
+        }
     }
 }
