@@ -58,7 +58,7 @@ async function main() {
         counters.delete(counter);
         // node-redis drops a node that has no slots any more together with what it has asked of it, whatever the server.
         if (library === "node-redis" && String(error).includes("Disconnects client")) dropped += 1;
-        else if (strict && told.strict) errors.push(String(error));
+        else if (strict && told.strict) errors.push(error.errors ? error.errors.map(String).join("; ") : String(error));
         else excused += 1;
       }
       if (!told.strict) {

@@ -59,7 +59,11 @@ class Node:
     def seen(self):
         """What the node says of all: id, port, role, whether it is up, its slots, those on their way in brackets, and its primary."""
         nodes = []
-        for line in self.ask("CLUSTER", "NODES").splitlines():
+        text = self.ask("CLUSTER", "NODES")
+        # A replica that is just being given everything says so, as in Redis.
+        if text.startswith("-LOADING"):
+            return []
+        for line in text.splitlines():
             words = line.split()
             flags = words[2].split(",")
             port = int(words[1].split("@")[0].rsplit(":", 1)[1])

@@ -46,7 +46,7 @@ pub enum Fault {
     CrossSlot,
     /// No shard has the slot.
     SlotUnserved,
-    /// The node would serve the slot, and must not for now.
+    /// The node is the primary of the slot's shard, and has no lease.
     ClusterDown,
     /// A handler broke; its name is in the log.
     Internal,

@@ -61,7 +61,7 @@ pub fn slots(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     let view = view(cx)?;
     let protocol = cx.reply.protocol();
     if cx.node.loading.is_on() {
-        // It is not told as one of its shard for now, and nobody says when that ends.
+        // It is left out of its shard while it loads. No event marks the end of that, upon which what is kept could be dropped.
         write_slots(&Told::new(cx)?, cx.reply);
         return REPLIED;
     }
