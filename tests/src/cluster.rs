@@ -316,9 +316,10 @@ impl Cluster {
 
     fn note_incarnation(&mut self, node: usize) {
         let port = self.address(node).port();
-        let incarnation = self.ask(node).and_then(|seen| Some(seen.at(port)?.incarnation.clone()));
+        let seen = std::iter::once(node).chain(self.awake()).find_map(|node| self.ask(node));
+        let known = seen.and_then(|seen| Some(seen.at(port)?.incarnation.clone()));
         let member = &mut self.members[node];
-        member.last_incarnation = incarnation.or(member.last_incarnation.take());
+        member.last_incarnation = known.or(member.last_incarnation.take());
     }
 
     fn is_witness(&self, node: usize) -> bool {

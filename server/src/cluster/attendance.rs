@@ -27,8 +27,8 @@ const NEAR_BYTES: u64 = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Following {
     pub node: Id,
-    /// Which start of the replica it is.
-    pub incarnation: u64,
+    /// When what the replica holds began: see [`Node::memory`](super::topology::Node::memory).
+    pub memory: u64,
     pub acked: u64,
 }
 
@@ -46,7 +46,7 @@ pub struct Attendance {
 
 #[derive(Clone, Copy, Debug)]
 struct Entering {
-    incarnation: u64,
+    memory: u64,
     /// Up to where it has to come before it is proposed: to the end of the stream at some time since it is waited for.
     floor: Option<u64>,
     is_proposed: bool,
@@ -91,11 +91,11 @@ impl Attendance {
         self.proposed.retain(|node, _| members.contains(node));
         let mut review = Review::default();
         for node in members {
-            let incarnation = topology.node(*node).map_or(0, |node| node.facts.incarnation);
-            let follows = following.iter().find(|one| one.node == *node && one.incarnation == incarnation);
+            let memory = topology.node(*node).map_or(0, |node| node.memory);
+            let follows = following.iter().find(|one| one.node == *node && one.memory == memory);
             let change = match shard.in_sync.contains(node) {
                 true => self.is_to_leave(now, *node, follows, end).then_some(false),
-                false => self.is_to_enter(*node, incarnation, follows, end).then_some(true),
+                false => self.is_to_enter(*node, memory, follows, end).then_some(true),
             };
             review.asks_for_acks |= self.entering.contains_key(node);
             if let Some(is_in) = change
@@ -103,7 +103,7 @@ impl Attendance {
             {
                 self.entering.entry(*node).and_modify(|entering| entering.is_proposed = true);
                 let (shard, epoch, node) = (id, shard.epoch, *node);
-                review.changes.push(Change::SetInSync { shard, epoch, node, incarnation, is_in });
+                review.changes.push(Change::SetInSync { shard, epoch, node, memory, is_in });
             }
         }
         let of_topology = shard.in_sync.iter().filter(|node| **node != shard.primary);
@@ -134,9 +134,9 @@ impl Attendance {
     }
 
     /// Whether a replica that is not in sync is to be let in.
-    fn is_to_enter(&mut self, node: Id, incarnation: u64, follows: Option<&Following>, end: u64) -> bool {
+    fn is_to_enter(&mut self, node: Id, memory: u64, follows: Option<&Following>, end: u64) -> bool {
         self.watched.remove(&node);
-        let entering = self.entering.get(&node).filter(|entering| entering.incarnation == incarnation).copied();
+        let entering = self.entering.get(&node).filter(|entering| entering.memory == memory).copied();
         match (entering, follows) {
             // Once it was proposed it is waited for until that has become true, so that it can be left out again; or cannot any
             // more, since the replica has been started again.
@@ -147,7 +147,7 @@ impl Attendance {
                 false
             }
             (None, Some(following)) if end.saturating_sub(following.acked) <= NEAR_BYTES => {
-                self.entering.insert(node, Entering { incarnation, floor: None, is_proposed: false });
+                self.entering.insert(node, Entering { memory, floor: None, is_proposed: false });
                 false
             }
             _ => {
@@ -199,12 +199,13 @@ mod tests {
 
         fn change(&self, node: u8, is_in: bool) -> Change {
             let epoch = self.0.shard(SHARD).map_or(0, |shard| shard.epoch);
-            Change::SetInSync { shard: SHARD, epoch, node: id(node), incarnation: 1, is_in }
+            Change::SetInSync { shard: SHARD, epoch, node: id(node), memory: u64::from(node) + 1, is_in }
         }
     }
 
     fn at(node: u8, acked: u64) -> Following {
-        Following { node: id(node), incarnation: 1, acked }
+        // The cluster is founded by the first entry of the log, and the nodes join with the next ones.
+        Following { node: id(node), memory: u64::from(node) + 1, acked }
     }
 
     fn required(nodes: &[u8]) -> Option<BTreeSet<Id>> {
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!(review(&log, 100, &[at(2, 100)]), (required(&[2]), 1));
         log.start(2, 2);
         assert_eq!(review(&log, 200, &[at(2, 100)]), (required(&[]), 0), "what it says is of its life before");
-        let anew = Following { incarnation: 2, ..at(2, 0) };
+        let anew = Following { memory: log.1, ..at(2, 0) };
         assert_eq!(review(&log, 300, &[anew]), (required(&[2]), 0));
     }
 

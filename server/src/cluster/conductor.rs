@@ -73,8 +73,8 @@ pub struct Report {
     pub incarnation: u64,
     /// The epoch of the topology that it has.
     pub epoch: u64,
-    /// Up to where it has the stream of its shard.
-    pub offset: u64,
+    /// Up to where it has the stream of its shard; `None` while it is loading what it holds.
+    pub offset: Option<u64>,
 }
 
 /// What the leader answers.
@@ -238,7 +238,7 @@ impl Conductor {
     pub fn health(&self, now: Duration, topology: &Topology) -> (BTreeSet<Id>, BTreeMap<Id, u64>) {
         let view = View { conductor: self, topology, now };
         let (alive, silent): (Vec<Id>, Vec<Id>) = topology.nodes().keys().copied().partition(|id| view.is_alive(*id));
-        let offsets = alive.into_iter().filter_map(|id| Some((id, view.report(id)?.offset))).collect();
+        let offsets = alive.into_iter().filter_map(|id| Some((id, view.report(id)?.offset?))).collect();
         (silent.into_iter().collect(), offsets)
     }
 }
@@ -271,6 +271,11 @@ impl View<'_> {
     /// Whether the node is to be a member of its shard for longer.
     fn is_staying(&self, id: Id) -> bool {
         !self.is_leaving(id) && !self.is_lost(id)
+    }
+
+    /// Whether a report is not of a life of the node before this one.
+    fn is_of_this_start(&self, report: &Report) -> bool {
+        self.topology.node(report.node).is_some_and(|node| node.facts.incarnation == report.incarnation)
     }
 
     fn report(&self, id: Id) -> Option<&Report> {

@@ -66,8 +66,8 @@ pub struct Control<D> {
     /// What the leader said last about who is silent, and how far the others have their streams.
     health: Health,
     hand_over_to: Option<Id>,
-    /// Up to where this node has the stream of its shard.
-    offset: u64,
+    /// Up to where this node has the stream of its shard; `None` while it is loading what it holds.
+    offset: Option<u64>,
     ticks: u64,
     out: Out,
 }
@@ -144,7 +144,7 @@ impl<D: Disk> Control<D> {
             routes: BTreeMap::new(),
             health: Health::default(),
             hand_over_to: None,
-            offset: 0,
+            offset: None,
             ticks: 0,
             out: Out::default(),
         })
@@ -152,8 +152,8 @@ impl<D: Disk> Control<D> {
 
     // --- events
 
-    /// [`TICK`] has passed. `offset` is up to where the node has the stream of its shard.
-    pub fn tick(&mut self, now: Duration, offset: u64) {
+    /// [`TICK`] has passed. `offset` is up to where the node has the stream of its shard; `None` while it is loading.
+    pub fn tick(&mut self, now: Duration, offset: Option<u64>) {
         self.ticks += 1;
         self.offset = offset;
         self.consensus.tick();

@@ -10,6 +10,7 @@
 //! replicates its partitions this way ("in-sync replicas", `min.insync.replicas`).
 //!
 //! **Incarnations.** What a node holds is in its memory. One that comes back has another incarnation, and is in sync no longer.
+//! Neither is a replica that is about to throw away what it holds, to take all of its primary's data anew.
 
 mod change;
 mod code;
@@ -87,6 +88,8 @@ pub struct Node {
     /// Whether it is to hold nothing any more, and then to go.
     pub is_leaving: bool,
     pub shard: Option<ShardId>,
+    /// The index at which what it holds began: its last start, or the last time that it threw everything away.
+    pub memory: u64,
 }
 
 /// A primary and its replicas.
@@ -95,7 +98,7 @@ pub struct Shard {
     pub primary: Id,
     pub replicas: BTreeSet<Id>,
     /// Members that hold every write acknowledged at `quorum`. The primary is one, unless it has come back from a crash: then
-    /// it may not serve before another one has been promoted.
+    /// it may not serve before another one, or it itself, has been promoted.
     pub in_sync: BTreeSet<Id>,
     /// Members that are not in sync, and hold every such write all the same: they left when so few were in sync that none
     /// has been acknowledged since. Any of them may be promoted, too. (Kafka's "eligible leader replicas", KIP-966.)
@@ -115,6 +118,11 @@ impl Shard {
     /// Whether the primary may serve: it has not lost what it held.
     pub fn is_fit(&self) -> bool {
         self.in_sync.contains(&self.primary)
+    }
+
+    /// Whether no member is known to hold everything: the last that did has been started again, and holds what it had saved.
+    pub fn is_bereft(&self) -> bool {
+        self.in_sync.is_empty() && self.eligible.is_empty()
     }
 
     /// Whether a member holds every write that was acknowledged at `quorum`.

@@ -269,6 +269,11 @@ impl State {
 }
 
 impl Shared {
+    /// Up to where the node holds the data of its stream; `None` while it is loading.
+    pub fn held_offset(&self) -> Option<u64> {
+        (!self.loading.is_on()).then(|| self.replication.offset())
+    }
+
     /// Begins to note writes in the stream, if that is not done yet. The caller holds the barrier.
     fn begin_notes(&self) {
         let mut state = self.replication.state.lock();

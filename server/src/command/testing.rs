@@ -80,8 +80,11 @@ impl Desk {
     pub fn in_cluster() -> Desk {
         let desk = Desk::in_empty_cluster();
         desk.change(&[Change::Found { cluster: Id::new([9; 20]), first: 0, replicas_wanted: 1 }]);
-        (1..=5)
-            .for_each(|number| desk.change(&[Change::Join { node: id(number), number: None, facts: facts(number) }]));
+        for number in 1..=5 {
+            let incarnation = if number == 1 { desk.node.cluster.incarnation() } else { 1 };
+            let facts = Facts { incarnation, ..facts(number) };
+            desk.change(&[Change::Join { node: id(number), number: None, facts }]);
+        }
         let half = |first, last| Ranges::checked(&[(first, last)]).expect("it is a run");
         desk.change(&[
             Change::NewShard { primary: id(1), replicas: vec![id(2)] },

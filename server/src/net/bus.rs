@@ -368,12 +368,13 @@ impl Bus {
         match &mut self.stage {
             Stage::Entering(_) => self.enter(now)?,
             Stage::In(control) => {
-                control.tick(now, self.node.replication.offset());
+                control.tick(now, self.node.held_offset());
                 let knows_leader = control.leader().is_some();
                 if self.ticks.is_multiple_of(TEND_TICKS) {
                     let view = self.node.cluster.view();
                     let changes = self.part.tend(&self.node, &view);
-                    changes.into_iter().for_each(|change| control.ask(now, 0, Wanted::Change(change)));
+                    let changes = changes.into_iter().chain(self.node.cluster.renouncement(&view));
+                    changes.for_each(|change| control.ask(now, 0, Wanted::Change(change)));
                     // A node that is about to stop hands over without being told to.
                     let heir = if self.node.cluster.is_leaving() { self.part.heir(&self.node, &view) } else { None };
                     let heir = heir.or(control.hand_over_to());

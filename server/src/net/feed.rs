@@ -89,7 +89,7 @@ async fn serve(node: Arc<Shared>, handed: HandedOver, bell: watch::Receiver<u64>
         host: if asked.host.is_empty() { client.address.ip().to_string() } else { asked.host.clone() },
         port: asked.port,
         is_mute: asked.only_snapshot || ask == Ask::Everything,
-        node: asked.node.map(|node| (node, asked.incarnation)),
+        node: asked.node.map(|node| (node, asked.memory)),
         client: client.clone(),
     };
     let mut feeding = Feeding { node: &node, client: &client, write, bell, timeout: replication::timeout(&node) };

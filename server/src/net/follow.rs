@@ -3,6 +3,7 @@
 use super::connection::{Bench, Connection};
 use crate::command::Session;
 use crate::command::clients::Client;
+use crate::command::cluster::Cluster;
 use crate::command::replication::{self, Goal, LinkState, NOT_LEADING, Receiving};
 use crate::command::shared::{Shared, now_ms};
 use crate::repl::greeting::{Greeting, Manners, Next};
@@ -21,6 +22,9 @@ const READ_BYTES: usize = 256 * 1024;
 /// How long after a failure the next try comes; in a cluster, where others wait for the replica.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_IN_CLUSTER: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether the cluster counts on the node no more.
+const RENOUNCED_YET: Duration = Duration::from_millis(5);
 
 /// How often the primary is told how far the node is.
 const ACK_EVERY: Duration = Duration::from_secs(1);
@@ -132,8 +136,11 @@ async fn link(
     let (db, rest) = match next {
         Next::Full { id, offset, snapshot } => {
             tracing::info!(%host, port, offset, "all data comes from the primary");
+            if !Receiving::keeps_until_whole(node) {
+                link.renounce(goal.generation).await?;
+            }
             *receiving = Some(Receiving::begin(node, goal.generation, (id, offset), snapshot)?);
-            let rest = link.receive_all(greeting.take_rest(), receiving).await?;
+            let rest = link.receive_all(goal.generation, greeting.take_rest(), receiving).await?;
             tracing::info!(%host, port, keys = node.store.totals().keys.iter().sum::<usize>(), "the data is here");
             (node.replication.selected(), rest)
         }
@@ -151,6 +158,22 @@ async fn link(
 fn link_addresses(stream: &TcpStream) -> (SocketAddr, SocketAddr) {
     let none = SocketAddr::from(([0, 0, 0, 0], 0));
     (stream.peer_addr().unwrap_or(none), stream.local_addr().unwrap_or(none))
+}
+
+/// For as long as it lives, the node asks its cluster not to count on what it holds.
+struct Renouncing<'a>(&'a Cluster);
+
+impl Renouncing<'_> {
+    fn begin(cluster: &Cluster) -> Renouncing<'_> {
+        cluster.set_renouncing(true);
+        Renouncing(cluster)
+    }
+}
+
+impl Drop for Renouncing<'_> {
+    fn drop(&mut self) {
+        self.0.set_renouncing(false);
+    }
 }
 
 struct Link<'a> {
@@ -184,8 +207,31 @@ impl Link<'_> {
         }
     }
 
+    /// Waits until the cluster does not count on what the node holds any more, which is to be thrown away.
+    async fn renounce(&mut self, generation: u64) -> Result<(), String> {
+        let cluster = &self.node.cluster;
+        let known = cluster.announced();
+        let _renouncing = Renouncing::begin(cluster);
+        while cluster.view().is_counted_on() {
+            if !self.node.replication.is_current(generation) {
+                return Err(LATE.to_owned());
+            }
+            tokio::time::sleep(RENOUNCED_YET).await;
+            let _ = self.stream.try_write(b"\n");
+        }
+        let Some((_, memory)) = cluster.announced().filter(|now| known.as_ref() != Some(now)) else { return Ok(()) };
+        let (mut out, memory) = (Vec::new(), memory.to_string());
+        push_command(&mut out, [&b"REPLCONF"[..], b"memory", memory.as_bytes()].into_iter());
+        self.stream.write_all(&out).await.map_err(broke("cannot be written to"))
+    }
+
     /// Takes all data. Returns what came behind it.
-    async fn receive_all(&mut self, first: Vec<u8>, receiving: &mut Option<Receiving>) -> Result<Vec<u8>, String> {
+    async fn receive_all(
+        &mut self,
+        generation: u64,
+        first: Vec<u8>,
+        receiving: &mut Option<Receiving>,
+    ) -> Result<Vec<u8>, String> {
         let mut is_whole = match receiving {
             Some(receiving) if !first.is_empty() => receiving.take(self.node, &first)?,
             _ => false,
@@ -203,11 +249,13 @@ impl Link<'_> {
                 alive = Instant::now();
             }
         }
-        let whole = receiving.take().ok_or(LATE)?;
+        self.renounce(generation).await?;
         let stream = &self.stream;
-        whole.finish(self.node, &mut || {
+        let rest = receiving.as_mut().ok_or(LATE)?.finish(self.node, &mut || {
             let _ = stream.try_write(b"\n");
-        })
+        })?;
+        *receiving = None;
+        Ok(rest)
     }
 
     /// Runs what comes, and tells the primary how far the node is.

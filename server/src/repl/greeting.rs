@@ -150,9 +150,9 @@ impl Greeting {
             Step::Capabilities => vec!["REPLCONF", "capa", "eof", "capa", "psync2"],
             Step::Larder => vec!["REPLCONF", "capa", "larder"],
             Step::Node => {
-                let (id, incarnation) = self.manners.node.as_ref()?;
-                let incarnation = incarnation.to_string();
-                return Some(["REPLCONF", "node-id", id, "incarnation", &incarnation].map(str::to_owned).to_vec());
+                let (id, memory) = self.manners.node.as_ref()?;
+                let memory = memory.to_string();
+                return Some(["REPLCONF", "node-id", id, "memory", &memory].map(str::to_owned).to_vec());
             }
             Step::Valkey => vec!["REPLCONF", "version", VALKEY],
             Step::Ask => {
@@ -335,7 +335,7 @@ mod tests {
         let (said, end) = talk(manners, &answers);
         assert_eq!(said[1], "AUTH r secret");
         assert_eq!(said[3], "REPLCONF ip-address 10.0.0.1");
-        assert_eq!(said[6], format!("REPLCONF node-id {ID} incarnation 5"));
+        assert_eq!(said[6], format!("REPLCONF node-id {ID} memory 5"));
         assert_eq!(said[8], format!("PSYNC {ID} 100"));
         assert_eq!(end, Ok(Next::Continue { id: None }));
     }

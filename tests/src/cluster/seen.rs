@@ -91,7 +91,8 @@ impl NodeLine {
             port,
             primary: Some(*primary).filter(|primary| *primary != "-").map(str::to_owned),
             is_failed: flags.split(',').any(|flag| flag.starts_with("fail")),
-            slots: runs.iter().map(run).collect::<Option<_>>()?,
+            // A slot in brackets moves.
+            slots: runs.iter().filter(|run| !run.starts_with('[')).map(run).collect::<Option<_>>()?,
             incarnation: String::new(),
         })
     }

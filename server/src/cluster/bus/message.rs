@@ -54,7 +54,10 @@ pub fn encode(message: &Message) -> Vec<u8> {
         }
         Message::Report { sent_us, report } => {
             let Report { node, incarnation, epoch, offset } = report;
-            to.byte(1).number(*sent_us).id(node).number(*incarnation).number(*epoch).number(*offset);
+            to.byte(1).number(*sent_us).id(node).number(*incarnation).number(*epoch).flag(offset.is_some());
+            if let Some(offset) = offset {
+                to.number(*offset);
+            }
         }
         Message::Answer { sent_us, answer } => {
             let (shard, epoch) = answer.lease.map_or((0, 0), |(shard, epoch)| (shard.0, epoch));
@@ -111,7 +114,9 @@ pub fn decode(bytes: &[u8]) -> Result<Message, CodeError> {
     let message = match kind {
         1 => {
             let (sent_us, node, incarnation) = (from.number()?, from.id()?, from.number()?);
-            let report = Report { node, incarnation, epoch: from.number()?, offset: from.number()? };
+            let epoch = from.number()?;
+            let offset = if from.flag()? { Some(from.number()?) } else { None };
+            let report = Report { node, incarnation, epoch, offset };
             Message::Report { sent_us, report }
         }
         2 => {

@@ -156,7 +156,7 @@ fn messages() -> impl Strategy<Value = Message> {
     let lease = proptest::option::of((1u32.., any::<u64>()).prop_map(|(shard, epoch)| (ShardId(shard), epoch)));
     prop_oneof![
         any::<Vec<u8>>().prop_map(Message::Raft),
-        (any::<u64>(), id(), any::<[u64; 3]>()).prop_map(|(sent_us, node, [incarnation, epoch, offset])| {
+        (any::<[u64; 3]>(), id(), any::<Option<u64>>()).prop_map(|([sent_us, incarnation, epoch], node, offset)| {
             Message::Report { sent_us, report: Report { node, incarnation, epoch, offset } }
         }),
         (any::<u64>(), lease, proptest::option::of(id())).prop_map(|(sent_us, lease, hand_over_to)| {

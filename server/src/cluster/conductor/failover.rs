@@ -23,11 +23,15 @@ impl From<Due> for Change {
 /// The promotions that are due.
 pub(super) fn decide(view: &View<'_>) -> Vec<Due> {
     let due = |(&id, shard): (&ShardId, &Shard)| {
-        let is_over = is_lease_over(view, id, shard);
         let asked_for = view.conductor.requests.get(&id).filter(|request| request.forced).map(|request| request.node);
         let forced = asked_for.is_some();
-        let node = is_over.then(|| asked_for.or_else(|| successor(view, shard))).flatten()?;
-        Some(Due { shard: id, epoch: shard.epoch, node, forced })
+        let node = match shard.is_bereft() {
+            // Nobody can have a lease.
+            true => asked_for.or_else(|| furthest(view, shard)),
+            false if is_lease_over(view, id, shard) => asked_for.or_else(|| successor(view, shard)),
+            false => None,
+        };
+        Some(Due { shard: id, epoch: shard.epoch, node: node?, forced })
     };
     view.topology.shards().iter().filter_map(due).collect()
 }
@@ -48,6 +52,20 @@ fn successor(view: &View<'_>, shard: &Shard) -> Option<Id> {
     let candidates = shard.replicas.iter().copied().filter(|id| shard.has_all(*id) && view.is_alive(*id));
     candidates.min_by_key(|id| {
         // One that leaves would have to hand over again.
-        (view.is_leaving(*id), Reverse(view.report(*id).map_or(0, |report| report.offset)), *id)
+        (view.is_leaving(*id), Reverse(view.report(*id).and_then(|report| report.offset)), *id)
     })
+}
+
+/// Where the last member that held everything has been started again: whichever member holds most now, once all have said
+/// how much that is. Those that are silent are not waited for for ever; one that loads is, since it may hold most.
+fn furthest(view: &View<'_>, shard: &Shard) -> Option<Id> {
+    let mut held = Vec::new();
+    for id in shard.members() {
+        match view.report(id).filter(|report| view.is_alive(id) && view.is_of_this_start(report)) {
+            Some(report) => held.push((Reverse(report.offset?), view.is_leaving(id), id != shard.primary, id)),
+            None if view.silence(id) > view.settings().patience => {}
+            None => return None,
+        }
+    }
+    held.into_iter().min().map(|(.., id)| id)
 }

@@ -95,7 +95,7 @@ fn can_be_spared(view: &View<'_>, shard: &Shard, node: Id, replicas: usize) -> b
     let counts = |id: Id| id != node && view.is_staying(id) && view.is_alive(id);
     let others = shard.in_sync.iter().filter(|id| counts(**id)).count();
     let is_led = view.is_alive(shard.primary) && shard.is_fit();
-    !shard.has_all(node) || is_led && others > replicas
+    !shard.has_all(node) && !shard.is_bereft() || is_led && others > replicas
 }
 
 /// Replicas beyond those that their shards are to have, with their shards.

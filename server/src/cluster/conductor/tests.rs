@@ -35,7 +35,8 @@ impl Scene {
         scene.make(Change::NewShard { primary: id(1), replicas: (2..=nodes).map(id).collect() });
         let epoch = scene.shard().epoch;
         (2..=nodes).for_each(|node| {
-            scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(node), incarnation: 1, is_in: true })
+            let memory = scene.topology.node(id(node)).expect("it has joined").memory;
+            scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(node), memory, is_in: true })
         });
         assert_eq!(scene.decide(), [], "nobody has reported");
         scene
@@ -63,8 +64,18 @@ impl Scene {
     }
 
     fn hear(&mut self, node: u8, incarnation: u64) -> Answer {
-        let report = Report { node: id(node), incarnation, epoch: self.topology.epoch(), offset: 0 };
+        self.hear_at(node, incarnation, Some(0))
+    }
+
+    /// Hears a node that has come so far in the stream of its shard, or is loading.
+    fn hear_at(&mut self, node: u8, incarnation: u64, offset: Option<u64>) -> Answer {
+        let report = Report { node: id(node), incarnation, epoch: self.topology.epoch(), offset };
         self.conductor.hear(self.now, &self.topology, report)
+    }
+
+    /// A node has been started again.
+    fn restart(&mut self, node: u8) {
+        self.make(Change::Join { node: id(node), number: None, facts: facts(2) });
     }
 
     /// Hears nodes that have not been started again.
@@ -150,7 +161,8 @@ fn a_replica_that_leaves_is_kept_until_another_is_in_sync_in_its_place() {
     scene.hear_all(&[1, 2, 3]);
     assert_eq!(scene.decide(), [], "it is there and holds nothing yet");
     let epoch = scene.shard().epoch;
-    scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(3), incarnation: 1, is_in: true });
+    let memory = scene.topology.node(id(3)).expect("it has joined").memory;
+    scene.make(Change::SetInSync { shard: SHARD, epoch, node: id(3), memory, is_in: true });
     // It holds everything, but may have lost it since: it is silent.
     for node in [1, 2].repeat(4) {
         scene.pass(250);
@@ -174,4 +186,42 @@ fn a_spare_is_kept_while_those_who_hold_as_much_are_silent() {
     assert!(!may_detach(scene.decide(), 3), "node 2 is silent");
     scene.hear(2, 1);
     assert!(may_detach(scene.decide(), 2));
+}
+
+#[test]
+fn where_nobody_has_everything_the_one_that_holds_most_leads() {
+    let mut scene = Scene::of(3, 2);
+    scene.pass(100);
+    scene.hear_all(&[1, 2, 3]);
+    [2, 3, 1].iter().for_each(|node| scene.restart(*node));
+    assert!(scene.shard().is_bereft());
+    assert_eq!(scene.hear_at(1, 2, Some(0)).lease, None, "there may be one that holds more");
+    scene.hear_at(2, 2, Some(70));
+    assert_eq!(scene.decide(), [], "the third has not said how much it holds");
+    scene.hear_at(3, 2, None);
+    assert_eq!(scene.decide(), [], "it is loading, and may hold more");
+    scene.pass(30_000);
+    scene.hear_at(1, 2, Some(0));
+    scene.hear_at(2, 2, Some(70));
+    scene.hear_at(3, 2, None);
+    assert_eq!(scene.decide(), [], "it is waited for as long as that takes");
+    scene.hear_at(3, 2, Some(60));
+    let epoch = scene.shard().epoch;
+    scene.come_true(Change::Promote { shard: SHARD, epoch, node: id(2), forced: false });
+    let epoch = scene.shard().epoch;
+    assert_eq!(scene.hear_at(2, 2, Some(70)).lease, Some((SHARD, epoch)));
+}
+
+#[test]
+fn where_nobody_has_everything_silent_nodes_are_waited_for_a_while() {
+    let mut scene = Scene::of(2, 1);
+    scene.pass(100);
+    scene.hear_all(&[1, 2]);
+    [2, 1].iter().for_each(|node| scene.restart(*node));
+    scene.hear_at(1, 2, Some(5));
+    assert_eq!(scene.decide(), []);
+    scene.pass(Settings::default().patience.as_millis() as u64 + 1);
+    scene.hear_at(1, 2, Some(5));
+    let epoch = scene.shard().epoch;
+    scene.come_true(Change::Promote { shard: SHARD, epoch, node: id(1), forced: false });
 }

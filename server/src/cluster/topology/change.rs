@@ -22,11 +22,13 @@ pub enum Change {
     Attach { shard: ShardId, node: Id },
     /// A replica leaves its shard.
     Detach { shard: ShardId, node: Id },
-    /// A replica counts as in sync from here on, or no longer. Only the primary of this epoch knows, and only of this start of
-    /// the replica: another one has forgotten what it held.
-    SetInSync { shard: ShardId, epoch: u64, node: Id, incarnation: u64, is_in: bool },
-    /// A replica becomes the primary in the place of the one of this epoch. If it is not in sync, writes acknowledged at
-    /// `quorum` may be lost, so that has to be `forced`. The primary itself goes on in another epoch, and then no promotion in
+    /// A replica counts as in sync from here on, or no longer. Only the primary of this epoch knows, and only while the
+    /// replica has this memory: with another one it has forgotten what it held.
+    SetInSync { shard: ShardId, epoch: u64, node: Id, memory: u64, is_in: bool },
+    /// A replica that has this memory is about to throw away what it holds, to take all of its primary's data anew.
+    Renounce { node: Id, memory: u64 },
+    /// A replica becomes the primary in the place of the one of this epoch. If it is not in sync, though another member is,
+    /// writes acknowledged at `quorum` may be lost, so that has to be `forced`. The primary itself goes on in another epoch, and then no promotion in
     /// its place that was proposed before comes about any more.
     Promote { shard: ShardId, epoch: u64, node: Id, forced: bool },
     /// Slots that nobody has become those of a shard.
@@ -64,8 +66,8 @@ pub enum Refused {
     Leaving(Id),
     NotReplica(Id, ShardId),
     NotInSync(Id, ShardId),
-    /// The node has been started again since.
-    Restarted(Id),
+    /// The node has been started again since, or has thrown away what it held.
+    Forgotten(Id),
     /// The node is the only one that has everything.
     Alone(Id, ShardId),
     /// The shard has another primary by now.
@@ -99,7 +101,7 @@ impl fmt::Display for Refused {
             Refused::Leaving(node) => write!(f, "node {node} is about to leave the cluster"),
             Refused::NotReplica(node, shard) => write!(f, "node {node} is no replica of shard {shard}"),
             Refused::NotInSync(node, shard) => write!(f, "node {node} may lack writes of shard {shard}"),
-            Refused::Restarted(node) => write!(f, "node {node} has been started again meanwhile"),
+            Refused::Forgotten(node) => write!(f, "node {node} does not hold any longer what it held"),
             Refused::Alone(node, shard) => write!(f, "node {node} alone has all writes of shard {shard}"),
             Refused::Late { shard, epoch } => write!(f, "the primary of shard {shard} is not that of epoch {epoch}"),
             Refused::Busy(shard) => write!(f, "shard {shard} has slots, or slots move to it"),
@@ -143,11 +145,11 @@ impl Topology {
             Change::EndShard { shard } => self.end_shard(*shard)?,
             Change::Attach { shard, node } => self.attach(*shard, *node)?,
             Change::Detach { shard, node } => self.detach(*shard, *node)?,
-            Change::SetInSync { shard, epoch, node, incarnation, is_in } => {
-                let known = self.nodes.get(node).map(|node| node.facts.incarnation);
-                ensure(known.is_none() || known == Some(*incarnation), || Refused::Restarted(*node))?;
+            Change::SetInSync { shard, epoch, node, memory, is_in } => {
+                self.check_memory(*node, *memory)?;
                 self.set_in_sync(*shard, *epoch, *node, *is_in)?;
             }
+            Change::Renounce { node, memory } => self.renounce(index, *node, *memory)?,
             Change::Promote { shard, epoch, node, forced } => self.promote(index, *shard, *epoch, *node, *forced)?,
             Change::Assign { shard, slots } => self.assign(*shard, slots)?,
             Change::BeginMove { slots, to } => self.begin_move(index, slots, *to)?,
@@ -193,22 +195,39 @@ impl Topology {
         }
         let number = number.unwrap_or(self.next_node);
         self.next_node = self.next_node.max(number + 1);
-        self.nodes.insert(id, Node { number, facts: facts.clone(), is_leaving: false, shard: None });
+        let facts = facts.clone();
+        self.nodes.insert(id, Node { number, facts, is_leaving: false, shard: None, memory: index });
         Ok(())
     }
 
-    /// What a node held is gone. Where it was the only one that held everything, what it has kept is the best there is.
+    /// What a node held is gone, but for what it had saved.
     fn lose_memory(&mut self, index: u64, id: Id) {
-        let shard = self.nodes.get(&id).and_then(|node| node.shard).and_then(|shard| self.shards.get_mut(&shard));
-        let Some(shard) = shard else { return };
-        if shard.in_sync.len() + shard.eligible.len() > 1 {
-            shard.in_sync.remove(&id);
-            shard.eligible.remove(&id);
-        }
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.memory = index;
+        let Some(shard) = node.shard.and_then(|shard| self.shards.get_mut(&shard)) else { return };
+        shard.in_sync.remove(&id);
+        shard.eligible.remove(&id);
         if shard.primary == id {
             // What it has proposed before is late; and it serves again only once it has seen all that came of that.
             shard.epoch = index;
         }
+    }
+
+    fn check_memory(&self, id: Id, memory: u64) -> Result<(), Refused> {
+        let node = self.nodes.get(&id).ok_or(Refused::NoNode(id))?;
+        ensure(node.memory == memory, || Refused::Forgotten(id))
+    }
+
+    fn renounce(&mut self, index: u64, id: Id, memory: u64) -> Result<(), Refused> {
+        self.check_memory(id, memory)?;
+        let shard = self.nodes.get(&id).and_then(|node| node.shard);
+        if let Some((number, shard)) = shard.and_then(|number| Some((number, self.shards.get(&number)?))) {
+            ensure(shard.replicas.contains(&id), || Refused::NotReplica(id, number))?;
+            let has_others = shard.members().any(|other| other != id && shard.has_all(other));
+            ensure(has_others, || Refused::Alone(id, number))?;
+        }
+        self.lose_memory(index, id);
+        Ok(())
     }
 
     /// A node that may be given a part.
@@ -297,7 +316,7 @@ impl Topology {
         let shard = self.shard_of_epoch(id, epoch)?;
         let is_member = shard.primary == node || shard.replicas.contains(&node);
         ensure(is_member, || Refused::NotReplica(node, id))?;
-        ensure(forced || shard.has_all(node), || Refused::NotInSync(node, id))?;
+        ensure(forced || shard.is_bereft() || shard.has_all(node), || Refused::NotInSync(node, id))?;
         if !shard.has_all(node) {
             // What others hold beyond what the new primary has is given up, so nobody else is in sync with it.
             shard.in_sync.clear();
@@ -368,31 +387,24 @@ impl Topology {
         Ok(())
     }
 
-    /// Takes a node that is lost for good out of its shard.
+    /// Takes a node that is lost for good out of its shard. Who leads in its place, the conductor says.
     fn tear_out(&mut self, index: u64, id: ShardId, node: Id) {
         let Some(shard) = self.shards.get_mut(&id) else { return };
         let was_primary = shard.primary == node;
         shard.replicas.remove(&node);
         shard.strike_off(node);
-        // One that is left and holds everything is the best; else any has what it has.
-        let best = shard.in_sync.first().or(shard.eligible.first()).copied();
-        let next = if was_primary { best.or(shard.replicas.first().copied()) } else { Some(shard.primary) };
-        match next {
-            Some(next) if was_primary || best.is_none() => {
-                shard.primary = next;
-                shard.epoch = index;
-                shard.replicas.remove(&next);
-                shard.in_sync.insert(next);
-                shard.counted.insert(next);
-                shard.eligible.remove(&next);
-            }
-            Some(_) => {}
-            None => {
-                self.moves.retain(|_, a| a.from != id && a.to != id);
-                self.slots_of(id).iter().for_each(|slot| self.slots.set(slot, None));
-                self.shards.remove(&id);
-            }
+        if !was_primary {
+            return;
         }
+        let Some(next) = shard.in_sync.first().or(shard.eligible.first()).or(shard.replicas.first()).copied() else {
+            self.moves.retain(|_, a| a.from != id && a.to != id);
+            self.slots_of(id).iter().for_each(|slot| self.slots.set(slot, None));
+            self.shards.remove(&id);
+            return;
+        };
+        shard.primary = next;
+        shard.epoch = index;
+        shard.replicas.remove(&next);
     }
 
     fn get_shard(&mut self, id: ShardId) -> Result<&mut Shard, Refused> {

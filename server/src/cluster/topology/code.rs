@@ -39,8 +39,8 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
         Change::Detach { shard, node } => {
             to.byte(5).number(shard.0.into()).id(node);
         }
-        Change::SetInSync { shard, epoch, node, incarnation, is_in } => {
-            to.byte(6).number(shard.0.into()).number(*epoch).id(node).number(*incarnation).flag(*is_in);
+        Change::SetInSync { shard, epoch, node, memory, is_in } => {
+            to.byte(6).number(shard.0.into()).number(*epoch).id(node).number(*memory).flag(*is_in);
         }
         Change::Promote { shard, epoch, node, forced } => {
             to.byte(7).number(shard.0.into()).number(*epoch).id(node).flag(*forced);
@@ -59,6 +59,9 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
         }
         Change::WantReplicas(count) => {
             to.byte(14).byte(*count);
+        }
+        Change::Renounce { node, memory } => {
+            to.byte(15).id(node).number(*memory);
         }
     }
     to.0
@@ -84,8 +87,8 @@ pub fn decode_change(bytes: &[u8]) -> Result<Change, CodeError> {
         5 => Change::Detach { shard: read_shard(from)?, node: from.id()? },
         6 => {
             let (shard, epoch) = (read_shard(from)?, from.number()?);
-            let (node, incarnation) = (from.id()?, from.number()?);
-            Change::SetInSync { shard, epoch, node, incarnation, is_in: from.flag()? }
+            let (node, memory) = (from.id()?, from.number()?);
+            Change::SetInSync { shard, epoch, node, memory, is_in: from.flag()? }
         }
         7 => {
             let (shard, epoch) = (read_shard(from)?, from.number()?);
@@ -104,6 +107,7 @@ pub fn decode_change(bytes: &[u8]) -> Result<Change, CodeError> {
         12 => Change::SetLeaving { node: from.id()?, is_leaving: from.flag()? },
         13 => Change::Forget { node: from.id()?, forced: from.flag()? },
         14 => Change::WantReplicas(from.byte()?),
+        15 => Change::Renounce { node: from.id()?, memory: from.number()? },
         _ => return Err(CodeError::Wrong("there is no such change")),
     };
     from.end()?;
@@ -122,6 +126,7 @@ impl Topology {
             .number(self.next_shard.into());
         to.list(self.nodes.iter(), |to, (id, node)| {
             to.id(id).number(node.number).flag(node.is_leaving).number(node.shard.map_or(0, |shard| shard.0.into()));
+            to.number(node.memory);
             write_facts(to, &node.facts);
         });
         to.list(self.shards.iter(), |to, (id, shard)| {
@@ -202,7 +207,7 @@ fn read_facts(from: &mut Reader<'_>) -> Result<Facts, CodeError> {
 
 fn read_node(from: &mut Reader<'_>) -> Result<(Id, Node), CodeError> {
     let (id, number, is_leaving, shard) = (from.id()?, from.number()?, from.flag()?, read_owner(from)?);
-    Ok((id, Node { number, is_leaving, shard, facts: read_facts(from)? }))
+    Ok((id, Node { number, is_leaving, shard, memory: from.number()?, facts: read_facts(from)? }))
 }
 
 fn read_shard_with_members(from: &mut Reader<'_>) -> Result<(ShardId, Shard), CodeError> {

@@ -60,6 +60,10 @@ impl Log {
     fn shard(&self, number: u32) -> &Shard {
         self.0.shard(ShardId(number)).expect("it is there")
     }
+
+    fn memory(&self, node: u8) -> u64 {
+        self.0.node(id(node)).expect("it is there").memory
+    }
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn a_replica_in_sync_is_promoted_and_no_other() {
     let promote = |epoch, node, forced| Change::Promote { shard: ShardId(1), epoch, node: id(node), forced };
     log.refuses(promote(first, 2, false), &format!("node {} may lack writes of shard 1", id(2)));
     log.refuses(promote(first, 3, true), &format!("node {} is no replica of shard 1", id(3)));
-    log.make(Change::SetInSync { shard: ShardId(1), epoch: first, node: id(2), incarnation: 1, is_in: true });
+    log.make(Change::SetInSync { shard: ShardId(1), epoch: first, node: id(2), memory: log.memory(2), is_in: true });
     log.make(promote(first, 2, false));
     assert_eq!(log.shard(1).primary, id(2));
     assert_eq!(log.shard(1).in_sync, [id(1), id(2)].into(), "the old one has everything that was acknowledged");
@@ -135,25 +139,32 @@ fn a_replica_in_sync_is_promoted_and_no_other() {
 fn a_quorum_needs_most_of_those_that_have_been_in_sync() {
     let mut log = Log::of_two_shards();
     let epoch = log.shard(1).epoch;
-    let set = |node, is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(node), incarnation: 1, is_in };
+    let set = |log: &Log, node, is_in| Change::SetInSync {
+        shard: ShardId(1),
+        epoch,
+        node: id(node),
+        memory: log.memory(node),
+        is_in,
+    };
     assert!(log.shard(1).has_quorum(), "a replica that is new does not count yet");
-    log.make(set(2, true));
-    log.make(set(2, false));
+    log.make(set(&log, 2, true));
+    log.make(set(&log, 2, false));
     assert!(!log.shard(1).has_quorum(), "the primary is half of two");
-    log.make(set(2, true));
+    log.make(set(&log, 2, true));
     log.make(join(5));
     log.make(Change::Attach { shard: ShardId(1), node: id(5) });
-    log.make(set(5, true));
-    log.make(set(2, false));
+    log.make(set(&log, 5, true));
+    log.make(set(&log, 2, false));
     assert!(log.shard(1).has_quorum(), "two of three");
-    log.refuses(set(1, false), &format!("node {} is no replica of shard 1", id(1)));
+    log.refuses(set(&log, 1, false), &format!("node {} is no replica of shard 1", id(1)));
 }
 
 #[test]
 fn a_primary_that_has_lost_its_memory_gives_way_to_the_last_that_was_in_sync() {
     let mut log = Log::of_two_shards();
     let epoch = log.shard(1).epoch;
-    let set = |is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(2), incarnation: 1, is_in };
+    let memory = log.memory(2);
+    let set = |is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(2), memory, is_in };
     log.make(set(true));
     log.make(set(false));
     assert_eq!(log.shard(1).eligible, [id(2)].into(), "nothing can have been acknowledged without it");
@@ -164,7 +175,32 @@ fn a_primary_that_has_lost_its_memory_gives_way_to_the_last_that_was_in_sync() {
     log.make(Change::Promote { shard: ShardId(1), epoch, node: id(2), forced: false });
     assert_eq!(log.shard(1).in_sync, [id(2)].into());
     log.make(Change::Join { node: id(2), number: None, facts: Facts { incarnation: 2, ..facts() } });
-    assert!(log.shard(1).has_all(id(2)), "nobody has more");
+    assert!(log.shard(1).is_bereft(), "nobody is known to hold everything");
+    let epoch = log.shard(1).epoch;
+    log.make(Change::Promote { shard: ShardId(1), epoch, node: id(1), forced: false });
+    assert_eq!((log.shard(1).primary, &log.shard(1).in_sync), (id(1), &[id(1)].into()), "any may lead");
+}
+
+#[test]
+fn a_replica_that_begins_anew_is_not_counted_on() {
+    let mut log = Log::of_two_shards();
+    let (epoch, memory) = (log.shard(1).epoch, log.memory(2));
+    let set = |memory, is_in| Change::SetInSync { shard: ShardId(1), epoch, node: id(2), memory, is_in };
+    log.make(set(memory, true));
+    log.refuses(
+        Change::Renounce { node: id(1), memory: log.memory(1) },
+        &format!("node {} is no replica of shard 1", id(1)),
+    );
+    log.make(Change::Renounce { node: id(2), memory });
+    assert!(!log.shard(1).has_all(id(2)) && log.memory(2) > memory);
+    let late = format!("node {} does not hold any longer what it held", id(2));
+    log.refuses(set(memory, true), &late);
+    log.refuses(Change::Renounce { node: id(2), memory }, &late);
+    log.make(set(log.memory(2), true));
+    // Its primary loses what it held: nobody else has everything now.
+    log.make(Change::Join { node: id(1), number: None, facts: Facts { incarnation: 2, ..facts() } });
+    let alone = format!("node {} alone has all writes of shard 1", id(2));
+    log.refuses(Change::Renounce { node: id(2), memory: log.memory(2) }, &alone);
 }
 
 #[test]
@@ -181,7 +217,7 @@ fn a_slot_moves_by_one_change_if_neither_end_has_changed() {
     log.refuses(Change::BeginMove { slots: ranges(9, 10), to: ShardId(2) }, "slot 9 moves already");
     log.refuses(Change::BeginMove { slots: ranges(8192, 8192), to: ShardId(2) }, "slot 8192 has an owner already");
     log.refuses(Change::EndShard { shard: ShardId(2) }, "shard 2 has slots, or slots move to it");
-    log.make(Change::SetInSync { shard: ShardId(2), epoch: epochs.1, node: id(4), incarnation: 1, is_in: true });
+    log.make(Change::SetInSync { shard: ShardId(2), epoch: epochs.1, node: id(4), memory: log.memory(4), is_in: true });
     log.make(Change::Promote { shard: ShardId(2), epoch: epochs.1, node: id(4), forced: false });
     log.refuses(end(epochs), &format!("the primary of shard 2 is not that of epoch {}", epochs.1));
     assert_eq!(log.0.owner(slot), Some(ShardId(1)));
@@ -236,7 +272,7 @@ fn changes() -> impl Strategy<Value = Change> {
             shard,
             epoch,
             node,
-            incarnation: epoch,
+            memory: epoch,
             is_in
         }),
         (shard(), 0u64..60, node(), any::<bool>()).prop_map(|(shard, epoch, node, forced)| Change::Promote {
@@ -257,17 +293,19 @@ fn changes() -> impl Strategy<Value = Change> {
         (node(), any::<bool>()).prop_map(|(node, is_leaving)| Change::SetLeaving { node, is_leaving }),
         (node(), any::<bool>()).prop_map(|(node, forced)| Change::Forget { node, forced }),
         any::<u8>().prop_map(Change::WantReplicas),
+        (node(), 0u64..60).prop_map(|(node, memory)| Change::Renounce { node, memory }),
     ]
 }
 
 /// Gives a change the epochs that its shards have, so that it is not always late.
 fn on_time(topology: &Topology, change: Change) -> Change {
     let epoch_of = |shard: ShardId| topology.shard(shard).map_or(0, |shard| shard.epoch);
+    let memory_of = |node: Id| topology.node(node).map_or(0, |node| node.memory);
     match change {
         Change::SetInSync { shard, node, is_in, .. } => {
-            let incarnation = topology.node(node).map_or(0, |node| node.facts.incarnation);
-            Change::SetInSync { shard, epoch: epoch_of(shard), node, incarnation, is_in }
+            Change::SetInSync { shard, epoch: epoch_of(shard), node, memory: memory_of(node), is_in }
         }
+        Change::Renounce { node, .. } => Change::Renounce { node, memory: memory_of(node) },
         Change::Promote { shard, node, forced, .. } => Change::Promote { shard, epoch: epoch_of(shard), node, forced },
         Change::EndMove { slot, .. } => {
             let moving = topology.moves().get(&slot);
@@ -291,7 +329,6 @@ fn check(topology: &Topology) {
     for shard in topology.shards().values() {
         assert!(shard.members().all(|id| topology.node(id).is_some()));
         assert!(!shard.replicas.contains(&shard.primary));
-        assert!(shard.members().any(|id| shard.has_all(id)), "somebody may be promoted");
         assert!(shard.in_sync.is_disjoint(&shard.eligible) && (shard.eligible.is_empty() || !shard.has_quorum()));
         assert!(shard.in_sync.union(&shard.eligible).all(|id| shard.counted.contains(id)));
         assert!(shard.counted.is_subset(&shard.members().collect()));

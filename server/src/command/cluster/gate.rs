@@ -145,7 +145,9 @@ mod tests {
 
     /// What the first node of [`Desk::in_cluster`] says, or another of its nodes.
     fn said(desk: &Desk, number: u8, leads: bool, at: &[u16], want: Want) -> String {
-        let view = View::new(1, id(number), desk.node.cluster.view().topology.clone());
+        let topology = desk.node.cluster.view().topology.clone();
+        let incarnation = topology.node(id(number)).map_or(0, |node| node.facts.incarnation);
+        let view = View::new(1, (id(number), incarnation), topology);
         let said = Stand { view: &view, leads }.admit(slots(at), want);
         said.err().map_or_else(String::new, |fault| fault.to_string())
     }

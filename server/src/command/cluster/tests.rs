@@ -3,7 +3,7 @@
 use crate::cluster::bus::import_proof;
 use crate::cluster::id::ShardId;
 use crate::cluster::ranges::Ranges;
-use crate::cluster::topology::Change;
+use crate::cluster::topology::{Change, Facts};
 use crate::command::dispatch::Ended;
 use crate::command::testing::{Desk, id};
 use larder_client::slot::{self, Slot};
@@ -48,10 +48,11 @@ fn inbox(desk: &Desk) -> String {
 
 /// Makes the second node of the first shard its primary.
 fn demoted(desk: &Desk) {
-    let epoch = desk.node.cluster.view().own_shard().unwrap().epoch;
+    let view = desk.node.cluster.view();
+    let (epoch, memory) = (view.own_shard().unwrap().epoch, view.topology.node(id(2)).unwrap().memory);
     let shard = ShardId(1);
     desk.change(&[
-        Change::SetInSync { shard, epoch, node: id(2), incarnation: 1, is_in: true },
+        Change::SetInSync { shard, epoch, node: id(2), memory, is_in: true },
         Change::Promote { shard, epoch, node: id(2), forced: false },
     ]);
 }
@@ -81,6 +82,40 @@ fn a_primary_serves_its_own_slots_and_names_the_primary_of_others() {
     desk.check("INFO errorstats", "$68 # Errorstats errorstat_CROSSSLOT:count=6 errorstat_MOVED:count=6");
     desk.check("NOSUCH foo", "-ERR unknown command 'NOSUCH', with args beginning with: 'foo'");
     desk.check("GET", "-ERR wrong number of arguments for 'get' command");
+}
+
+#[test]
+fn what_is_older_than_the_start_of_a_node_gives_it_no_part() {
+    let mut desk = Desk::in_cluster();
+    let known = desk.node.cluster.view().topology.node(id(1)).unwrap().facts.clone();
+    let facts = |incarnation| Facts { incarnation, ..known.clone() };
+    let join = |incarnation| Change::Join { node: id(1), number: None, facts: facts(incarnation) };
+    let (before, now) = (join(1), join(desk.node.cluster.incarnation()));
+    desk.change(&[before]);
+    assert_eq!(desk.node.cluster.view().own_shard(), None);
+    desk.check("GET b", "-CLUSTERDOWN Hash slot not served");
+    desk.check("READONLY", "+OK");
+    desk.check("GET b", "-CLUSTERDOWN Hash slot not served");
+    let epoch = desk.node.cluster.view().topology.epoch() + 1;
+    desk.change(&[now, Change::Promote { shard: ShardId(1), epoch, node: id(1), forced: false }]);
+    desk.lead();
+    desk.check("GET b", "$-1");
+}
+
+#[test]
+fn who_is_about_to_throw_away_what_it_holds_says_so_while_it_is_counted_on() {
+    let desk = Desk::in_cluster();
+    demoted(&desk);
+    let cluster = &desk.node.cluster;
+    let memory = || cluster.view().topology.node(id(1)).unwrap().memory;
+    assert_eq!(cluster.renouncement(&cluster.view()), None);
+    cluster.set_renouncing(true);
+    let change = Change::Renounce { node: id(1), memory: memory() };
+    assert_eq!(cluster.renouncement(&cluster.view()), Some(change.clone()));
+    let before = memory();
+    desk.change(&[change]);
+    assert!(cluster.renouncement(&cluster.view()).is_none() && !cluster.view().is_counted_on());
+    assert!(memory() > before && cluster.announced() == Some((id(1).to_string(), memory())));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::heard::{Everyone, Health, Heard};
 use super::import::Moving;
 use super::wishes::Asking;
 use crate::cluster::id::{Id, ShardId};
-use crate::cluster::topology::{Shard, Topology};
+use crate::cluster::topology::{Change, Shard, Topology};
 use larder_client::slot::{SLOTS, Slot};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub struct Cluster {
     is_leaving: AtomicBool,
     /// Whether the node has given its shard up, and waits for the next epoch.
     is_handing_over: AtomicBool,
+    /// Whether the node is about to throw away what it holds.
+    is_renouncing: AtomicBool,
     /// Microseconds since `began` until which a node that has just become a primary may wait for its first lease.
     lease_awaited_until_us: AtomicU64,
     pub(super) asking: Asking,
@@ -80,11 +82,15 @@ pub enum Serving {
 }
 
 impl View {
-    pub fn new(version: u64, me: Id, topology: Topology) -> View {
-        let shard = topology.node(me).and_then(|node| node.shard);
-        let is_primary = topology.is_primary(me);
+    /// A topology in the eyes of the node with this id and incarnation. One that does not know that the node was started as it was
+    /// is older: it says what was so before, and gives no part to the node.
+    pub fn new(version: u64, (me, incarnation): (Id, u64), topology: Topology) -> View {
+        let is_outdated = topology.node(me).is_some_and(|node| node.facts.incarnation != incarnation);
+        let shard = topology.node(me).and_then(|node| node.shard).filter(|_| !is_outdated);
+        let is_primary = topology.is_primary(me) && !is_outdated;
         let mut slots = Box::new([Serving::Nobody; SLOTS as usize]);
-        for (serving, owner) in slots.iter_mut().zip(topology.slots().owners()) {
+        let owners = if is_outdated { &[][..] } else { topology.slots().owners() };
+        for (serving, owner) in slots.iter_mut().zip(owners) {
             *serving = match owner {
                 None => Serving::Nobody,
                 Some(_) if *owner == shard => Serving::Here,
@@ -105,6 +111,11 @@ impl View {
     /// The epoch of the shard that the node leads.
     fn led_epoch(&self) -> Option<u64> {
         self.own_shard().filter(|_| self.is_primary).map(|shard| shard.epoch)
+    }
+
+    /// Whether the node may be made the primary of its shard for what it holds.
+    pub fn is_counted_on(&self) -> bool {
+        self.own_shard().is_some_and(|shard| shard.has_all(self.me))
     }
 
     /// The slots that somebody has, in ascending order.
@@ -155,10 +166,11 @@ fn runs(topology: &Topology) -> Vec<Run> {
 impl Cluster {
     /// The part of a node with this id, or of one that is in no cluster.
     pub fn new(me: Option<Id>) -> Cluster {
-        let view = View::new(0, me.unwrap_or(Id::new([0; 20])), Topology::default());
+        let incarnation = drawn();
+        let view = View::new(0, (me.unwrap_or(Id::new([0; 20])), incarnation), Topology::default());
         Cluster {
             me,
-            incarnation: drawn(),
+            incarnation,
             version: AtomicU64::new(0),
             view: RwLock::new(Arc::new(view)),
             began: Instant::now(),
@@ -168,6 +180,7 @@ impl Cluster {
             kept_slots: Default::default(),
             is_leaving: AtomicBool::new(false),
             is_handing_over: AtomicBool::new(false),
+            is_renouncing: AtomicBool::new(false),
             lease_awaited_until_us: AtomicU64::new(0),
             asking: Asking::default(),
             moving: Moving::default(),
@@ -194,9 +207,22 @@ impl Cluster {
         self.incarnation
     }
 
-    /// What a replica says of itself to its primary.
+    /// What a replica says of itself to its primary: who it is, and when what it holds began.
     pub fn announced(&self) -> Option<(String, u64)> {
-        self.me.map(|me| (me.to_string(), self.incarnation))
+        let (me, view) = (self.me?, self.view());
+        Some((me.to_string(), view.topology.node(me)?.memory))
+    }
+
+    /// Says whether the node is about to throw away what it holds: nobody is to count on that any more.
+    pub fn set_renouncing(&self, is_on: bool) {
+        self.is_renouncing.store(is_on, Relaxed);
+    }
+
+    /// What is to be changed before that may be done.
+    pub fn renouncement(&self, view: &View) -> Option<Change> {
+        let is_due = self.is_renouncing.load(Relaxed) && view.is_counted_on();
+        let node = view.topology.node(view.me).filter(|_| is_due)?;
+        Some(Change::Renounce { node: view.me, memory: node.memory })
     }
 
     /// Changes whenever [`Cluster::view`] does, so that a worker need not ask for that.
@@ -213,7 +239,7 @@ impl Cluster {
     pub(super) fn install(&self, topology: Topology) {
         let Some(me) = self.me else { return };
         let version = self.version() + 1;
-        let view = View::new(version, me, topology);
+        let view = View::new(version, (me, self.incarnation), topology);
         if !view.is_primary {
             self.lease_awaited_until_us.store(0, Relaxed);
         } else if view.led_epoch() != self.view().led_epoch() {

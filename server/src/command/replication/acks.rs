@@ -177,8 +177,8 @@ impl Replication {
         let state = self.state.lock();
         let online = state.followers.values().filter(|one| one.phase == Phase::Online && !one.is_lost);
         let named = online.filter_map(|follower| {
-            let (node, incarnation) = follower.who.node?;
-            Some(Following { node, incarnation, acked: follower.acked })
+            let (node, memory) = follower.who.node?;
+            Some(Following { node, memory, acked: follower.acked })
         });
         named.collect()
     }

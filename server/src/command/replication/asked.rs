@@ -20,9 +20,9 @@ pub struct Asked {
     pub is_valkey_9: bool,
     /// Whether it wants the snapshot alone.
     pub only_snapshot: bool,
-    /// Its id in the cluster of this node, and which start of it this is.
+    /// Its id in the cluster of this node, and when what it holds began, as the topology has it.
     pub node: Option<Id>,
-    pub incarnation: u64,
+    pub memory: u64,
     /// How it is known once it follows.
     pub number: Option<u64>,
 }

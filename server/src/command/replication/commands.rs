@@ -236,8 +236,11 @@ fn replconf(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
             b"capa" => {}
             b"version" => asked.note_version(value),
             b"node-id" => asked.node = std::str::from_utf8(value).ok().and_then(|id| id.parse().ok()),
-            b"incarnation" => {
-                asked.incarnation = std::str::from_utf8(value).ok().and_then(|it| it.parse().ok()).unwrap_or_default();
+            b"memory" => {
+                asked.memory = number.and_then(|memory| memory.try_into().ok()).ok_or(Fault::NotInteger)?;
+                if let Some(number) = asked.number {
+                    cx.node.replication.set_memory(number, asked.memory);
+                }
             }
             b"rdb-only" => asked.only_snapshot = number == Some(1),
             // Nothing but everything is sent, which is what an empty filter leaves out.

@@ -41,7 +41,7 @@ pub struct NewFollower {
     pub port: u16,
     /// Whether it takes what it is sent but tells nobody how far it is: a tool, not a replica.
     pub is_mute: bool,
-    /// Its id in the cluster, and which start of it this is.
+    /// Its id in the cluster, and when what it holds began, as the topology has it.
     pub node: Option<(Id, u64)>,
 }
 
@@ -144,6 +144,15 @@ impl Replication {
         if asks {
             // Those who came before it wait for it, too.
             self.ask_for_acks();
+        }
+    }
+
+    /// A replica has thrown away what it held, and begins anew.
+    pub fn set_memory(&self, number: u64, memory: u64) {
+        if let Some(Follower { who: NewFollower { node: Some((_, known)), .. }, .. }) =
+            self.state.lock().followers.get_mut(&number)
+        {
+            *known = memory;
         }
     }
 

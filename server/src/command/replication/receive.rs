@@ -40,6 +40,12 @@ impl Drop for Spool {
 }
 
 impl Receiving {
+    /// Whether what the node holds stays until the data that takes its place is whole; else it is thrown away at the beginning.
+    pub fn keeps_until_whole(node: &Shared) -> bool {
+        let holds_data = node.store.totals().keys.iter().any(|keys| *keys > 0);
+        holds_data && node.live.config().replica_serve_stale_data
+    }
+
     /// Begins to take the data of a place in the primary's history.
     ///
     /// # Errors
@@ -52,8 +58,7 @@ impl Receiving {
         snapshot: Snapshot,
     ) -> Result<Receiving, String> {
         node.replication.set_link(generation, LinkState::Sync).map_err(late)?;
-        let holds_data = node.store.totals().keys.iter().any(|keys| *keys > 0);
-        let spool = match holds_data && node.live.config().replica_serve_stale_data {
+        let spool = match Self::keeps_until_whole(node) {
             true => Some(Spool::create()?),
             false => {
                 node.loading.begin();
@@ -128,8 +133,8 @@ impl Receiving {
     ///
     /// # Errors
     ///
-    /// Why it could not.
-    pub fn finish(mut self, node: &Shared, alive: &mut dyn FnMut()) -> Result<Vec<u8>, String> {
+    /// Why it could not. Then [`Receiving::give_up`] is left to be done.
+    pub fn finish(&mut self, node: &Shared, alive: &mut dyn FnMut()) -> Result<Vec<u8>, String> {
         let mut db = self.intake.db();
         if let Some(spool) = self.spool.take() {
             if !node.replication.is_current(self.generation) {
@@ -154,6 +159,7 @@ impl Receiving {
     pub fn give_up(self, node: &Shared) {
         if node.loading.is_on() {
             node.barrier.alone(|| node.flush(None));
+            node.replication.forget_place();
             node.loading.end();
         }
     }

@@ -156,6 +156,15 @@ impl Replication {
         Ok(())
     }
 
+    /// Forgets up to where the node has followed its primary: the data that went with that is thrown away.
+    pub fn forget_place(&self) {
+        let mut state = self.state.lock();
+        state.history = History::new(random_id());
+        state.ring = Ring::at(0);
+        state.is_active = false;
+        state.drop_followers();
+    }
+
     /// Whether the node still follows what it did.
     pub fn is_current(&self, generation: u64) -> bool {
         self.state.lock().link(generation).is_ok()
@@ -304,10 +313,29 @@ impl Replication {
 
 #[cfg(test)]
 mod tests {
+    use crate::command::replication::Receiving;
     use crate::command::testing::Desk;
+    use crate::repl::greeting::Snapshot;
 
     fn demoted(desk: &Desk) {
         desk.node.barrier.alone(|| desk.node.follow(Some(("primary".to_owned(), 1))));
+    }
+
+    #[test]
+    fn whose_data_is_thrown_away_does_not_go_on_where_it_was() {
+        let desk = Desk::new();
+        demoted(&desk);
+        let replication = &desk.node.replication;
+        let generation = replication.goal().generation;
+        replication.begin_at(generation, "a".repeat(40), 700, 0).unwrap();
+        assert_eq!(replication.goal().place, Some(("a".repeat(40), 700)));
+        let begin = || Receiving::begin(&desk.node, generation, ("b".repeat(40), 900), Snapshot::Bytes(9)).unwrap();
+        assert_eq!(desk.node.held_offset(), Some(700));
+        let receiving = begin();
+        assert_eq!(desk.node.held_offset(), None, "it is loading");
+        receiving.give_up(&desk.node);
+        assert_eq!(replication.goal().place, None);
+        assert_eq!(desk.node.held_offset(), Some(0));
     }
 
     #[test]

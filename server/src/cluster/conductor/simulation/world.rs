@@ -93,11 +93,20 @@ struct Node {
     /// The writes of its shard, and which primary they are of.
     writes: Vec<u64>,
     of: Option<(ShardId, u64, u64)>,
+    /// Whether it has thrown away what it held, and has not yet everything of its primary's.
+    is_loading: bool,
     /// Replicas whose word counts already, though the topology does not say yet that they are in sync.
     awaited: BTreeSet<Id>,
     /// Slots that have been handed over as far as this node is concerned, since when their moves began.
     fenced: BTreeMap<Slot, u64>,
     reports_at: u64,
+}
+
+impl Node {
+    /// Up to where it has the stream of its shard.
+    fn offset(&self) -> Option<u64> {
+        (!self.is_loading).then_some(self.writes.len() as u64)
+    }
 }
 
 impl World {
@@ -174,6 +183,7 @@ impl World {
             hand_over_to: None,
             writes: Vec::new(),
             of: None,
+            is_loading: false,
             awaited: BTreeSet::new(),
             fenced: BTreeMap::new(),
             reports_at: self.random.next() % REPORT_EVERY,
@@ -294,8 +304,7 @@ impl World {
                 self.report_to_stale(id);
                 continue;
             }
-            let (facts, number, offset, epoch) =
-                (node.facts.clone(), node.number, node.writes.len() as u64, node.view.epoch());
+            let (facts, number, offset, epoch) = (node.facts.clone(), node.number, node.offset(), node.view.epoch());
             if self.truth.node(id).is_none_or(|known| known.facts != facts) {
                 self.propose(id, &Change::Join { node: id, number, facts });
                 continue;
@@ -321,7 +330,7 @@ impl World {
             return;
         };
         let (node, view) = (&self.nodes[&id], self.nodes[&stale].view.clone());
-        let (incarnation, epoch, offset) = (node.facts.incarnation, node.view.epoch(), node.writes.len() as u64);
+        let (incarnation, epoch, offset) = (node.facts.incarnation, node.view.epoch(), node.offset());
         let report = Report { node: id, incarnation, epoch, offset };
         let now = self.now;
         let answer = self.stale.as_mut().map(|(_, conductor, _)| conductor.hear(now, &view, report));
@@ -370,7 +379,9 @@ impl World {
     fn serve(&mut self, id: Id) {
         let node = &self.nodes[&id];
         let view = node.view.clone();
-        let Some(shard_id) = view.node(id).and_then(|node| node.shard) else { return };
+        // What is older than its last start gives it no part.
+        let known = view.node(id).filter(|known| known.facts.incarnation == node.facts.incarnation);
+        let Some(shard_id) = known.and_then(|node| node.shard) else { return };
         let Some(shard) = view.shard(shard_id) else { return };
         if shard.primary != id {
             return self.follow(id, shard_id, shard.epoch, shard.primary);
@@ -402,19 +413,32 @@ impl World {
     fn follow(&mut self, id: Id, shard: ShardId, epoch: u64, primary: Id) {
         // One that has come back from a crash has another incarnation, and nothing to give before it has a lease.
         let of = self.nodes.get(&primary).and_then(|node| node.of).filter(|of| (of.0, of.1) == (shard, epoch));
-        if of.is_none() || !self.reaches(id, primary) || self.random.below(4) == 0 {
+        if of.is_none() || !self.reaches(id, primary) {
+            // What came so far is of no use.
+            self.node(id).is_loading = false;
             return;
         }
-        let theirs = &self.nodes[&primary].writes;
-        let node = &self.nodes[&id];
-        if node.of == of {
-            let new = theirs[node.writes.len()..].to_vec();
-            self.node(id).writes.extend(new);
-        } else {
-            let theirs = theirs.clone();
-            let node = self.node(id);
-            (node.writes, node.of) = (theirs, of);
+        let takes_nothing =
+            if self.nodes[&id].is_loading { self.random.below(30) > 0 } else { self.random.below(4) == 0 };
+        if takes_nothing {
+            return;
         }
+        let theirs = self.nodes[&primary].writes.clone();
+        let node = &self.nodes[&id];
+        if node.is_loading || theirs.starts_with(&node.writes) {
+            let node = self.node(id);
+            (node.writes, node.of, node.is_loading) = (theirs, of, false);
+            return;
+        }
+        // It has seen what its primary has not, so it throws away what it holds before it takes everything.
+        let known = node.view.node(id).filter(|_| node.view.shard(shard).is_some_and(|shard| shard.has_all(id)));
+        if let Some(memory) = known.map(|known| known.memory) {
+            self.propose(id, &Change::Renounce { node: id, memory });
+            return;
+        }
+        let node = self.node(id);
+        (node.of, node.is_loading) = (None, true);
+        node.writes.clear();
     }
 
     /// Whether a replica has all that its primary has.
@@ -432,9 +456,8 @@ impl World {
         for replica in shard.replicas.iter().copied() {
             let is_level = self.reaches(id, replica) && self.is_level(replica, id);
             let is_in_sync = shard.in_sync.contains(&replica);
-            let incarnation = view.node(replica).map_or(0, |node| node.facts.incarnation);
-            let set =
-                |is_in| Change::SetInSync { shard: shard_id, epoch: shard.epoch, node: replica, incarnation, is_in };
+            let memory = view.node(replica).map_or(0, |node| node.memory);
+            let set = |is_in| Change::SetInSync { shard: shard_id, epoch: shard.epoch, node: replica, memory, is_in };
             if is_level && !is_in_sync && !self.nodes[&id].awaited.contains(&replica) {
                 // From here on nothing is acknowledged without it, whether or not the change is seen to be made.
                 self.node(id).awaited.insert(replica);
@@ -636,7 +659,7 @@ impl World {
         let node = self.node(id);
         node.is_alive = false;
         node.writes.clear();
-        node.of = None;
+        (node.of, node.is_loading) = (None, false);
         if let Some(shard) = self.truth.node(id).and_then(|node| node.shard) {
             self.forgive_loss(shard);
         }

@@ -237,9 +237,11 @@ fn the_topology_is_told_as_json() {
     heard(&desk, 3, Health::Failed, 9);
     let reply = desk.run("CLUSTER TOPOLOGY");
     let (_, json) = reply.trim_end().split_once("\r\n").unwrap();
+    let own = desk.node.cluster.incarnation();
     let node = |number: u8, host: &str, role: &str, shard: &str, rest: &str| {
+        let incarnation = if number == 1 { own } else { 1 };
         format!(
-            r#"{{"id":"{}","number":{number},"host":"{host}","port":700{number},"bus_port":1700{number},"incarnation":"1","zone":"a","weight":100,"role":"{role}","shard":{shard},{rest}}}"#,
+            r#"{{"id":"{}","number":{number},"host":"{host}","port":700{number},"bus_port":1700{number},"incarnation":"{incarnation}","zone":"a","weight":100,"role":"{role}","shard":{shard},{rest}}}"#,
             id(number)
         )
     };
