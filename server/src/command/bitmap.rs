@@ -73,7 +73,7 @@ fn setbit(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let end = bits::bytes_for(offset, 1);
     let (mut old, mut is_changed) = (false, true);
     if let Some(len) = peek(&mut cx.store, key)?.map(|entry| entry.value().len())
-        && cx.store.edit_if(key, end, |bytes| {
+        && cx.store.edit_if(key, end, &|touch| touch(end - 1..end), |bytes| {
             old = bits::set_bit(bytes, offset, bit);
             is_changed = old != bit || len < end;
             is_changed

@@ -81,7 +81,7 @@ fn add_all(cx: &Ctx<'_>, counter: &mut Vec<u8>, args: &mut Args<'_>) -> Result<(
 
 /// Adds to a dense counter where it lies. `false` if it had to make room for itself.
 fn add_in_place(cx: &mut Ctx<'_>, key: Key<'_>, mut args: Args<'_>) -> bool {
-    cx.store.edit(key, 0, |counter| {
+    cx.store.edit(key, 0, &|touch| touch(0..usize::MAX), |counter| {
         for element in args.rest() {
             hll::add_dense(counter, element).expect("it was found to be a dense counter");
         }
@@ -115,7 +115,7 @@ fn count_one(cx: &mut Ctx<'_>, key: Key<'_>) -> Result<u64, Fault> {
         return Ok(estimate);
     }
     let mut counted = Ok((0, false));
-    cx.store.edit_if(key, 0, |counter| {
+    cx.store.edit_if(key, 0, &|touch| touch(0..usize::MAX), |counter| {
         counted = hll::count(counter);
         matches!(counted, Ok((_, true)))
     });

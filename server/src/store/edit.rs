@@ -9,12 +9,15 @@ use super::table::At;
 use crate::types::object::{Kind, Object};
 use crate::types::shared::SharedBox;
 use crate::types::stream::Group;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::ptr::NonNull;
 
 /// The key holds a value of another type than the command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongType;
+
+/// Names the ranges of bytes that a change of a string in place may touch. It is asked where that is of use.
+pub type Touches<'a> = &'a dyn Fn(&mut dyn FnMut(Range<usize>));
 
 impl<'a> Entry<'a> {
     /// The collection, if the entry holds one of this kind.

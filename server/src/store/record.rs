@@ -326,15 +326,6 @@ pub(super) fn heap_bytes(at: NonNull<u8>) -> usize {
     }
 }
 
-/// Where a buffer begins, if the value is one.
-pub(super) fn heap_address(at: NonNull<u8>) -> Option<NonNull<u8>> {
-    match header(at).shape() {
-        // SAFETY: a heap record holds its parts here, and the first is the address of a buffer.
-        Shape::Heap => NonNull::new(unsafe { value_start(at).cast::<*mut u8>().read_unaligned() }),
-        _ => None,
-    }
-}
-
 /// Bytes the value holds beside the record: those of its buffer, or of its pieces.
 pub(super) fn bytes_beside(at: NonNull<u8>) -> usize {
     match header(at).shape() {

@@ -1,5 +1,6 @@
 //! The store of a node: its stripes, its memory limit, and what a command sees of the stripes it has locked.
 
+use super::edit::Touches;
 use super::hash::{KeyHasher, Place, STRIPES};
 use super::header::Shape;
 use super::lock::{Cell, Held, Numbers};
@@ -641,15 +642,21 @@ impl<'a> Keys<'a> {
     ///
     /// The expiry stays, an integer becomes its text, and the encoding becomes `raw`. Returns whether this was done:
     /// it is not if the key itself had to go to make room, as if it had been evicted before the command.
-    pub fn edit(&mut self, key: Key<'_>, len_min: usize, change: impl FnOnce(&mut [u8])) -> bool {
-        self.edit_if(key, len_min, |bytes| {
+    pub fn edit(&mut self, key: Key<'_>, len_min: usize, touches: Touches<'_>, change: impl FnOnce(&mut [u8])) -> bool {
+        self.edit_if(key, len_min, touches, |bytes| {
             change(bytes);
             true
         })
     }
 
     /// As [`Keys::edit`], where `change` tells whether it changed anything: if not, nobody hears of it.
-    pub fn edit_if(&mut self, key: Key<'_>, len_min: usize, change: impl FnOnce(&mut [u8]) -> bool) -> bool {
+    pub fn edit_if(
+        &mut self,
+        key: Key<'_>,
+        len_min: usize,
+        touches: Touches<'_>,
+        change: impl FnOnce(&mut [u8]) -> bool,
+    ) -> bool {
         self.wrote = true;
         let (db, moment) = (self.db, self.moment);
         let number = key.place.stripe();
@@ -662,7 +669,7 @@ impl<'a> Keys<'a> {
             }
         }
         let mut is_changed = false;
-        self.held.stripe(number).edit(db, key, len_min, moment, |bytes| is_changed = change(bytes));
+        self.held.stripe(number).edit(db, key, len_min, moment, touches, |bytes| is_changed = change(bytes));
         if is_changed {
             self.held.stripe(number).changed(db, key.bytes, How::Written);
         }

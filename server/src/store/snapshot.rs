@@ -6,9 +6,9 @@
 //!
 //! Large values are not captured under the lock. Of a collection the walk gets a share, which takes microseconds however
 //! large it is: the walk's own when it comes to the record, or one that was made before somebody changed the collection in
-//! place. Buffers are read where they lie, and kept for the walk if their record goes meanwhile; only who wants to change
-//! a buffer in place while it is read waits for that. A buffer that was not yet come to and is changed in place is copied
-//! under the lock.
+//! place. A buffer is read block by block, with the lock let go in between: whoever changes it in place keeps the blocks
+//! that it changes as they were ([`Original`]), and a buffer whose record goes is left to the walk. Only one whose record
+//! changes its key is copied under the lock.
 //!
 //! What others have captured waits until the walk collects it. There is a bound for that: a snapshot whose owner cannot
 //! keep up with the writes becomes void. Shares are not counted: what they take is what the changes have copied, and is
@@ -21,9 +21,10 @@ use super::record::Value;
 use super::shared::Store;
 use super::stripe::Stripe;
 use crate::types::object::Object;
-use std::ptr::NonNull;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A record as a captor sees it.
 #[derive(Clone, Copy)]
@@ -95,72 +96,97 @@ pub struct Large {
 
 pub(super) enum LargeValue {
     Buffer(Vec<u8>),
+    /// A buffer that was changed, and what it was.
+    Changed(Vec<u8>, Original),
     /// A share, or the collection itself.
     Object(Box<Object>),
-    Lent {
-        bytes: NonNull<[u8]>,
-        _reading: Reading,
-    },
-}
-
-// SAFETY: what is lent is kept, and not changed, until the reading is over; see `Loan`.
-unsafe impl Send for LargeValue {}
-
-impl LargeValue {
-    pub fn lent(bytes: &[u8], loan: &Loan) -> LargeValue {
-        LargeValue::Lent { bytes: NonNull::from(bytes), _reading: Reading(loan.over.clone()) }
-    }
 }
 
 impl Large {
     pub fn item(&self) -> Item<'_> {
         let Large { db, key, expiry, value } = self;
         let value = match value {
-            LargeValue::Buffer(bytes) => Value::Bytes(bytes),
+            LargeValue::Buffer(bytes) | LargeValue::Changed(bytes, _) => Value::Bytes(bytes),
             LargeValue::Object(object) => Value::Object(object),
-            // SAFETY: the stripe neither changes nor frees what it has lent before the reading is dropped.
-            LargeValue::Lent { bytes, .. } => Value::Bytes(unsafe { bytes.as_ref() }),
         };
         Item { db: *db, key, expiry: *expiry, value }
     }
-}
 
-/// The right to read something that is lent. It ends when this is dropped.
-pub(super) struct Reading(Arc<AtomicBool>);
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// What a stripe knows of a buffer that it has lent.
-pub(super) struct Loan {
-    pub db: usize,
-    pub key: Box<[u8]>,
-    /// Where the buffer lies.
-    pub address: NonNull<u8>,
-    over: Arc<AtomicBool>,
-}
-
-// SAFETY: the address is compared, never followed.
-unsafe impl Send for Loan {}
-
-impl Loan {
-    pub fn new(db: usize, key: &[u8], address: NonNull<u8>) -> Loan {
-        Loan { db, key: key.into(), address, over: Arc::default() }
-    }
-
-    pub fn is_over(&self) -> bool {
-        self.over.load(Ordering::Acquire)
-    }
-
-    /// Waits until it has been read, which is being done on another thread just now.
-    pub fn wait(&self) {
-        while !self.is_over() {
-            std::thread::yield_now();
+    /// Takes back what was changed in a buffer.
+    fn restore(&mut self) {
+        if let LargeValue::Changed(bytes, original) = &mut self.value {
+            original.restore(bytes);
         }
     }
+}
+
+/// Bytes that are read, or kept, at a time. Copying them takes some microseconds.
+pub(super) const BLOCK: usize = 64 * 1024;
+
+/// What a buffer was when the snapshot began, beside what it is now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Original {
+    pub expiry: Option<u64>,
+    pub len: usize,
+    /// By number, the blocks that were changed since, as they were.
+    blocks: BTreeMap<usize, Box<[u8]>>,
+}
+
+impl Original {
+    pub fn new(expiry: Option<u64>, len: usize) -> Original {
+        Original { expiry, len, blocks: BTreeMap::new() }
+    }
+
+    fn block(&self, number: usize) -> Range<usize> {
+        number * BLOCK..((number + 1) * BLOCK).min(self.len)
+    }
+
+    /// Keeps what is about to be changed. Returns how many bytes that takes.
+    pub fn keep(&mut self, touched: Range<usize>, bytes: &[u8]) -> usize {
+        let touched = touched.start..touched.end.min(self.len);
+        if touched.is_empty() {
+            return 0;
+        }
+        let mut kept = 0;
+        for number in touched.start / BLOCK..=(touched.end - 1) / BLOCK {
+            let range = self.block(number);
+            self.blocks.entry(number).or_insert_with(|| {
+                kept += range.len();
+                bytes[range].into()
+            });
+        }
+        kept
+    }
+
+    /// Makes a buffer what it was.
+    pub fn restore(&self, bytes: &mut Vec<u8>) {
+        bytes.truncate(self.len);
+        self.blocks.iter().for_each(|(number, block)| bytes[self.block(*number)].copy_from_slice(block));
+    }
+
+    /// A block as it was; `None` if it still is so.
+    pub fn kept(&self, number: usize) -> Option<&[u8]> {
+        self.blocks.get(&number).map(|block| &block[..])
+    }
+}
+
+/// A buffer that is read block by block, and what has been read of it.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub db: usize,
+    pub key: Box<[u8]>,
+    pub bytes: Vec<u8>,
+    /// How many of the bytes have been read; there is room for one more block behind them.
+    pub read: usize,
+}
+
+/// How far a buffer was read.
+pub(super) enum Reading {
+    /// There is more.
+    On,
+    Whole(Large),
+    /// Its record has gone, and left it to the walk.
+    Gone,
 }
 
 /// What one step of a walk gives.
@@ -169,14 +195,14 @@ pub struct Step {
     pub captured: Captured,
     /// Shares of large values, and large values that their records have lost.
     pub(super) owned: Vec<Large>,
-    /// A buffer that is still where it was; the walk goes no further before it is dropped.
-    pub(super) lent: Option<Large>,
+    /// A buffer that is to be read block by block before the walk goes on.
+    pub(super) wanted: Option<Gathered>,
 }
 
 impl Step {
     /// What was too large to be captured.
     pub fn larges(&self) -> impl Iterator<Item = Item<'_>> {
-        self.owned.iter().chain(&self.lent).map(Large::item)
+        self.owned.iter().map(Large::item)
     }
 }
 
@@ -215,9 +241,35 @@ impl Snapshot<'_> {
     }
 
     /// Goes on by one line of one stripe, under its lock. `None` at the end.
-    ///
-    /// What is returned must be dropped before the next call.
     pub fn next_step(&mut self) -> Option<Step> {
+        let mut step = self.take_step()?;
+        if let Some(gathered) = step.wanted.take() {
+            step.owned.extend(self.gather(gathered));
+        }
+        step.owned.iter_mut().for_each(Large::restore);
+        Some(step)
+    }
+
+    /// Reads a buffer of the stripe that the walk is in.
+    fn gather(&self, mut gathered: Gathered) -> Option<Large> {
+        loop {
+            // Fresh memory is written to without the lock: the first time takes longest.
+            let len = (gathered.read + BLOCK).min(gathered.bytes.capacity());
+            gathered.bytes.resize(len, 0);
+            let reading = if self.stripe < self.store.stripes().len() {
+                self.store.with_stripe(self.stripe, |stripe| stripe.read_on(&mut gathered))
+            } else {
+                self.store.emptied.lock().last_mut()?.read_on(&mut gathered)
+            };
+            match reading {
+                Reading::On => {}
+                Reading::Whole(large) => return Some(large),
+                Reading::Gone => return None,
+            }
+        }
+    }
+
+    fn take_step(&mut self) -> Option<Step> {
         loop {
             if self.asked > self.stripe {
                 // Once a stripe is done, the others give what has been captured there: so that does not pile up.

@@ -1,6 +1,7 @@
 //! One lock's part of the store: the records of 64 neighbouring slots and all that concerns them.
 
 use super::arena::{Arena, NIL, Ref};
+use super::edit::Touches;
 use super::evict::{ghost::Ghost, queues::Queues};
 use super::hash::{KeyHasher, Place, SLOTS_PER_STRIPE};
 use super::header::{CLOCK_STEP_MS, Header, Shape};
@@ -512,7 +513,7 @@ impl Stripe {
             return false;
         };
         self.changed(db, key.bytes, How::Written);
-        self.preserve(found);
+        self.preserve_touched(found, &|_| ());
         let from = self.arena.at(found);
         let old = record::expiry(from);
         match (old, expiry) {
@@ -547,9 +548,17 @@ impl Stripe {
     ///
     /// The key must be there; an integer becomes its text, and pieces a buffer, which can be lengthened. The caller has
     /// made sure that there is room, and notes the change.
-    pub fn edit(&mut self, db: usize, key: Key<'_>, len_min: usize, moment: Moment, change: impl FnOnce(&mut [u8])) {
+    pub fn edit(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        len_min: usize,
+        moment: Moment,
+        touches: Touches<'_>,
+        change: impl FnOnce(&mut [u8]),
+    ) {
         let (_, found) = self.live(db, key, moment).expect("only keys that are there are edited");
-        self.preserve(found);
+        self.preserve_touched(found, touches);
         let at = self.arena.at(found);
         let header = record::header(at);
         if header.shape() == Shape::Heap {
@@ -651,15 +660,17 @@ impl Stripe {
         let at = self.arena.at(found);
         let bytes = record::heap_bytes(at);
         self.heap_bytes -= bytes;
-        let is_lent = self.is_lent(found);
-        let (discarded, is_large) = match record::header(at).shape() {
-            Shape::Heap => (Discarded::Buffer(record::take_heap(at)), bytes >= DISCARD_MIN),
-            Shape::Object => (Discarded::Object(record::take_object(at)), bytes >= DISCARD_OBJECT_MIN),
-            _ => return,
-        };
-        match &mut self.walk {
-            Some(walk) if is_lent => walk.keep(discarded),
-            _ => self.discard(discarded, is_large),
+        match record::header(at).shape() {
+            Shape::Heap => {
+                let buffer = record::take_heap(at);
+                match self.take_original(found) {
+                    // It has expired or is evicted, but not as what it was when the snapshot began.
+                    Some(original) => self.leave_changed(found, buffer, original),
+                    None => self.discard(Discarded::Buffer(buffer), bytes >= DISCARD_MIN),
+                }
+            }
+            Shape::Object => self.discard(Discarded::Object(record::take_object(at)), bytes >= DISCARD_OBJECT_MIN),
+            _ => {}
         }
     }
 

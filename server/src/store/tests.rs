@@ -321,7 +321,9 @@ impl Pair {
         let change = |bytes: &mut [u8]| bytes.iter_mut().step_by(7).for_each(|place| *place = byte);
         held.bytes.resize(held.bytes.len().max(len_min), 0);
         change(&mut held.bytes);
-        if !self.with(&[(db, key)], |keys| keys.edit(self.store.key(key), len_min, change)) {
+        if !self
+            .with(&[(db, key)], |keys| keys.edit(self.store.key(key), len_min, &|touch| touch(0..usize::MAX), change))
+        {
             assert!(evicts, "a key that was there could not be edited");
             self.twin[db].remove(key);
         }

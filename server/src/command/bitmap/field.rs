@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::Key;
 use crate::types::bits::{Kind, Overflow};
+use std::ops::Range;
 
 const KIND_AND_OFFSET: &[Arg] = &[text("encoding"), int("offset")];
 
@@ -207,7 +208,13 @@ fn run_all(cx: &mut Ctx<'_>, key: Key<'_>, operations: Operations<'_>, plan: &Pl
         operations.clone().each(bytes_max, |step| is_changed |= run_step(reply, bytes, &step, is_longer));
         is_changed
     };
-    let is_done = old_len.is_some_and(|len| store.edit_if(key, plan.len_min, |bytes| run(bytes, len < plan.len_min)));
+    let touches = |touch: &mut dyn FnMut(Range<usize>)| {
+        operations.clone().each(bytes_max, |step| {
+            touch((step.offset / 8) as usize..bits::bytes_for(step.offset, step.kind.width()));
+        });
+    };
+    let is_done =
+        old_len.is_some_and(|len| store.edit_if(key, plan.len_min, &touches, |bytes| run(bytes, len < plan.len_min)));
     if !is_done {
         let mut bytes = vec![0; plan.len_min];
         run(&mut bytes, true);

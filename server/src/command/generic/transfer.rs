@@ -215,7 +215,10 @@ mod tests {
         desk.check("SET a text", "+OK");
         let key = desk.node.store.key(b"a");
         let moment = desk.node.store.moment(0);
-        desk.node.store.lock_one(key.place.stripe(), 0, moment).edit(key, 0, |bytes| bytes.reverse());
+        desk.node
+            .store
+            .lock_one(key.place.stripe(), 0, moment)
+            .edit(key, 0, &|touch| touch(0..usize::MAX), |bytes| bytes.reverse());
         desk.check("RENAME a b", "+OK");
         desk.check("COPY b c", ":1");
         for key in ["b", "c"] {

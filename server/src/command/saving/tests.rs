@@ -200,6 +200,55 @@ fn values_are_read_outside_of_the_lock_while_others_change_them() {
     }
 }
 
+/// Changes a long string in place, or lets it go.
+fn change_long(desk: &mut Desk, random: &mut Random) {
+    let key = format!("long{}", random.below(12));
+    let at = random.below(500_000);
+    let line = match random.below(16) {
+        0..3 => format!("SETRANGE {key} {at} {}", "patch".repeat(random.below(20_000))),
+        3..6 => format!("SETBIT {key} {} {}", at * 8, at % 2),
+        6 => format!("BITFIELD {key} SET u8 {} 7 INCRBY i64 {} 3 GET u8 0", at * 8, random.below(500_000)),
+        7..9 => format!("APPEND {key} {}", "tail".repeat(random.below(30_000))),
+        9 => format!("PEXPIREAT {key} 9{at:012}"),
+        10 => format!("PERSIST {key}"),
+        11 => format!("PEXPIRE {key} 1"),
+        12 => format!("RENAME {key} long{}", random.below(14)),
+        13 => format!("SET {key} {}", "new".repeat(random.below(60_000))),
+        14 if at < 100_000 => format!("DEL {key}"),
+        _ => format!("GET {key}"),
+    };
+    desk.run(&line);
+}
+
+#[test]
+fn long_strings_are_in_a_snapshot_as_they_were_whoever_changes_them() {
+    for seed in 500..512 {
+        let (mut random, mut desk) = (Random::new(seed), Desk::new());
+        for number in 0..12 {
+            let text: String =
+                (0..random.below(40_000)).map(|_| format!("{:09} ", random.below(999_999_999))).collect();
+            desk.run(&format!("SET long{number} '{text}'{}", ["", " PX 99999999"][random.below(2)]));
+        }
+        let expected = state(&mut desk);
+        let node = desk.node.clone();
+        let mut out = Vec::new();
+        file_write::push_start(&mut out, Version::default(), &about(&node));
+        let begun = begin(&node, Version::default(), true, &mut out).expect("there is no other");
+        (0..random.below(30)).for_each(|_| change_long(&mut desk, &mut random));
+        let bytes = match seed % 3 {
+            0 => walked(begun, out, || change_long(&mut desk, &mut random)),
+            _ => std::thread::scope(|scope| {
+                let writing = scope.spawn(|| walked(begun, out, || ()));
+                while !writing.is_finished() {
+                    change_long(&mut desk, &mut random);
+                }
+                writing.join().unwrap()
+            }),
+        };
+        assert_same(&loaded(&bytes), &expected, &format!("seed {seed}"));
+    }
+}
+
 /// Collections that are not captured under the lock: `large:hash` and so on, one of each type.
 fn fill_large(desk: &mut Desk, elements: usize) {
     for from in (0..elements).step_by(100) {
@@ -295,8 +344,12 @@ fn large_collections_are_in_a_snapshot_as_they_were_whoever_changes_them() {
 fn a_first_change_during_a_snapshot_takes_microseconds() {
     let mut desk = Desk::new();
     fill_large(&mut desk, 1_000_000);
+    desk.run("SETRANGE large:string 100000000 end");
     let node = desk.node.clone();
     let lines = [
+        "SETBIT large:string 400000000 1",
+        "SETRANGE large:string 70000000 patch",
+        "PEXPIRE large:string 99999999",
         "HSET large:hash f500000 changed",
         "SREM large:set member500000",
         "LSET large:list 500000 changed",

@@ -21,7 +21,7 @@ fn append(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let tail = args.word()?;
     if let Some(len) = len_of(cx, key)? {
         let total = checked_len(cx, len, tail.len())?;
-        if cx.store.edit(key, total, |value| value[len..].copy_from_slice(tail)) {
+        if cx.store.edit(key, total, &|touch| touch(len..total), |value| value[len..].copy_from_slice(tail)) {
             cx.event(Class::String, "append", key.bytes);
             cx.reply.len(total);
             return REPLIED;
@@ -56,7 +56,7 @@ fn setrange(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let end = checked_len(cx, offset, patch.len())?;
     let patch_in = |value: &mut [u8]| value[offset..end].copy_from_slice(patch);
     if let Some(len) = old
-        && cx.store.edit(key, end, patch_in)
+        && cx.store.edit(key, end, &|touch| touch(offset..end), patch_in)
     {
         cx.event(Class::String, "setrange", key.bytes);
         cx.reply.len(len.max(end));

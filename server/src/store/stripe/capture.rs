@@ -4,16 +4,18 @@
 //! A record's header says whether it is captured already: its era is the stripe's then. A snapshot begins by turning the
 //! stripe's era, which makes all records that are there ones to be captured, and no others.
 
+use super::super::edit::Touches;
 use super::super::header::Shape;
 use super::super::record::{self, Value};
-use super::super::snapshot::{Captor, Item, Large, LargeValue, Loan, Pile, Step};
+use super::super::snapshot::{BLOCK, Captor, Gathered, Item, Large, LargeValue, Original, Pile, Reading, Step};
 use super::super::table::ScanAt;
-use super::{DATABASES, Discarded, Key, Ref, SLOTS_PER_STRIPE, Stripe};
+use super::{DATABASES, Key, Ref, SLOTS_PER_STRIPE, Stripe};
+use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Buffers of more bytes are not captured under the lock, but lent to the walk.
-const LENT_MIN: usize = 64 * 1024;
+/// Buffers of more bytes are not captured under the lock, but read block by block.
+const READ_MIN: usize = 64 * 1024;
 
 /// Collections of more heap bytes are not captured under the lock, but shared with the walk. Turning so much into
 /// something takes about ten microseconds, and a share less than one.
@@ -30,20 +32,14 @@ pub(in crate::store) struct Walk {
     from: ScanAt,
     /// Large values that were to be changed, deleted or replaced before they were captured.
     owned: Vec<Large>,
-    /// The buffer that is read outside of the lock just now.
-    loan: Option<Loan>,
-    /// Buffers whose record has gone while they were lent.
-    kept: Vec<Discarded>,
+    /// By database and key, buffers that were changed before all of them was read.
+    originals: HashMap<(usize, Box<[u8]>), Original>,
 }
 
 impl Walk {
     fn pile_up(&mut self, bytes: usize) {
         self.held += bytes;
         self.pile.add(bytes);
-    }
-
-    pub fn keep(&mut self, value: Discarded) {
-        self.kept.push(value);
     }
 }
 
@@ -52,9 +48,9 @@ impl Stripe {
     pub(in crate::store) fn begin_walk(&mut self, captor: Box<dyn Captor>, pile: Arc<Pile>) {
         debug_assert!(self.walk.is_none(), "one snapshot at a time");
         self.era = !self.era;
-        let (owned, loan, kept) = Default::default();
         let (held, db, local, from) = Default::default();
-        self.walk = Some(Box::new(Walk { captor, pile, held, db, local, from, owned, loan, kept }));
+        let (owned, originals) = Default::default();
+        self.walk = Some(Box::new(Walk { captor, pile, held, db, local, from, owned, originals }));
     }
 
     /// Whether a snapshot is on its way through it.
@@ -78,29 +74,50 @@ impl Stripe {
         }
     }
 
-    /// Whether the value of a record is being read outside of the lock.
+    /// Has a string captured before some of its bytes are changed in place, or the parts of it that are.
     #[inline]
-    pub(super) fn is_lent(&self, found: Ref) -> bool {
-        self.walk.is_some() && self.loan_of(found).is_some()
+    pub(super) fn preserve_touched(&mut self, found: Ref, touches: Touches<'_>) {
+        if record::header(self.arena.at(found)).era() != self.era {
+            self.capture_touched(found, touches);
+        }
     }
 
     #[cold]
-    fn loan_of(&self, found: Ref) -> Option<&Loan> {
-        let address = record::heap_address(self.arena.at(found))?;
-        self.walk.as_ref()?.loan.as_ref().filter(|loan| loan.address == address)
+    fn capture_touched(&mut self, found: Ref, touches: Touches<'_>) {
+        let at = self.arena.at(found);
+        if record::header(at).shape() != Shape::Heap || !is_large(at) || self.is_void() {
+            return self.capture_now(found);
+        }
+        let key = (usize::from(record::header(at).db()), Box::from(record::key(at)));
+        let (Value::Bytes(bytes), Some(walk)) = (record::value(at, &self.arena), &mut self.walk) else { return };
+        let original = walk.originals.entry(key).or_insert_with(|| Original::new(record::expiry(at), bytes.len()));
+        let mut kept = 0;
+        touches(&mut |touched| kept += original.keep(touched, bytes));
+        walk.pile_up(kept);
+    }
+
+    /// Leaves a buffer that was changed since the snapshot began to the walk.
+    pub(super) fn leave_changed(&mut self, found: Ref, buffer: Vec<u8>, original: Original) {
+        let at = self.arena.at(found);
+        let (db, key, expiry) = (record::header(at).db().into(), record::key(at).into(), original.expiry);
+        if let Some(walk) = &mut self.walk {
+            walk.pile_up(buffer.capacity());
+            walk.owned.push(Large { db, key, expiry, value: LargeValue::Changed(buffer, original) });
+        }
+    }
+
+    /// Takes what is known of a buffer that was changed since the snapshot began.
+    pub(super) fn take_original(&mut self, found: Ref) -> Option<Original> {
+        let at = self.arena.at(found);
+        let originals = &mut self.walk.as_mut()?.originals;
+        if originals.is_empty() || record::header(at).shape() != Shape::Heap {
+            return None;
+        }
+        originals.remove(&(usize::from(record::header(at).db()), Box::from(record::key(at))))
     }
 
     #[cold]
     fn capture_now(&mut self, found: Ref) {
-        if let Some(loan) = self.loan_of(found) {
-            loan.wait();
-            self.end_loan();
-            return;
-        }
-        self.capture_or_share(found);
-    }
-
-    fn capture_or_share(&mut self, found: Ref) {
         let at = self.arena.at(found);
         match record::header(at).shape() {
             Shape::Object if is_large(at) => self.share(found),
@@ -122,20 +139,18 @@ impl Stripe {
 
     #[cold]
     fn capture_going(&mut self, found: Ref) {
-        if self.is_lent(found) {
-            // It is kept until it has been read: see `drop_heap`.
-            return;
-        }
         let at = self.arena.at(found);
         let bytes = record::heap_bytes(at);
-        let is_void = self.walk.as_ref().is_none_or(|walk| walk.pile.is_too_high());
-        if !is_large(at) || is_void {
+        if !is_large(at) || self.is_void() {
             return self.capture(found);
         }
         let header = record::header(at);
         let (db, key, expiry) = (header.db().into(), record::key(at).into(), record::expiry(at));
-        let value = match header.shape() {
-            Shape::Heap => LargeValue::Buffer(self.detach_heap(found)),
+        let original = self.take_original(found);
+        let expiry = original.as_ref().map_or(expiry, |original| original.expiry);
+        let value = match (header.shape(), original) {
+            (Shape::Heap, None) => LargeValue::Buffer(self.detach_heap(found)),
+            (Shape::Heap, Some(original)) => LargeValue::Changed(self.detach_heap(found), original),
             _ => LargeValue::Object(self.detach_object(found)),
         };
         self.mark_captured(found);
@@ -148,14 +163,23 @@ impl Stripe {
 
     fn capture(&mut self, found: Ref) {
         self.mark_captured(found);
+        let original = self.take_original(found);
         let Some(walk) = &mut self.walk else { return };
         let at = self.arena.at(found);
-        let (db, key, expiry) = (record::header(at).db().into(), record::key(at), record::expiry(at));
-        if !walk.pile.is_too_high() {
-            let before = walk.captor.held();
-            walk.captor.take(Item { db, key, expiry, value: record::value(at, &self.arena) });
-            walk.pile_up(walk.captor.held() - before);
+        let (db, key, value) = (record::header(at).db().into(), record::key(at), record::value(at, &self.arena));
+        if walk.pile.is_too_high() {
+            return;
         }
+        let before = walk.captor.held();
+        match (original, value) {
+            (Some(original), Value::Bytes(bytes)) => {
+                let mut bytes = bytes.to_vec();
+                original.restore(&mut bytes);
+                walk.captor.take(Item { db, key, expiry: original.expiry, value: Value::Bytes(&bytes) });
+            }
+            _ => walk.captor.take(Item { db, key, expiry: record::expiry(at), value }),
+        }
+        walk.pile_up(walk.captor.held() - before);
     }
 
     fn mark_captured(&mut self, found: Ref) {
@@ -164,31 +188,28 @@ impl Stripe {
     }
 
     /// Takes one more line of the order, and what was captured since the last step. `None` if no walk is on its way here.
-    ///
-    /// The loan of the step before must have been read.
     pub(in crate::store) fn step_walk(&mut self) -> Option<Step> {
-        self.end_loan();
         let mut line = Vec::new();
         let next = self.next_line(&mut line)?;
-        let mut lent = None;
+        let mut wanted = None;
         for found in line {
             let at = self.arena.at(found);
             if record::header(at).era() == self.era {
                 continue;
             }
-            if record::header(at).shape() != Shape::Heap || !is_large(at) {
-                self.capture_or_share(found);
-            } else if lent.is_none() {
-                lent = self.lend(found);
+            if record::header(at).shape() != Shape::Heap || !is_large(at) || self.is_void() {
+                self.capture_now(found);
+            } else if wanted.is_none() {
+                wanted = self.want(found);
             }
         }
         let is_over = next.is_none();
         let walk = self.walk.as_mut()?;
-        if let (Some(next), None) = (next, &lent) {
+        if let (Some(next), None) = (next, &wanted) {
             // A line with large buffers is come to again, until none of them is left.
             (walk.db, walk.local, walk.from) = next;
         }
-        let step = self.collect(lent);
+        let step = self.collect(wanted);
         if is_over {
             self.walk = None;
         }
@@ -200,11 +221,15 @@ impl Stripe {
         self.walk.is_some().then(|| self.collect(None))
     }
 
-    fn collect(&mut self, lent: Option<Large>) -> Step {
+    fn is_void(&self) -> bool {
+        self.walk.as_ref().is_none_or(|walk| walk.pile.is_too_high())
+    }
+
+    fn collect(&mut self, wanted: Option<Gathered>) -> Step {
         match &mut self.walk {
             Some(walk) => {
                 walk.pile.remove(std::mem::take(&mut walk.held));
-                Step { captured: walk.captor.drain(), owned: std::mem::take(&mut walk.owned), lent }
+                Step { captured: walk.captor.drain(), owned: std::mem::take(&mut walk.owned), wanted }
             }
             None => Step::default(),
         }
@@ -236,30 +261,40 @@ impl Stripe {
         Some(None)
     }
 
-    fn lend(&mut self, found: Ref) -> Option<Large> {
+    /// What is needed to read a large buffer block by block.
+    fn want(&self, found: Ref) -> Option<Gathered> {
         let at = self.arena.at(found);
-        let header = record::header(at);
-        let (db, key, expiry) = (usize::from(header.db()), Box::from(record::key(at)), record::expiry(at));
-        let loan = Loan::new(db, record::key(at), record::heap_address(at)?);
+        let (db, key) = (usize::from(record::header(at).db()), Box::from(record::key(at)));
         let Value::Bytes(bytes) = record::value(at, &self.arena) else { return None };
-        let value = LargeValue::lent(bytes, &loan);
-        self.walk.as_mut()?.loan = Some(loan);
-        Some(Large { db, key, expiry, value })
+        let original = self.walk.as_ref()?.originals.get(&(db, Box::from(record::key(at))));
+        let len = original.map_or(bytes.len(), |original| original.len);
+        Some(Gathered { db, key, bytes: Vec::with_capacity(len), read: 0 })
     }
 
-    /// Takes back what was lent, which has been read: its record is captured, if it is still there.
-    fn end_loan(&mut self) {
-        let Some(walk) = &mut self.walk else { return };
-        let Some(loan) = walk.loan.take() else { return };
-        assert!(loan.is_over(), "the step of before is dropped before the next");
-        let kept = std::mem::take(&mut walk.kept);
-        self.discarded.extend(kept);
-        let key = Key { bytes: &loan.key, place: self.hasher.place(&loan.key) };
-        if let Some((_, found)) = self.find(loan.db, key)
-            && record::heap_address(self.arena.at(found)) == Some(loan.address)
-        {
-            self.mark_captured(found);
+    /// Reads the next block of a large buffer, for which there is room. At its end the record is captured.
+    pub(in crate::store) fn read_on(&mut self, gathered: &mut Gathered) -> Reading {
+        let key = Key { bytes: &gathered.key, place: self.hasher.place(&gathered.key) };
+        let Some((_, found)) = self.find(gathered.db, key) else { return Reading::Gone };
+        let at = self.arena.at(found);
+        let is_there = record::header(at).era() != self.era && record::header(at).shape() == Shape::Heap;
+        let (Value::Bytes(bytes), true, Some(walk)) = (record::value(at, &self.arena), is_there, &self.walk) else {
+            return Reading::Gone;
+        };
+        let original = walk.originals.get(&(gathered.db, gathered.key.clone()));
+        let len = original.map_or(bytes.len(), |original| original.len);
+        let range = gathered.read..(gathered.read + BLOCK).min(len);
+        let kept = original.and_then(|original| original.kept(range.start / BLOCK));
+        gathered.bytes[range.clone()].copy_from_slice(kept.unwrap_or(&bytes[range.clone()]));
+        gathered.read = range.end;
+        if range.end < len {
+            return Reading::On;
         }
+        let expiry = original.map_or(record::expiry(at), |original| original.expiry);
+        self.take_original(found);
+        self.mark_captured(found);
+        let Gathered { db, key, mut bytes, .. } = std::mem::take(gathered);
+        bytes.truncate(len);
+        Reading::Whole(Large { db, key, expiry, value: LargeValue::Buffer(bytes) })
     }
 }
 
@@ -267,6 +302,6 @@ impl Stripe {
 fn is_large(at: NonNull<u8>) -> bool {
     match record::header(at).shape() {
         Shape::Object => record::heap_bytes(at) >= SHARED_MIN,
-        _ => record::heap_bytes(at) >= LENT_MIN,
+        _ => record::heap_bytes(at) >= READ_MIN,
     }
 }
