@@ -31,6 +31,7 @@ const CLIENT: Command = Command {
         list::LIST,
         NO_EVICT,
         DURABILITY,
+        MAINT_NOTIFICATIONS,
         NO_TOUCH,
         PAUSE,
         REPLY,
@@ -133,6 +134,36 @@ fn durability(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         cx.node.want_durability();
     }
     cx.session.seen_written = cx.session.client.written.load(Relaxed);
+    cx.reply.ok();
+    REPLIED
+}
+
+const MAINT_NOTIFICATIONS: Command = Command {
+    name: "MAINT_NOTIFICATIONS",
+    run: maint_notifications,
+    summary: "Says whether the connection is told of slots that move and primaries that change; needs RESP3.",
+    since: "8.0.0",
+    args: &[one_of("enabled", ON_OFF), text("type").after("MOVING-ENDPOINT-TYPE").optional()],
+    ..OWN
+};
+
+/// Where a client would be sent that has to leave the node. No message says that so far.
+const ENDPOINT_TYPES: [&str; 5] = ["internal-ip", "internal-fqdn", "external-ip", "external-fqdn", "none"];
+
+fn maint_notifications(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let is_on = on_or_off(args)?;
+    if args.take("MOVING-ENDPOINT-TYPE") {
+        let word = args.word()?;
+        if !ENDPOINT_TYPES.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes())) {
+            return Err(Fault::owned(format!("ERR moving-endpoint-type is one of {}", ENDPOINT_TYPES.join(", "))));
+        }
+    }
+    args.end()?;
+    let client = &cx.session.client;
+    if is_on && client.protocol.load(Relaxed) != 3 {
+        return Err(Fault::text("ERR CLIENT MAINT_NOTIFICATIONS needs RESP3: send HELLO 3 first"));
+    }
+    client.maintenance.store(is_on, Relaxed);
     cx.reply.ok();
     REPLIED
 }

@@ -12,6 +12,7 @@ mod heard;
 mod import;
 mod install;
 mod keys;
+mod maintenance;
 mod told;
 mod topology;
 mod view;

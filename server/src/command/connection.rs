@@ -237,6 +237,7 @@ fn reset(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     client.no_evict.store(false, Relaxed);
     client.no_touch.store(false, Relaxed);
     client.reads_replica.store(false, Relaxed);
+    client.maintenance.store(false, Relaxed);
     // What library it uses is no state of the connection, so that stays.
     client.change_names(|names| names.name.clear());
     speak(cx, 2);

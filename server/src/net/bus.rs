@@ -372,6 +372,7 @@ impl Bus {
                 let knows_leader = control.leader().is_some();
                 if self.ticks.is_multiple_of(TEND_TICKS) {
                     let view = self.node.cluster.view();
+                    self.node.tell_of_moves(&view);
                     let changes = self.part.tend(&self.node, &view);
                     let changes = changes.into_iter().chain(self.node.cluster.renouncement(&view));
                     changes.for_each(|change| control.ask(now, 0, Wanted::Change(change)));

@@ -200,10 +200,27 @@ fn a_wait_is_ended_by_others() {
 #[test]
 fn newer_sub_commands_are_unknown() {
     let mut desk = Desk::new();
-    for sub in ["MAINT_NOTIFICATIONS", "capa"] {
+    for sub in ["capa", "import-source"] {
         desk.check(&format!("CLIENT {sub} on"), &format!("-ERR unknown subcommand '{sub}'. Try CLIENT HELP."));
     }
     desk.check("CLIENT", "-ERR wrong number of arguments for 'client' command");
+}
+
+#[test]
+fn who_speaks_resp3_may_ask_to_be_told_of_maintenance() {
+    let mut desk = Desk::new();
+    desk.check("CLIENT MAINT_NOTIFICATIONS ON", "-ERR CLIENT MAINT_NOTIFICATIONS needs RESP3: send HELLO 3 first");
+    desk.check("CLIENT MAINT_NOTIFICATIONS OFF", "+OK");
+    desk.run("HELLO 3");
+    desk.check("CLIENT MAINT_NOTIFICATIONS ON", "+OK");
+    desk.check("CLIENT MAINT_NOTIFICATIONS on moving-endpoint-type external-ip", "+OK");
+    let types = "internal-ip, internal-fqdn, external-ip, external-fqdn, none";
+    desk.check(
+        "CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type here",
+        &format!("-ERR moving-endpoint-type is one of {types}"),
+    );
+    desk.check("CLIENT MAINT_NOTIFICATIONS maybe", "-ERR syntax error");
+    desk.check("CLIENT MAINT_NOTIFICATIONS ON more", "-ERR syntax error");
 }
 
 #[test]

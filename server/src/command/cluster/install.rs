@@ -19,6 +19,7 @@ impl Shared {
         self.cluster.install(topology);
         let view = self.cluster.view();
         self.turn_away(&view);
+        self.tell_of_topology(&before, &view);
         let left = |slot: u16| before.is_of_own_shard(slot) && !view.is_of_own_shard(slot);
         if !(0..slot::SLOTS).any(left) {
             return;

@@ -9,6 +9,7 @@ use crate::command::testing::{Desk, id};
 use larder_client::slot::{self, Slot};
 use std::time::Duration;
 
+mod maintenance;
 mod told;
 mod wishes;
 

@@ -5,6 +5,7 @@
 
 use super::heard::{Everyone, Health, Heard};
 use super::import::Moving;
+use super::maintenance::Maintenance;
 use super::wishes::Asking;
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::{Change, Shard, Topology};
@@ -45,6 +46,7 @@ pub struct Cluster {
     lease_awaited_until_us: AtomicU64,
     pub(super) asking: Asking,
     pub(super) moving: Moving,
+    pub(super) maintenance: Maintenance,
 }
 
 /// A topology with what follows from it for this node.
@@ -184,6 +186,7 @@ impl Cluster {
             lease_awaited_until_us: AtomicU64::new(0),
             asking: Asking::default(),
             moving: Moving::default(),
+            maintenance: Maintenance::default(),
         }
     }
 

@@ -88,6 +88,7 @@ impl Part {
             if self.handing_over.is_none() {
                 self.handing_over = Some((epoch, false));
                 node.barrier.alone(|| node.clients.hold_writes(true));
+                node.tell_of_hand_over(epoch);
                 tracing::info!(%to, "hands its shard over");
             }
             let end = node.replication.offset();

@@ -1,0 +1,160 @@
+//! What clients are told that ask for it (`CLIENT MAINT_NOTIFICATIONS ON`): slots that begin to move or have moved, and a shard
+//! that gets another primary. Redis's clients wait longer for answers meanwhile, and learn anew who serves what.
+//!
+//! The messages are those of Redis's clients for clusters: `SMIGRATING epoch slots`, `SMIGRATED epoch [[from to slots] ...]`,
+//! `FAILING_OVER epoch seconds` and `FAILED_OVER epoch`, as pushes of RESP3. The number of a message is the topology's epoch, so
+//! that a client which hears it from several nodes knows it again. Slots move a few at a time, many times a second; clients
+//! connect anew for each message, so they are told once that it begins, and at most every two seconds what has moved.
+
+use super::view::View;
+use crate::base::number::push_integer;
+use crate::cluster::ranges::Ranges;
+use crate::command::shared::Shared;
+use larder_client::slot::Slot;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// The time from one word about slots that have moved to the next, unless nothing moves any more.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// Seconds within which a shard that is handed over has another primary.
+const HAND_OVER_SECONDS: u64 = 2;
+
+/// What clients have been told, and are to be told soon.
+#[derive(Debug, Default)]
+pub(super) struct Maintenance(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whether clients know that slots of this shard move.
+    is_migrating: bool,
+    /// Slots that have moved and of which clients do not know, by the addresses of their primaries before and after.
+    moved: BTreeMap<(String, String), BTreeSet<Slot>>,
+    told: Duration,
+    /// The epoch of the shard of which clients know that it is about to get another primary.
+    failing_over: Option<u64>,
+}
+
+impl State {
+    /// Takes note of a topology that follows another one. Returns what is to be told at once.
+    fn note(&mut self, before: &View, view: &View) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        self.note_moved(before, view);
+        let moving = view.topology.moves().iter().filter(|(_, a)| Some(a.from) == view.shard);
+        let moving: Ranges = moving.map(|(slot, _)| *slot).collect();
+        if !moving.is_empty() && !std::mem::replace(&mut self.is_migrating, true) {
+            messages.push(migrating(view.topology.epoch(), &moving));
+        }
+        let primary = |view: &View| view.own_shard().map(|shard| shard.primary);
+        let is_succeeded = before.shard == view.shard && primary(before) != primary(view);
+        let has_ended = self.failing_over.is_some_and(|epoch| view.own_shard().map(|shard| shard.epoch) != Some(epoch));
+        if is_succeeded && before.shard.is_some() || has_ended {
+            self.failing_over = None;
+            messages.push(failed_over(view.topology.epoch()));
+        }
+        messages
+    }
+
+    fn note_moved(&mut self, before: &View, view: &View) {
+        if before.topology.slots() == view.topology.slots() {
+            return;
+        }
+        let address = |view: &View, slot| view.primary_of(slot).map(|(host, port)| format!("{host}:{port}"));
+        for (slot, owner) in view.topology.slots().iter() {
+            if before.topology.owner(slot) != owner
+                && let (Some(from), Some(to)) = (address(before, slot), address(view, slot))
+            {
+                self.moved.entry((from, to)).or_default().insert(slot);
+            }
+        }
+    }
+
+    /// What is to be told by now of slots that have moved.
+    fn due(&mut self, now: Duration, view: &View) -> Option<Vec<u8>> {
+        let is_over = view.topology.moves().is_empty();
+        let is_news = !self.moved.is_empty() || self.is_migrating && is_over;
+        if !is_news || !is_over && now.saturating_sub(self.told) < TELL_EVERY {
+            return None;
+        }
+        (self.told, self.is_migrating) = (now, false);
+        Some(migrated(view.topology.epoch(), &std::mem::take(&mut self.moved)))
+    }
+}
+
+impl Shared {
+    /// Tells clients what a topology means for them. The caller holds the barrier.
+    pub(super) fn tell_of_topology(&self, before: &View, view: &View) {
+        let messages = self.cluster.maintenance.0.lock().note(before, view);
+        messages.iter().for_each(|message| self.tell_maintenance(message));
+    }
+
+    /// Tells clients that the node hands its shard over, which it leads since an epoch.
+    pub fn tell_of_hand_over(&self, epoch: u64) {
+        if self.cluster.maintenance.0.lock().failing_over.replace(epoch) != Some(epoch) {
+            self.tell_maintenance(&failing_over(epoch));
+        }
+    }
+
+    /// Tells clients what it is time to tell. To be called some times a second.
+    pub fn tell_of_moves(&self, view: &View) {
+        if let Some(message) = self.cluster.maintenance.0.lock().due(self.cluster.now(), view) {
+            self.tell_maintenance(&message);
+        }
+    }
+
+    fn tell_maintenance(&self, message: &[u8]) {
+        let output_max = self.tuning.pubsub_output().hard;
+        for client in self.clients.all() {
+            if client.maintenance.load(Relaxed) && client.protocol.load(Relaxed) == 3 {
+                self.cut_above(output_max, &client, client.push(message));
+            }
+        }
+    }
+}
+
+// --- the messages, without their first byte
+
+fn begun(name: &str, words: usize, epoch: u64) -> Vec<u8> {
+    let mut message = format!("{words}\r\n${}\r\n{name}\r\n:", name.len()).into_bytes();
+    push_integer(&mut message, epoch);
+    message.extend_from_slice(b"\r\n");
+    message
+}
+
+fn push_text(message: &mut Vec<u8>, text: &str) {
+    message.extend_from_slice(format!("${}\r\n{text}\r\n", text.len()).as_bytes());
+}
+
+/// Slots as these messages have them: `1-99,105`.
+fn slots_text(slots: &Ranges) -> String {
+    slots.to_string().replace(' ', ",")
+}
+
+fn migrating(epoch: u64, slots: &Ranges) -> Vec<u8> {
+    let mut message = begun("SMIGRATING", 3, epoch);
+    push_text(&mut message, &slots_text(slots));
+    message
+}
+
+fn migrated(epoch: u64, moved: &BTreeMap<(String, String), BTreeSet<Slot>>) -> Vec<u8> {
+    let mut message = begun("SMIGRATED", 3, epoch);
+    message.extend_from_slice(format!("*{}\r\n", moved.len()).as_bytes());
+    for ((from, to), slots) in moved {
+        message.extend_from_slice(b"*3\r\n");
+        let slots: Ranges = slots.iter().copied().collect();
+        [from, to, &slots_text(&slots)].iter().for_each(|text| push_text(&mut message, text));
+    }
+    message
+}
+
+fn failing_over(epoch: u64) -> Vec<u8> {
+    let mut message = begun("FAILING_OVER", 3, epoch);
+    message.extend_from_slice(format!(":{HAND_OVER_SECONDS}\r\n").as_bytes());
+    message
+}
+
+fn failed_over(epoch: u64) -> Vec<u8> {
+    begun("FAILED_OVER", 2, epoch)
+}
