@@ -104,7 +104,7 @@ mod tests {
                 "last_is_all:1".to_owned(),
                 format!("last_from:{shared}"),
                 format!("last_to:{to}"),
-                "last_slots:3300 9003".to_owned(),
+                "last_slots:3300 11562".to_owned(),
             ]
         );
         let text = std::fs::read_to_string(file).unwrap();
