@@ -52,12 +52,11 @@ fn read(tail: &Tail) -> (Tally, bool) {
 mod tests {
     use super::*;
     use crate::command::testing::Desk;
-    use crate::store::Options;
     use std::path::PathBuf;
 
     /// A node that leads and has written these lines, of which the first so many are shared; by then it follows another one.
     fn after(lines: &[&str], shared: usize) -> (Desk, u64, u64) {
-        let (mut desk, _) = Desk::leading(Options::default());
+        let (mut desk, _) = Desk::leading(Default::default());
         let mut offset = 0;
         for (at, line) in lines.iter().enumerate() {
             if at == shared {
