@@ -50,7 +50,7 @@ fn run(node: &Arc<Shared>, mut input: Unstructured<'_>) -> Result<()> {
                 None => return Ok(()),
             },
             Ok(Next::Continue { .. }) => break greeting.take_rest(),
-            Ok(Next::Full { id, offset, snapshot }) => {
+            Ok(Next::Full { id, offset, snapshot, .. }) => {
                 let begun = Receiving::begin(node, generation, (id, offset), snapshot);
                 let mut receiving = begun.expect("an empty node needs no file");
                 let mut next = Some(greeting.take_rest());
@@ -95,7 +95,8 @@ fn said(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         push_line(&mut bytes, answer.as_bytes(), input)?;
     }
     if input.ratio(1, 2)? {
-        push_line(&mut bytes, format!("+FULLRESYNC {ID} 17").as_bytes(), input)?;
+        let shared = if input.ratio(1, 2)? { " 5" } else { "" };
+        push_line(&mut bytes, format!("+FULLRESYNC {ID} 17{shared}").as_bytes(), input)?;
         let snapshot = snapshot(input)?;
         if input.ratio(1, 2)? {
             push_line(&mut bytes, format!("$EOF:{ID}").as_bytes(), input)?;

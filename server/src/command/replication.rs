@@ -4,7 +4,7 @@
 //! replica is sent, and that one which comes back may go on from (`repl`). One that follows runs what its primary's stream
 //! says and passes the same bytes on to replicas of its own, so that in a chain all have one history. Sockets are `net`'s.
 //!
-//! Locks are taken in the order stripe, then [`Replication`]'s.
+//! Locks are taken in the order stripe, then [`Replication`]'s: the state, then the losses.
 
 mod acks;
 mod asked;
@@ -13,6 +13,7 @@ mod failover;
 mod followers;
 mod info;
 mod libraries;
+mod lost;
 mod receive;
 mod shard;
 mod tell;
@@ -28,6 +29,7 @@ pub use failover::FailoverWish;
 pub use followers::{Entered, Lost, NewFollower, Phase};
 pub use info::{fill_info, role};
 pub use libraries::heed;
+pub use lost::{Tail, Tally};
 pub use receive::Receiving;
 pub use shard::{HandOver, Part};
 pub use tell::{Transaction, begin_command, end_command};
@@ -39,6 +41,7 @@ use crate::repl::ring::Ring;
 use crate::repl::spell;
 use failover::Failover;
 use followers::Follower;
+use lost::Losses;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -71,6 +74,7 @@ pub struct Replication {
     /// Whether the node's own word is enough for a quorum.
     is_quorum_alone: AtomicBool,
     pub counts: Counts,
+    losses: Mutex<Losses>,
     state: Mutex<State>,
     feed_bell: Bell,
     follow_bell: Bell,
@@ -122,6 +126,7 @@ impl Default for Replication {
             acked: Default::default(),
             is_quorum_alone: AtomicBool::new(false),
             counts: Counts::default(),
+            losses: Mutex::default(),
             state: Mutex::new(State {
                 history: History::new(random_id()),
                 ring: Ring::default(),

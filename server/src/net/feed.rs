@@ -227,8 +227,11 @@ impl Feeding<'_> {
             if let Some(Entered { number: new, id, offset }) = entered {
                 number = Some(new);
                 ears.set_number(new);
-                if *ask != Ask::Everything {
-                    self.send(format!("+FULLRESYNC {id} {offset}\r\n").as_bytes()).await?;
+                if let Ask::Continue { id: asked_id, .. } = ask {
+                    // Redis and Valkey take no third word.
+                    let shared = self.node.replication.shared_with(&id, asked_id).filter(|_| asked.is_larder);
+                    let shared = shared.map_or(String::new(), |shared| format!(" {shared}"));
+                    self.send(format!("+FULLRESYNC {id} {offset}{shared}\r\n").as_bytes()).await?;
                 }
                 if asked.knows_eof {
                     self.send(format!("$EOF:{mark}\r\n").as_bytes()).await?;

@@ -1,5 +1,7 @@
 //! Following a primary: the link to it, what it says, and running that. One thread does all of it.
 
+mod lost;
+
 use super::connection::{Bench, Connection};
 use crate::command::Session;
 use crate::command::clients::Client;
@@ -134,13 +136,21 @@ async fn link(
     }
     let next = greeted?;
     let (db, rest) = match next {
-        Next::Full { id, offset, snapshot } => {
+        Next::Full { id, offset, shared, snapshot } => {
             tracing::info!(%host, port, offset, "all data comes from the primary");
+            let tell_lost = || {
+                if let Some(shared) = shared {
+                    lost::tell(node, goal.generation, shared);
+                }
+            };
             if !Receiving::keeps_until_whole(node) {
                 link.renounce(goal.generation).await?;
+                tell_lost();
             }
             *receiving = Some(Receiving::begin(node, goal.generation, (id, offset), snapshot)?);
-            let rest = link.receive_all(goal.generation, greeting.take_rest(), receiving).await?;
+            link.receive_all(goal.generation, greeting.take_rest(), receiving).await?;
+            tell_lost();
+            let rest = link.take_over(receiving)?;
             tracing::info!(%host, port, keys = node.store.totals().keys.iter().sum::<usize>(), "the data is here");
             (node.replication.selected(), rest)
         }
@@ -225,13 +235,13 @@ impl Link<'_> {
         self.stream.write_all(&out).await.map_err(broke("cannot be written to"))
     }
 
-    /// Takes all data. Returns what came behind it.
+    /// Takes all data, until nothing is left but to let it take the place of what is there.
     async fn receive_all(
         &mut self,
         generation: u64,
         first: Vec<u8>,
         receiving: &mut Option<Receiving>,
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<(), String> {
         let mut is_whole = match receiving {
             Some(receiving) if !first.is_empty() => receiving.take(self.node, &first)?,
             _ => false,
@@ -249,7 +259,11 @@ impl Link<'_> {
                 alive = Instant::now();
             }
         }
-        self.renounce(generation).await?;
+        self.renounce(generation).await
+    }
+
+    /// Lets the data take the place of what is there. Returns what came behind it.
+    fn take_over(&self, receiving: &mut Option<Receiving>) -> Result<Vec<u8>, String> {
         let stream = &self.stream;
         let rest = receiving.as_mut().ok_or(LATE)?.finish(self.node, &mut || {
             let _ = stream.try_write(b"\n");

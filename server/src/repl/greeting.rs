@@ -3,7 +3,7 @@
 //!
 //! The replica says who it is, line by line, and then asks for the stream (`PSYNC`). The primary answers `+CONTINUE`, and the
 //! stream goes on; or `+FULLRESYNC`, and a snapshot comes first: `$` and its length, or `$EOF:` and 40 bytes that stand behind
-//! it.
+//! it. A Larder that knows the replica's history adds a third word to `+FULLRESYNC`: the offset up to which that is its own.
 
 use super::spell::push_command;
 
@@ -42,8 +42,9 @@ pub enum Next {
     Read,
     /// The stream goes on where the replica is; the primary may call it by another id from here on.
     Continue { id: Option<String> },
-    /// A snapshot comes, which is of this place in this history.
-    Full { id: String, offset: u64, snapshot: Snapshot },
+    /// A snapshot comes, which is of this place in this history. What the replica has seen of its own history beyond the
+    /// offset that is `shared` is not in there; nothing if the primary does not tell.
+    Full { id: String, offset: u64, shared: Option<u64>, snapshot: Snapshot },
 }
 
 /// How the end of a snapshot is found.
@@ -80,7 +81,7 @@ pub struct Greeting {
     /// Whether what the step says has been sent.
     is_said: bool,
     input: Vec<u8>,
-    full: Option<(String, u64)>,
+    full: Option<(String, u64, Option<u64>)>,
     refusal: Option<String>,
 }
 
@@ -217,8 +218,8 @@ impl Greeting {
             Step::Capabilities | Step::Larder | Step::Node | Step::Valkey => self.advance(),
             Step::Ask => return self.hear_answer(line),
             Step::Snapshot => {
-                let (id, offset) = self.full.clone().expect("the step begins with it");
-                return Ok(Some(Next::Full { id, offset, snapshot: snapshot_of(line)? }));
+                let (id, offset, shared) = self.full.clone().expect("the step begins with it");
+                return Ok(Some(Next::Full { id, offset, shared, snapshot: snapshot_of(line)? }));
             }
         }
         Ok(None)
@@ -226,8 +227,8 @@ impl Greeting {
 
     fn hear_answer(&mut self, line: &str) -> Result<Option<Next>, Failed> {
         let mut words = line.split(' ');
-        match (words.next(), words.next(), words.next()) {
-            (Some("+CONTINUE"), id, None) => {
+        match (words.next(), words.next(), words.next(), words.next(), words.next()) {
+            (Some("+CONTINUE"), id, None, ..) => {
                 if let Some(id) = id
                     && !is_id(id)
                 {
@@ -238,9 +239,11 @@ impl Greeting {
                 }
                 Ok(Some(Next::Continue { id: id.map(str::to_owned) }))
             }
-            (Some("+FULLRESYNC"), Some(id), Some(offset)) if is_id(id) => {
+            (Some("+FULLRESYNC"), Some(id), Some(offset), shared, None) if is_id(id) => {
                 let offset = offset.parse().map_err(|_| Failed(format!("said \"{line}\", and that is no offset")))?;
-                self.full = Some((id.to_owned(), offset));
+                let shared = shared.map(|shared| shared_of(shared, offset)).transpose();
+                let shared = shared.map_err(|why| Failed(format!("said \"{line}\", and {why}")))?;
+                self.full = Some((id.to_owned(), offset, shared));
                 self.advance();
                 Ok(None)
             }
@@ -254,6 +257,15 @@ impl Greeting {
 
 fn is_id(id: &str) -> bool {
     id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Up to where a primary that is at an offset says that the replica's history is its own.
+fn shared_of(word: &str, offset: u64) -> Result<u64, String> {
+    let shared = word.parse().map_err(|_| format!("\"{word}\" is no offset"))?;
+    if shared > offset {
+        return Err(format!("it cannot share what is beyond its own end, which is {offset}"));
+    }
+    Ok(shared)
 }
 
 fn snapshot_of(line: &str) -> Result<Snapshot, Failed> {
@@ -314,9 +326,9 @@ mod tests {
             ]
         );
         let snapshot = Snapshot::Mark(ID.as_bytes().try_into().unwrap());
-        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, snapshot }));
+        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, shared: None, snapshot }));
         let (_, end) = talk(manners, &["+PONG", "+OK", "+OK", "-ERR no", "-ERR no", &full, "\n\n$1234"]);
-        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, snapshot: Snapshot::Bytes(1234) }));
+        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, shared: None, snapshot: Snapshot::Bytes(1234) }));
     }
 
     #[test]
@@ -338,6 +350,29 @@ mod tests {
         assert_eq!(said[6], format!("REPLCONF node-id {ID} memory 5"));
         assert_eq!(said[8], format!("PSYNC {ID} 100"));
         assert_eq!(end, Ok(Next::Continue { id: None }));
+    }
+
+    #[test]
+    fn a_primary_may_tell_up_to_where_both_are_the_same() {
+        let manners = Manners { place: Some((ID.into(), 99)), ..Manners::default() };
+        let told = |words: &str| {
+            let full = format!("+FULLRESYNC {ID} {words}");
+            talk(manners.clone(), &["+PONG", "+OK", "+OK", "+OK", "+OK", &full, "$5"]).1
+        };
+        let shared = |end: Result<Next, Failed>| match end {
+            Ok(Next::Full { offset: 900, shared, .. }) => shared,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(shared(told("900")), None);
+        assert_eq!(shared(told("900 70")), Some(70));
+        assert_eq!(shared(told("900 900")), Some(900));
+        let refused = |words: &str, why: &str| {
+            assert_eq!(told(words), Err(Failed(format!("said \"+FULLRESYNC {ID} {words}\", and {why}"))));
+        };
+        refused("900 x", "\"x\" is no offset");
+        refused("900 -1", "\"-1\" is no offset");
+        refused("900 901", "it cannot share what is beyond its own end, which is 900");
+        assert_eq!(told("900 70 1"), Err(Failed(format!("answered PSYNC with \"+FULLRESYNC {ID} 900 70 1\""))));
     }
 
     #[test]

@@ -27,8 +27,12 @@ impl History {
 
     /// Whether who has followed the history `id` up to `offset` has seen nothing that is not in this one.
     pub fn includes(&self, id: &str, offset: u64) -> bool {
-        self.id.eq_ignore_ascii_case(id)
-            || self.before.as_ref().is_some_and(|(before, until)| before.eq_ignore_ascii_case(id) && offset <= *until)
+        self.id.eq_ignore_ascii_case(id) || self.shared_with(id).is_some_and(|until| offset <= until)
+    }
+
+    /// Up to where the history `id` is this one, if it is the one before.
+    pub fn shared_with(&self, id: &str) -> Option<u64> {
+        self.before.as_ref().filter(|(before, _)| before.eq_ignore_ascii_case(id)).map(|(_, until)| *until)
     }
 }
 
@@ -44,6 +48,8 @@ mod tests {
         assert!(history.includes(&"a".repeat(40), 500));
         assert!(!history.includes(&"a".repeat(40), 501));
         assert!(history.includes(&"b".repeat(40), 501));
+        assert_eq!(history.shared_with(&"A".repeat(40)), Some(500));
+        assert_eq!(history.shared_with(&"b".repeat(40)), None, "all of its own");
         history.fork("c".repeat(40), 600);
         assert!(!history.includes(&"a".repeat(40), 100));
     }

@@ -120,6 +120,12 @@ impl Ring {
         Some(Part { block: Arc::new(self.last[(offset - at) as usize..].to_vec()), from: 0 })
     }
 
+    /// All bytes that are held, from [`Ring::start`] on.
+    pub fn parts(&self) -> Vec<Part> {
+        let last = (!self.last.is_empty()).then(|| Arc::new(self.last.clone()));
+        self.full.iter().cloned().chain(last).map(|block| Part { block, from: 0 }).collect()
+    }
+
     /// Bytes of memory it takes.
     pub fn footprint(&self) -> usize {
         self.full.iter().map(|block| block.capacity()).sum::<usize>() + self.last.capacity()
@@ -156,6 +162,8 @@ mod tests {
         for from in (0..all.len()).step_by(997) {
             assert!(read_all(&ring, 1000 + from as u64) == all[from..], "from {from}");
         }
+        let parts: Vec<u8> = ring.parts().iter().flat_map(|part| part.bytes().to_vec()).collect();
+        assert!(parts == all);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod commands;
 mod kills;
 mod load;
+mod lost;
 mod mistakes;
 mod moves;
 mod restarts;

@@ -13,6 +13,7 @@ mod durability;
 mod expiry;
 mod failover;
 mod halts;
+mod lost;
 mod promotion;
 mod session;
 mod tools;

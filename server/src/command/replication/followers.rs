@@ -132,6 +132,14 @@ impl Replication {
         Some(state.enter(who, Phase::Online, offset))
     }
 
+    /// Up to where the history that a replica asks for is the node's history `own`, if the node knows for sure: it leads, so it is
+    /// its own promotion that parted them. One that follows knows only that they are the same up to where it was itself then.
+    pub fn shared_with(&self, own: &str, asked: &str) -> Option<u64> {
+        let state = self.state.lock();
+        let leads_it = state.upstream.is_none() && state.history.id == own;
+        leads_it.then(|| state.history.shared_with(asked)).flatten()
+    }
+
     /// Notes how far the node has come with a replica.
     pub fn set_phase(&self, number: u64, phase: Phase) {
         let mut state = self.state.lock();

@@ -55,6 +55,7 @@ pub fn fill_info(node: &Shared, put: &mut dyn FnMut(&str, String)) {
         if state.is_active { (state.ring.start() + 1, state.ring.end() - state.ring.start()) } else { (0, 0) };
     put("repl_backlog_first_byte_offset", first.to_string());
     put("repl_backlog_histlen", length.to_string());
+    node.replication.losses.lock().fill_info(put);
 }
 
 fn fill_followers(state: &State, config: &crate::config::Config, put: &mut dyn FnMut(&str, String)) {
