@@ -20,6 +20,7 @@ pub mod digest;
 mod launch;
 mod link;
 pub mod load;
+mod namespace;
 mod node;
 mod pattern;
 mod process;
