@@ -26,6 +26,7 @@ mod pattern;
 mod process;
 pub mod random;
 mod render;
+pub mod small_disk;
 pub mod texts;
 mod wait;
 mod words;

@@ -5,9 +5,6 @@ use super::history::{Append, History, list, texts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// How many reads are told of that saw what is not there in the end.
-const TOLD_MAX: usize = 3;
-
 /// What one reader saw of one key.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -126,9 +123,6 @@ fn look(history: &History, promise: Promise, list: &[String], readings: &[Readin
         }
         if !gone.is_empty() {
             sum.early_reads += 1;
-            if sum.early_reads <= TOLD_MAX {
-                eprintln!("{}: a read saw {gone:?} behind {:?}, which is gone", history.key, lasting.last());
-            }
         }
         seen.push((reading, lasting.len()));
     }

@@ -10,6 +10,7 @@
 //! The nodes of a cluster are many processes, and their time-outs are short. So one test runs at a time.
 
 mod commands;
+mod disks;
 mod faults;
 mod kills;
 mod load;
