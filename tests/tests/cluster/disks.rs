@@ -31,13 +31,17 @@ fn others_go_on_without_a_node_that_has_no_room_for_its_log_until_it_has() {
             cluster.client(other).call(&format!("CLUSTER CHANGE REPLICAS {wanted}"));
             cluster.log(full).contains("the log of the cluster cannot be written, and others go on without this node")
         });
-        let (_, gap) = guide.call(PATIENCE, &["SET", "key", "meanwhile"]);
-        eprintln!("node {full} has no room: no writes for {gap:?}");
-        assert!(gap <= GAP_MAX, "no writes for {gap:?}");
-        cluster.wait_until("others see that it does not take part", |cluster| {
+        let is_primary = cluster.primary_of("key") == full;
+        let mut gap = Duration::ZERO;
+        cluster.wait_until("others see that it takes no part, and leads no shard", |cluster| {
+            gap = gap.max(guide.call(PATIENCE, &["SET", "key", "meanwhile"]).1);
             let port = cluster.address(full).port();
-            cluster.ask(other).is_some_and(|seen| seen.at(port).is_some_and(|line| line.is_failed))
+            let line = cluster.ask(other).and_then(|seen| seen.at(port).cloned());
+            line.is_some_and(|line| line.is_failed && line.slots.is_empty())
         });
+        gap = gap.max(guide.call(PATIENCE, &["SET", "key", "without it"]).1);
+        eprintln!("node {full} has no room, a primary: {is_primary}; no writes for {gap:?}");
+        assert!(gap <= GAP_MAX, "no writes for {gap:?}");
         disk.make_room();
         cluster.wait_until_whole();
         guide.call(PATIENCE, &["SET", "key", "after"]);
