@@ -15,7 +15,8 @@ pub(crate) enum Own {
 }
 
 /// Why a test that needs namespaces is left out.
-pub(crate) const ADVICE: &str = "it needs Linux and the right to make namespaces: run it as root, or below `unshare -Ur`";
+pub(crate) const ADVICE: &str =
+    "it needs Linux and the right to make namespaces: run it as root, or below `unshare -Ur`";
 
 /// Runs something on a thread that has this for its own, and has not been seen by any other. Panics are passed on.
 ///

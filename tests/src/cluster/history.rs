@@ -125,9 +125,7 @@ pub(super) fn list(guide: &mut Guide, key: &str) -> Vec<String> {
 
 /// The elements of a list as it was answered.
 pub(super) fn texts(reply: &Reply) -> Vec<String> {
-    let text = |element: &Reply| {
-        String::from_utf8_lossy(element.as_bytes().expect("a list is of texts")).into_owned()
-    };
+    let text = |element: &Reply| String::from_utf8_lossy(element.as_bytes().expect("a list is of texts")).into_owned();
     reply.as_slice().expect("LRANGE answers a list").iter().map(text).collect()
 }
 

@@ -81,9 +81,13 @@ impl Network {
             places.push(Arc::new(handle));
             tunnels.push(tunnel);
         }
-        let routes = Routes { routes: Mutex::new(vec![vec![Route::Open; nodes + 1]; nodes + 1]), is_over: AtomicBool::new(false) };
+        let routes = Routes {
+            routes: Mutex::new(vec![vec![Route::Open; nodes + 1]; nodes + 1]),
+            is_over: AtomicBool::new(false),
+        };
         let routes = Arc::new(routes);
-        let router = Router { tunnels, routes: Arc::clone(&routes), late: BinaryHeap::new(), sent: 0, random: Random::new(1) };
+        let router =
+            Router { tunnels, routes: Arc::clone(&routes), late: BinaryHeap::new(), sent: 0, random: Random::new(1) };
         Ok(Self { places, routes, router: Some(thread::spawn(|| router.run())) })
     }
 
