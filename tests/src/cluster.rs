@@ -303,6 +303,13 @@ impl Cluster {
             if !seen.is_ok {
                 return Some(format!("node {node} says that the cluster is down: {seen:?}"));
             }
+            let port = self.address(*node).port();
+            if seen.at(port).is_some_and(|line| line.primary.is_some() && !seen.in_sync.contains(&line.id)) {
+                return Some(format!("node {node} says that it is not in sync: {seen:?}"));
+            }
+            if !seen.is_up_to_date {
+                return Some(format!("node {node} has no link to its primary: {seen:?}"));
+            }
             match &first {
                 None => first = Some(seen),
                 Some(first) if first.roles() != seen.roles() => {

@@ -24,14 +24,20 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// How long clients wait for a reply.
 const WAIT: Duration = Duration::from_millis(700);
 
+/// How long writes to a slot may fail when its primary is cut off, as when it is killed.
+const GAP_MAX: Duration = Duration::from_secs(3);
+
 /// Writes that are waited for when nothing is wrong.
 const WRITES: usize = 100;
 
 /// How long it may take until writes go on when all faults are over.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Brings a fault about, and tells what it concerns.
+type Inflict = fn(&mut Play<'_>) -> String;
+
 /// All kinds of faults, each with how often it comes beside the others.
-const KINDS: &[(&str, usize, fn(&mut Play<'_>) -> String)] = &[
+const KINDS: &[(&str, usize, Inflict)] = &[
     ("a node alone", 3, |play| play.cut_off()),
     ("halves", 3, |play| play.halve()),
     ("a bridge", 2, |play| play.bridge()),
@@ -49,16 +55,59 @@ const KINDS: &[(&str, usize, fn(&mut Play<'_>) -> String)] = &[
 /// The name of what comes between rounds.
 const ALL_KILLED: &str = "all are killed";
 
+/// How a primary loses touch: which packets are lost, of those that it sends to another node or is sent by it.
+const CUTS: &[(&str, fn(is_replica: bool) -> [Route; 2])] = &[
+    ("reaches nobody", |_| [Route::Cut, Route::Cut]),
+    ("is not heard", |_| [Route::Cut, Route::Open]),
+    ("hears nobody", |_| [Route::Open, Route::Cut]),
+    ("reaches its replica alone", |is_replica| if is_replica { [Route::Open; 2] } else { [Route::Cut; 2] }),
+];
+
+#[test]
+fn a_primary_that_is_cut_off_in_any_way_is_replaced_within_three_seconds_and_becomes_a_replica() {
+    let _alone = alone();
+    on_a_network(NODES, |network| {
+        let mut cluster = Cluster::prepare_on(network, &[("--cluster-replicas", "1")]);
+        cluster.run_all();
+        for (name, cut) in CUTS {
+            cluster.wait_until_whole();
+            let old = cluster.primary_of("key");
+            let new = cluster.replicas_of(old)[0];
+            let mut guide = cluster.guide().waiting(WAIT);
+            guide.call(PATIENCE, &["SET", "key", "before"]);
+            for other in (0..NODES).filter(|node| *node != old) {
+                let [there, back] = cut(other == new);
+                network.set(old, other, there);
+                network.set(other, old, back);
+            }
+            let mut gap = Duration::ZERO;
+            cluster.wait_until("the replica leads", |cluster| {
+                gap = gap.max(guide.call(PATIENCE, &["SET", "key", name]).1);
+                let seen = cluster.ask(new);
+                seen.is_some_and(|seen| seen.at(cluster.address(new).port()).is_some_and(|line| !line.slots.is_empty()))
+            });
+            gap = gap.max(guide.call(PATIENCE, &["SET", "key", "after"]).1);
+            eprintln!("a primary {name}: no writes for {gap:?}");
+            assert!(gap <= GAP_MAX, "a primary {name}: no writes for {gap:?}");
+            cluster.client(old).check_matches("GET key", "CLUSTERDOWN *");
+            network.heal();
+            cluster.wait_until_whole();
+            assert_eq!(cluster.replicas_of(new), [old]);
+            cluster.client(new).check("GET key", "after");
+        }
+    });
+}
+
 #[test]
 fn faults_lose_nothing_that_a_quorum_acknowledged_and_no_read_is_stale() {
     let _alone = alone();
-    on_a_network(NODES, |network| Play::run(network, Promise::Quorum, Duration::from_secs(30)));
+    on_a_network(NODES, |network| Play::run(network, Promise::Quorum, Duration::from_secs(25)));
 }
 
 #[test]
 fn faults_lose_at_most_what_a_primary_had_not_passed_on() {
     let _alone = alone();
-    on_a_network(NODES, |network| Play::run(network, Promise::Async, Duration::from_secs(10)));
+    on_a_network(NODES, |network| Play::run(network, Promise::Async, Duration::from_secs(8)));
 }
 
 #[test]
