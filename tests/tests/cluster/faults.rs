@@ -101,22 +101,22 @@ fn a_primary_that_is_cut_off_in_any_way_is_replaced_within_three_seconds_and_bec
 #[test]
 fn faults_lose_nothing_that_a_quorum_acknowledged_and_no_read_is_stale() {
     let _alone = alone();
-    on_a_network(NODES, |network| Play::run(network, Promise::Quorum, Duration::from_secs(25)));
+    on_a_network(NODES, |network| Play::run(network, 1, Promise::Quorum, Duration::from_secs(25)));
 }
 
 #[test]
 fn faults_lose_at_most_what_a_primary_had_not_passed_on() {
     let _alone = alone();
-    on_a_network(NODES, |network| Play::run(network, Promise::Async, Duration::from_secs(8)));
+    on_a_network(NODES, |network| Play::run(network, 1, Promise::Async, Duration::from_secs(8)));
 }
 
 #[test]
-#[ignore = "takes as long as LARDER_TEST_MINUTES says, or ten minutes; nine tenths of it at quorum"]
+#[ignore = "takes as long as LARDER_TEST_MINUTES says, or ten minutes; nine tenths of it at quorum, with one replica or two"]
 fn many_faults() {
     let _alone = alone();
     let minutes = setting("LARDER_TEST_MINUTES").unwrap_or(10);
-    for (promise, tenths) in [(Promise::Quorum, 9), (Promise::Async, 1)] {
-        on_a_network(NODES, |network| Play::run(network, promise, Duration::from_secs(minutes * 6 * tenths)));
+    for (replicas, promise, tenths) in [(1, Promise::Quorum, 5), (2, Promise::Quorum, 4), (1, Promise::Async, 1)] {
+        on_a_network(NODES, |network| Play::run(network, replicas, promise, Duration::from_secs(minutes * 6 * tenths)));
     }
 }
 
@@ -127,8 +127,10 @@ struct Play<'a> {
     promise: Promise,
     random: Random,
     begin: Instant,
-    /// As they were when all was well: each primary with its replica.
-    shards: Vec<[usize; 2]>,
+    /// How many each shard has.
+    replicas: usize,
+    /// As they were when all was well: each primary with its replicas behind it.
+    shards: Vec<Vec<usize>>,
     held: Vec<usize>,
     counts: BTreeMap<&'static str, usize>,
 }
@@ -136,20 +138,20 @@ struct Play<'a> {
 impl<'a> Play<'a> {
     /// Plays rounds until this time has passed, and prints what came of them.
     #[track_caller]
-    fn run(network: &'a Network, promise: Promise, time: Duration) {
+    fn run(network: &'a Network, replicas: usize, promise: Promise, time: Duration) {
         let seed = seed();
-        let mut cluster = Cluster::prepare_on(network, &[("--cluster-replicas", "1")]);
+        let mut cluster = Cluster::prepare_on(network, &[("--cluster-replicas", &replicas.to_string())]);
         cluster.run_all();
         let (random, begin) = (Random::new(seed), Instant::now());
         let (shards, held, counts) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut play = Self { network, cluster, promise, random, begin, shards, held, counts };
+        let mut play = Self { network, cluster, promise, random, begin, replicas, shards, held, counts };
         play.mend();
         let (mut sum, mut rounds) = (Sum::default(), 0);
         while play.begin.elapsed() < time {
             sum.add(play.round(rounds));
             rounds += 1;
         }
-        eprintln!("{promise:?}, seed {seed}: {rounds} rounds in {:.0?}", play.begin.elapsed());
+        eprintln!("{promise:?}, replicas: {replicas}, seed {seed}: {rounds} rounds in {:.0?}", play.begin.elapsed());
         eprintln!("{:?}", play.counts);
         eprintln!("{sum}");
         assert!(sum.acknowledged >= rounds * 2 * WRITES, "{sum}");
@@ -249,22 +251,35 @@ impl<'a> Play<'a> {
         self.end_faults();
         self.cluster.wait_until_whole();
         let mut shards = Vec::new();
-        wait_long(PATIENCE, "each shard has a replica", || {
+        wait_long(PATIENCE, "each shard has its replicas", || {
             let seen = self.cluster.seen();
-            let pair = |primary: &&NodeLine| match seen.replicas_of(&primary.id)[..] {
-                [replica] => Some([primary.port, replica.port].map(|port| self.cluster.at_port(port))),
-                _ => None,
+            let members = |primary: &&NodeLine| {
+                let replicas = seen.replicas_of(&primary.id);
+                let ports = std::iter::once(primary.port).chain(replicas.iter().map(|line| line.port));
+                (replicas.len() == self.replicas).then(|| ports.map(|port| self.cluster.at_port(port)).collect())
             };
-            shards = seen.primaries().iter().filter_map(pair).collect();
-            (shards.len() == NODES / 2, format!("{seen:?}"))
+            shards = seen.primaries().iter().filter_map(members).collect();
+            (shards.len() * (1 + self.replicas) == NODES, format!("{seen:?}"))
         });
         self.shards = shards;
     }
 
+    fn any_shard(&mut self) -> usize {
+        self.random.below(self.shards.len())
+    }
+
+    fn any_replica_of(&mut self, shard: usize) -> usize {
+        self.shards[shard][1 + self.random.below(self.replicas)]
+    }
+
+    /// One of a shard's. The primaries are of more interest.
+    fn any_of(&mut self, shard: usize) -> usize {
+        if self.random.percent(65) { self.shards[shard][0] } else { self.any_replica_of(shard) }
+    }
+
     fn any_node(&mut self) -> usize {
-        // The primaries are of more interest.
-        let shard = self.random.below(self.shards.len());
-        self.shards[shard][usize::from(self.random.percent(35))]
+        let shard = self.any_shard();
+        self.any_of(shard)
     }
 
     fn others(node: usize) -> impl Iterator<Item = usize> {
@@ -317,7 +332,8 @@ impl<'a> Play<'a> {
 
     /// Between a primary and its replica, or any two.
     fn cut_link(&mut self) -> String {
-        let [one, mut other] = self.shards[self.random.below(self.shards.len())];
+        let shard = self.any_shard();
+        let (one, mut other) = (self.shards[shard][0], self.any_replica_of(shard));
         if self.random.percent(50) {
             other = (one + 1 + self.random.below(NODES - 1)) % NODES;
         }
@@ -368,23 +384,25 @@ impl<'a> Play<'a> {
     }
 
     fn hold_primary(&mut self) -> String {
-        let shard = self.random.below(self.shards.len());
+        let shard = self.any_shard();
         self.hold(self.shards[shard][0])
     }
 
     fn hold_replica(&mut self) -> String {
-        let shard = self.random.below(self.shards.len());
-        self.hold(self.shards[shard][1])
+        let shard = self.any_shard();
+        let replica = self.any_replica_of(shard);
+        self.hold(replica)
     }
 
     /// Kills nodes of so many shards, which have another copy of what these held; sometimes while that can't be reached.
     fn kill_of(&mut self, shards: usize) -> String {
         self.mend();
-        let first = self.random.below(self.shards.len());
+        let first = self.any_shard();
         let mut told = Vec::new();
-        for shard in (0..shards).map(|next| (first + next) % self.shards.len()) {
-            let which = usize::from(self.random.percent(35));
-            let [node, left] = [self.shards[shard][which], self.shards[shard][1 - which]];
+        for next in 0..shards {
+            let shard = (first + next) % self.shards.len();
+            let node = self.any_of(shard);
+            let left = *self.shards[shard].iter().find(|other| **other != node).expect("a shard has a replica");
             if self.random.percent(25) {
                 Self::others(left).for_each(|other| self.network.set_both(left, other, Route::Cut));
                 told.push(format!("{node} while {left} is alone"));
