@@ -55,8 +55,11 @@ const KINDS: &[(&str, usize, Inflict)] = &[
 /// The name of what comes between rounds.
 const ALL_KILLED: &str = "all are killed";
 
-/// How a primary loses touch: which packets are lost, of those that it sends to another node or is sent by it.
-const CUTS: &[(&str, fn(is_replica: bool) -> [Route; 2])] = &[
+/// What becomes of packets that a primary sends to another node, which may be its replica, and is sent by it.
+type Cut = fn(is_replica: bool) -> [Route; 2];
+
+/// How a primary loses touch.
+const CUTS: &[(&str, Cut)] = &[
     ("reaches nobody", |_| [Route::Cut, Route::Cut]),
     ("is not heard", |_| [Route::Cut, Route::Open]),
     ("hears nobody", |_| [Route::Open, Route::Cut]),
