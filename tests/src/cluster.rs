@@ -15,10 +15,14 @@
 mod guide;
 mod history;
 mod member;
+mod network;
+mod readings;
 mod seen;
 
 pub use guide::{Attempt, Guide};
 pub use history::{History, check_histories};
+pub use network::{Network, Route, on_a_network};
+pub use readings::{Promise, Readings, Sum, check_readings, read};
 pub use seen::{NodeLine, Seen};
 
 use crate::client::Client;
@@ -60,6 +64,22 @@ impl Cluster {
         let folder = new_folder();
         let flags = flags.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let members = (0..nodes).map(|number| Member::new(&folder, number, Way::Together)).collect();
+        Self { folder, members, flags }
+    }
+
+    /// Prepares the nodes of a network, one in each place, that are to begin a cluster together.
+    pub fn prepare_on(network: &Network, flags: &[(&str, &str)]) -> Self {
+        // What a node asks for that listens on more than its own machine, and clients who come from elsewhere.
+        const OPEN: &[(&str, &str)] = &[("--cluster-secret", "of these tests alone"), ("--protected-mode", "no")];
+        let folder = new_folder();
+        let flags = OPEN.iter().chain(flags).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let member = |number| {
+            let address = network.address(number);
+            let mut member = Member::at(address, address.port() + 10_000, &folder, number, Way::Together);
+            member.network = Some(network.namespace(number));
+            member
+        };
+        let members = (0..network.nodes()).map(member).collect();
         Self { folder, members, flags }
     }
 
@@ -283,6 +303,13 @@ impl Cluster {
             if !seen.is_ok {
                 return Some(format!("node {node} says that the cluster is down: {seen:?}"));
             }
+            let port = self.address(*node).port();
+            if seen.at(port).is_some_and(|line| line.primary.is_some() && !seen.in_sync.contains(&line.id)) {
+                return Some(format!("node {node} says that it is not in sync: {seen:?}"));
+            }
+            if !seen.is_up_to_date {
+                return Some(format!("node {node} has no link to its primary: {seen:?}"));
+            }
             match &first {
                 None => first = Some(seen),
                 Some(first) if first.roles() != seen.roles() => {
@@ -342,7 +369,7 @@ impl Cluster {
         let own = [
             ("--port", member.address.port().to_string()),
             ("--bus-port", member.bus_port.to_string()),
-            ("--bind", "127.0.0.1".to_owned()),
+            ("--bind", member.address.ip().to_string()),
             ("--dir", folder.to_owned()),
             ("--save", String::new()),
             ("--workers", "2".to_owned()),

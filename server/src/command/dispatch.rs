@@ -359,8 +359,8 @@ impl Call<'_> {
         if session.is_primary {
             // What the primary has run is run, whatever the state of the node.
             gate::stream(found)?;
-        } else if let Some(until) = self.pass_clients_gates(found, stand, session, reply)? {
-            return Ok(Ok(Done::Wait(Wait::Until(until))));
+        } else if let Some(wait) = self.pass_clients_gates(found, stand, session, reply)? {
+            return Ok(Ok(Done::Wait(wait)));
         }
         if transaction::enqueue(found, self, session, reply)? {
             return Ok(REPLIED);
@@ -386,7 +386,7 @@ impl Call<'_> {
         stand: Option<Stand<'_>>,
         session: &Session,
         reply: &Reply,
-    ) -> Result<Option<u64>, Fault> {
+    ) -> Result<Option<Wait>, Fault> {
         let flags = found.row.flags;
         let store = &self.node.store;
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
@@ -395,7 +395,7 @@ impl Call<'_> {
         if let Some(stand) = stand {
             let slots = queue.map_or_else(|| self.slots(found), |queue| queue.slots());
             if !stand.leads && slots.is_some() && self.node.cluster.is_between_leases() {
-                return Ok(Some(self.moment.ms + HELD_MS));
+                return Ok(Some(Wait::Again(self.moment.ms + HELD_MS)));
             }
             match session.imports {
                 true => stand.admit_import(slots)?,
@@ -405,7 +405,7 @@ impl Call<'_> {
             let is_held =
                 || slots.map_or_else(|| cluster.holds_writes_to_all(), |slots| cluster.is_frozen(slots.first));
             if all_flags.has(Flags::WRITE) && !session.imports && is_held() {
-                return Ok(Some(self.moment.ms + HELD_MS));
+                return Ok(Some(Wait::Again(self.moment.ms + HELD_MS)));
             }
         }
         gate::memory(store.is_over(), all_flags, || {
@@ -415,7 +415,7 @@ impl Call<'_> {
         self.node.replication.gate(all_flags)?;
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         gate::loading(self.node.loading.is_on(), flags)?;
-        Ok(gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags))
+        Ok(gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags).map(Wait::Until))
     }
 
     /// The slots of the keys, or of the shard channels, that a command's words name.

@@ -36,8 +36,8 @@ pub enum Wish {
     Read,
     /// To be run again, once the driver has tried to send.
     Run,
-    /// To be run again at this time, in milliseconds since 1970.
-    Wait { until_ms: u64 },
+    /// To be run again at this time, in milliseconds since 1970, or earlier if what is waited for may be told of.
+    Wait { until_ms: u64, is_told: bool },
     /// To be closed once its output is sent.
     Close,
     /// To be given, once its output is sent, to those who send the stream to replicas.
@@ -386,8 +386,11 @@ impl Connection {
                 self.parser.begin();
                 Some(resume.max(from))
             }
-            Ended::Wait { from: resume, wait: Wait::Until(until_ms) } => {
-                self.wish = Wish::Wait { until_ms };
+            Ended::Wait { from: resume, wait } => {
+                self.wish = match wait {
+                    Wait::Until(until_ms) => Wish::Wait { until_ms, is_told: true },
+                    Wait::Again(until_ms) => Wish::Wait { until_ms, is_told: false },
+                };
                 self.parser.begin();
                 Some(resume.max(from))
             }

@@ -1,12 +1,13 @@
-//! What somebody was told of writes, which what is there in the end is compared with.
+//! What somebody was told of writes, which what others read meanwhile, and what is there in the end, are compared with.
 //!
-//! Each write appends an element that is appended once and never again to the list of its key. So the list tells in the end,
-//! for each of them, whether it is there, how often, and in which order.
+//! Each write appends an element that is appended once and never again to the list of its key. So a list tells, for each of them,
+//! whether it is there, how often, and in which order.
 
 use super::guide::{Attempt, Guide};
+use larder_client::resp::Reply;
 use std::collections::BTreeMap;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// After a refusal, so that a cluster that is down is not asked too often.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -15,10 +16,18 @@ const PAUSE: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct History {
     pub key: String,
-    /// Elements in the order in which they were appended, each with whether that was acknowledged. Of the others it is not known
-    /// whether they are there; those that were refused for sure have no place here.
-    pub appended: Vec<(String, bool)>,
+    /// In the order in which they were made. Those that were refused for sure have no place here.
+    appended: Vec<Append>,
     refused: Vec<String>,
+}
+
+/// An element that may be there.
+#[derive(Clone, Debug)]
+pub(super) struct Append {
+    pub(super) element: String,
+    pub(super) begin: Instant,
+    /// When it was known to be there, if it was: the write was acknowledged.
+    pub(super) acknowledged: Option<Instant>,
 }
 
 impl History {
@@ -29,44 +38,95 @@ impl History {
     /// Appends one more element, and notes what came of it. Returns whether it was acknowledged.
     pub fn append(&mut self, guide: &mut Guide) -> bool {
         let element = format!("{}", self.appended.len() + self.refused.len());
+        let begin = Instant::now();
         let attempt = guide.attempt(&["RPUSH", &self.key, &element]);
-        let is_acknowledged = matches!(attempt, Attempt::Answered(_));
-        match attempt {
-            Attempt::Answered(_) => self.appended.push((element, true)),
-            Attempt::Unknown(_) => self.appended.push((element, false)),
-            Attempt::Refused(_) => {
-                self.refused.push(element);
-                thread::sleep(PAUSE);
-            }
+        let acknowledged = matches!(attempt, Attempt::Answered(_)).then(Instant::now);
+        if let Attempt::Refused(_) = attempt {
+            self.refused.push(element);
+            thread::sleep(PAUSE);
+        } else {
+            self.appended.push(Append { element, begin, acknowledged });
         }
-        is_acknowledged
+        acknowledged.is_some()
     }
 
     /// How many were acknowledged, of how many there is no knowing, and how many were refused.
     pub fn counts(&self) -> [usize; 3] {
-        let acknowledged = self.appended.iter().filter(|(_, is_acknowledged)| *is_acknowledged).count();
+        let acknowledged = self.appended.iter().filter(|append| append.acknowledged.is_some()).count();
         [acknowledged, self.appended.len() - acknowledged, self.refused.len()]
+    }
+
+    pub(super) fn appended(&self) -> &[Append] {
+        &self.appended
+    }
+
+    /// The longest time between two acknowledgements.
+    pub fn gap(&self) -> Duration {
+        let times: Vec<Instant> = self.appended.iter().filter_map(|append| append.acknowledged).collect();
+        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+    }
+
+    /// How many elements were acknowledged and are not in this list.
+    pub fn lost(&self, list: &[String]) -> usize {
+        let there: std::collections::BTreeSet<&String> = list.iter().collect();
+        let is_lost = |append: &&Append| append.acknowledged.is_some() && !there.contains(&append.element);
+        self.appended.iter().filter(is_lost).count()
     }
 
     /// What is wrong with the list that is there in the end.
     fn fault(&self, list: &[String]) -> Option<String> {
+        let gone = self.appended.iter().find(|append| append.acknowledged.is_some() && !list.contains(&append.element));
+        let gone = gone.map(|append| format!("element {} was acknowledged and is gone", append.element));
+        self.disorder(list).or(gone)
+    }
+
+    /// What is wrong with the list that is there in the end, though elements may be missing.
+    ///
+    /// An element of which nothing is known may stand behind newer ones: it may have been on its way for long after its writer had
+    /// given it up. Others may not, as each was there before the next was written.
+    pub(super) fn disorder(&self, list: &[String]) -> Option<String> {
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         for (at, element) in list.iter().enumerate() {
             if let Some(first) = places.insert(element, at) {
                 return Some(format!("element {element} is there twice, at {first} and {at}"));
             }
         }
-        let mut last = None;
-        for (element, is_acknowledged) in &self.appended {
-            match places.remove(&element[..]) {
-                None if *is_acknowledged => return Some(format!("element {element} was acknowledged and is gone")),
-                None => {}
-                Some(at) if Some(at) < last => return Some(format!("element {element} stands before an older one")),
-                Some(at) => last = Some(at),
+        // From the newest to the oldest: where the first of all those that are newer stands.
+        let mut newer: Option<usize> = None;
+        for Append { element, acknowledged, .. } in self.appended.iter().rev() {
+            let Some(at) = places.remove(&element[..]) else { continue };
+            if acknowledged.is_some() && newer.is_some_and(|newer| newer < at) {
+                return Some(format!("element {element} stands behind a newer one"));
             }
+            newer = Some(newer.map_or(at, |newer| newer.min(at)));
         }
-        places.keys().next().map(|element| format!("element {element} was refused and is there"))
+        places.keys().next().map(|element| {
+            let is_refused = self.refused.iter().any(|refused| refused == element);
+            format!("element {element} was {} and is there", if is_refused { "refused" } else { "never written" })
+        })
     }
+
+    /// Everything that is known about it, for whoever has to find out.
+    pub(super) fn told(&self) -> String {
+        let told = self.appended.iter().map(|Append { element, acknowledged, .. }| match acknowledged {
+            Some(_) => element.clone(),
+            None => format!("{element}?"),
+        });
+        format!("Written were, with ? if not acknowledged: {}", told.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Asks for the list of a key until there is an answer.
+#[track_caller]
+pub(super) fn list(guide: &mut Guide, key: &str) -> Vec<String> {
+    let (reply, _) = guide.call(super::PATIENCE, &["LRANGE", key, "0", "-1"]);
+    texts(&reply)
+}
+
+/// The elements of a list as it was answered.
+pub(super) fn texts(reply: &Reply) -> Vec<String> {
+    let text = |element: &Reply| String::from_utf8_lossy(element.as_bytes().expect("a list is of texts")).into_owned();
+    reply.as_slice().expect("LRANGE answers a list").iter().map(text).collect()
 }
 
 /// Compares what is there with what was told. Returns how many elements were acknowledged, of how many nothing was known, and how
@@ -79,41 +139,45 @@ impl History {
 pub fn check_histories(guide: &mut Guide, histories: &[History]) -> [usize; 3] {
     let mut total = [0; 3];
     for history in histories {
-        let (reply, _) = guide.call(super::PATIENCE, &["LRANGE", &history.key, "0", "-1"]);
-        let text = |element: &larder_client::resp::Reply| {
-            String::from_utf8_lossy(element.as_bytes().expect("a list is of texts")).into_owned()
-        };
-        let list: Vec<String> = reply.as_slice().expect("LRANGE answers a list").iter().map(text).collect();
+        let list = list(guide, &history.key);
         if let Some(fault) = history.fault(&list) {
-            let told = &history.appended;
-            panic!(
-                "{}: {fault}.\nThere are: {list:?}\nTold was, and whether it was acknowledged: {told:?}",
-                history.key
-            );
+            panic!("{}: {fault}.\nThere are: {}\n{}", history.key, list.join(" "), history.told());
         }
         total.iter_mut().zip(history.counts()).for_each(|(sum, count)| *sum += count);
     }
     total
 }
 
+/// A history whose writes begin at these milliseconds and are acknowledged, if they are, one after that.
+#[cfg(test)]
+pub(super) fn made_up(start: Instant, appended: &[(&str, u64, bool)]) -> History {
+    let at = |millis: u64| start + Duration::from_millis(millis);
+    let append = |&(element, begin, is_acknowledged): &(&str, u64, bool)| Append {
+        element: element.to_owned(),
+        begin: at(begin),
+        acknowledged: is_acknowledged.then(|| at(begin + 1)),
+    };
+    History { appended: appended.iter().map(append).collect(), ..History::new("key".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fault(appended: &[(&str, bool)], list: &[&str]) -> Option<String> {
-        let appended =
-            appended.iter().map(|(element, is_acknowledged)| (element.to_string(), *is_acknowledged)).collect();
-        let list: Vec<String> = list.iter().map(|element| element.to_string()).collect();
-        History { appended, ..History::new("key".to_owned()) }.fault(&list)
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(|element| element.to_string()).collect()
     }
 
     #[test]
     fn what_was_acknowledged_is_there_once_and_the_rest_may_be() {
-        let told = [("0", true), ("1", false), ("2", true)];
-        assert_eq!(fault(&told, &["0", "1", "2"]), None);
-        assert_eq!(fault(&told, &["0", "2"]), None);
-        for list in [&["0", "1"][..], &["1", "2"], &["0", "0", "2"], &["2", "0"], &["0", "2", "3"], &["0", "2", "1"]] {
-            assert!(fault(&told, list).is_some(), "{list:?}");
+        let told = made_up(Instant::now(), &[("0", 0, true), ("1", 10, false), ("2", 20, true)]);
+        for list in [&["0", "1", "2"][..], &["0", "2"], &["0", "2", "1"]] {
+            assert_eq!(told.fault(&strings(list)), None, "{list:?}");
         }
+        for list in [&["0", "1"][..], &["1", "2"], &["0", "0", "2"], &["2", "0"], &["0", "2", "3"], &["1", "0", "2"]] {
+            assert!(told.fault(&strings(list)).is_some(), "{list:?}");
+        }
+        assert_eq!(told.lost(&strings(&["0", "1"])), 1);
+        assert_eq!(told.disorder(&strings(&["0", "1"])), None);
     }
 }

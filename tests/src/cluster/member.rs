@@ -1,12 +1,14 @@
 //! The process of one node of a cluster, from start to start.
 
 use crate::launch::Ended;
+use crate::namespace;
 use crate::process::{self, free_address, own_binary};
 use crate::wait::poll;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) struct Member {
@@ -15,6 +17,8 @@ pub(super) struct Member {
     pub(super) folder: PathBuf,
     pub(super) flags: Vec<(String, String)>,
     pub(super) way: Way,
+    /// The network that it is in, if it is not the test's.
+    pub(super) network: Option<Arc<File>>,
     /// Which start of the node its cluster knew of when it was killed.
     pub(super) last_incarnation: Option<String>,
     child: Option<Child>,
@@ -40,7 +44,17 @@ impl Member {
     pub(super) fn at(address: SocketAddr, bus_port: u16, folder: &Path, number: usize, way: Way) -> Self {
         let folder = folder.join(format!("node-{number}"));
         fs::create_dir_all(&folder).expect("a folder can be created");
-        Self { address, bus_port, folder, flags: Vec::new(), way, last_incarnation: None, child: None, is_held: false }
+        Self {
+            address,
+            bus_port,
+            folder,
+            flags: Vec::new(),
+            way,
+            network: None,
+            last_incarnation: None,
+            child: None,
+            is_held: false,
+        }
     }
 
     /// Starts the process and waits until it listens for clients or has left.
@@ -72,6 +86,9 @@ impl Member {
         command.stdout(log.try_clone().expect("a file handle can be copied")).stderr(log);
         process::forget_own_settings(&mut command);
         process::die_with_the_test(&mut command);
+        if let Some(network) = &self.network {
+            namespace::start_within(&mut command, network);
+        }
         command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
     }
 

@@ -13,6 +13,8 @@ const WAIT: Option<Duration> = Some(Duration::from_secs(1));
 pub struct Seen {
     /// Whether the cluster is said to serve all its slots.
     pub is_ok: bool,
+    /// Whether the node follows nobody, or has the data of whom it follows and hears what comes.
+    pub is_up_to_date: bool,
     /// `CLUSTER NODES`, in the order of the ids.
     pub nodes: Vec<NodeLine>,
     /// Ids of the nodes, primaries and replicas, that hold all that was acknowledged at `quorum`.
@@ -38,6 +40,8 @@ impl Seen {
     pub fn by(address: SocketAddr) -> Option<Self> {
         let options = Options { connect_timeout: WAIT, read_timeout: WAIT, ..Options::default() };
         let mut connection = Connection::open_with(address, options).ok()?;
+        // First: what is said to be in sync after that is what the node holds then, and not what it is about to throw away.
+        let is_up_to_date = !text(connection.call(&["INFO", "replication"]).ok()?)?.contains("master_link_status:down");
         let mut ask = |word: &str| text(connection.call(&["CLUSTER", word]).ok()?);
         let info = ask("INFO")?;
         let is_ok = info.contains("cluster_state:ok") && info.contains("cluster_slots_assigned:16384");
@@ -52,7 +56,7 @@ impl Seen {
         // The lists are of ids alone, which are hexadecimal, so nothing else ends with a bracket in them.
         let lists = topology.split("\"in_sync\":[").skip(1).filter_map(|rest| rest.split(']').next());
         let in_sync = lists.flat_map(|list| list.split(',')).map(|id| id.trim_matches('"').to_owned()).collect();
-        Some(Self { is_ok, nodes, in_sync })
+        Some(Self { is_ok, is_up_to_date, nodes, in_sync })
     }
 
     /// The node at this port.

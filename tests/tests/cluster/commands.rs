@@ -3,6 +3,7 @@
 use crate::alone;
 use larder_client::slot;
 use larder_tests::cluster::Cluster;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_node_serves_its_own_keys_and_says_who_serves_the_others() {
@@ -47,4 +48,25 @@ fn a_replica_serves_reads_to_those_who_ask_for_that() {
     reader.check("SET k w", &moved);
     reader.check("READWRITE", "OK");
     reader.check("GET k", &moved);
+}
+
+#[test]
+fn a_command_that_waits_for_the_cluster_keeps_no_other_client_waiting() {
+    let _alone = alone();
+    // One worker serves both clients.
+    let mut cluster = Cluster::start(3, &[("--cluster-replicas", "0"), ("--workers", "1")]);
+    let [mut one, mut other] = [cluster.client(2), cluster.client(2)];
+    other.check("PING", "PONG");
+    // Nobody is left who could make a change: the first node leads.
+    [0, 1].into_iter().for_each(|node| cluster.kill(node));
+    one.send("CLUSTER CHANGE REPLICAS 1");
+    let mut longest = Duration::ZERO;
+    for _ in 0..100 {
+        let begin = Instant::now();
+        other.check("PING", "PONG");
+        longest = longest.max(begin.elapsed());
+    }
+    let told = one.connection().receive().expect("a node answers when it has waited for long");
+    assert!(told.is_error(), "{told:?}");
+    assert!(longest < Duration::from_secs(1), "a PING was answered after {longest:?}");
 }

@@ -3,10 +3,15 @@
 //! * `LARDER_TEST_SEED=7` chooses the same again; every seed is printed. What happens at the same time differs all the same.
 //! * `LARDER_TEST_KILLS=50 cargo test -p larder-tests --test cluster many_kills -- --ignored --nocapture` measures how long
 //!   a slot cannot be written to when its primary is killed.
+//! * `LARDER_TEST_MINUTES=30 cargo test -p larder-tests --test cluster many_faults -- --ignored --nocapture` cuts, slows, holds and
+//!   kills for so long. Tests of faults on the network make one of their own, for which they have to run as root or below
+//!   `unshare -Ur`; otherwise they are left out and say so.
 //!
 //! The nodes of a cluster are many processes, and their time-outs are short. So one test runs at a time.
 
 mod commands;
+mod disks;
+mod faults;
 mod kills;
 mod load;
 mod lost;

@@ -132,7 +132,7 @@ fn wish(
         }
         None => {
             cx.session.asked_cluster = Some(ticket);
-            return Ok(Done::Wait(Wait::Until(now_ms + LOOK_MS)));
+            return Ok(Done::Wait(Wait::Again(now_ms + LOOK_MS)));
         }
     }
     REPLIED

@@ -173,7 +173,7 @@ impl Served {
                     had_turn = true;
                 }
                 Wish::Wait { .. } if self.worker.node.is_stopping() => return Poll::Ready(()),
-                Wish::Wait { until_ms } if self.poll_wait(cx, until_ms).is_ready() => self.run(),
+                Wish::Wait { until_ms, is_told } if self.poll_wait(cx, until_ms, is_told).is_ready() => self.run(),
                 // Reading goes on while a request waits, as the peer may hang up. What it sends is due behind that request.
                 Wish::Wait { .. } | Wish::Read => match self.poll_receive(cx) {
                     Poll::Ready(Received::End) => return Poll::Ready(()),
@@ -350,11 +350,12 @@ impl Served {
         self.is_unpublished = true;
     }
 
-    /// Ready at a time, or when a pause has ended early.
-    fn poll_wait(&mut self, cx: &mut Context<'_>, until_ms: u64) -> Poll<()> {
+    /// Ready at a time; or, if that may be told of, when what is waited for has come about.
+    fn poll_wait(&mut self, cx: &mut Context<'_>, until_ms: u64, is_told: bool) -> Poll<()> {
         let now = now_ms();
         let session = &self.connection.session;
-        let held_back = self.worker.node.clients.paused(now).is_some()
+        let held_back = !is_told
+            || self.worker.node.clients.paused(now).is_some()
             || session.is_waiting(now)
             || session.awaits_acks(&self.worker.node, now);
         if now >= until_ms || !held_back {
