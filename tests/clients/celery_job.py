@@ -10,7 +10,7 @@ Celery can do without scripts in what is done here, if three things are seen to:
 
 Commands sent: BRPOP, CLIENT SETINFO, DEL, EXEC, GET, HDEL, HELLO, HGET, HLEN, HSET, LLEN, LPUSH, LRANGE, MGET, MULTI, PING,
 PSUBSCRIBE, PUBLISH, PUNSUBSCRIBE, RPUSH, SADD, SELECT, SET, SETEX, SMEMBERS, SREM, SUBSCRIBE, TTL, UNSUBSCRIBE, WATCH, ZADD,
-ZCARD, ZREM. Like all clients made with redis-py it also tries CLIENT MAINT_NOTIFICATIONS, which Redis 7.2 refuses.
+ZCARD, ZREM. Like all clients made with redis-py it also says CLIENT MAINT_NOTIFICATIONS, which Redis 7.2 refuses.
 """
 
 import os
