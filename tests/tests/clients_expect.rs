@@ -87,7 +87,7 @@ fn ioredis_connects() {
 #[test]
 fn node_redis_connects() {
     let Some(node) = Node::since("7.2") else { return };
-    for (hello, reply) in [("HELLO 3", HELLO_3), ("HELLO 2", HELLO_2)] {
+    for (hello, reply, told) in [("HELLO 3", HELLO_3, "OK"), ("HELLO 2", HELLO_2, "ERR *")] {
         let mut client = node.connect();
         open(
             &mut client,
@@ -95,7 +95,7 @@ fn node_redis_connects() {
                 (hello, reply),
                 ("CLIENT SETNAME app", "OK"),
                 ("SELECT 3", "OK"),
-                ("CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type internal-ip", "OK"),
+                ("CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type internal-ip", told),
                 ("CLIENT SETINFO LIB-VER 5.8.2", "OK"),
                 ("CLIENT SETINFO LIB-NAME node-redis", "OK"),
             ],
