@@ -339,6 +339,22 @@ mod tests {
     }
 
     #[test]
+    fn who_was_promoted_tells_up_to_where_it_has_followed() {
+        let desk = Desk::new();
+        let (replication, followed) = (&desk.node.replication, "a".repeat(40));
+        demoted(&desk);
+        replication.begin_at(replication.goal().generation, followed.clone(), 700, 0).unwrap();
+        assert_eq!(replication.shared_with(&followed, &followed), None, "all of it is its own");
+        desk.node.barrier.alone(|| desk.node.follow(None));
+        let own = replication.id();
+        assert_eq!(replication.shared_with(&own, &followed), Some(700));
+        assert_eq!(replication.shared_with(&own, &"b".repeat(40)), None);
+        assert_eq!(replication.shared_with(&followed, &followed), None, "it has another history by now");
+        demoted(&desk);
+        assert_eq!(replication.shared_with(&own, &followed), None, "its primary may share more");
+    }
+
+    #[test]
     fn who_waits_at_a_node_that_follows_is_called_off() {
         let mut desk = Desk::new();
         let mut waiting = desk.again();
