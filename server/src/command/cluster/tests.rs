@@ -34,6 +34,11 @@ fn one(slot: u16) -> Ranges {
 /// The second shard gets a slot of the first.
 fn moved(desk: &Desk, slot: u16) {
     desk.change(&[Change::BeginMove { slots: one(slot), to: ShardId(2) }]);
+    end_move(desk, slot);
+}
+
+/// A slot of the first shard, which moves to the second, has moved.
+fn end_move(desk: &Desk, slot: u16) {
     let topology = &desk.node.cluster.view().topology;
     let epoch = |shard| topology.shard(ShardId(shard)).unwrap().epoch;
     let (slot, from_epoch, to_epoch) = (Slot::new(slot).unwrap(), epoch(1), epoch(2));

@@ -125,6 +125,26 @@ fn walked(begun: Begun<'_>, mut out: Vec<u8>, mut between: impl FnMut()) -> Vec<
     out
 }
 
+/// All steps of a snapshot, amid changes: so many of them before the walk has come to anything, and then between its steps, or at
+/// the same time.
+fn written_amid(desk: &mut Desk, early: usize, is_between: bool, mut change: impl FnMut(&mut Desk)) -> Vec<u8> {
+    let node = desk.node.clone();
+    let mut out = Vec::new();
+    file_write::push_start(&mut out, Version::default(), &about(&node));
+    let begun = begin(&node, Version::default(), true, &mut out).expect("there is no other");
+    (0..early).for_each(|_| change(desk));
+    if is_between {
+        return walked(begun, out, || change(desk));
+    }
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| walked(begun, out, || ()));
+        while !writing.is_finished() {
+            change(desk);
+        }
+        writing.join().unwrap()
+    })
+}
+
 #[track_caller]
 fn assert_same(seen: &State, expected: &State, context: &str) {
     let keys: Vec<_> = seen.keys().chain(expected.keys()).filter(|key| seen.get(key) != expected.get(key)).collect();
@@ -230,21 +250,8 @@ fn long_strings_are_in_a_snapshot_as_they_were_whoever_changes_them() {
             desk.run(&format!("SET long{number} '{text}'{}", ["", " PX 99999999"][random.below(2)]));
         }
         let expected = state(&mut desk);
-        let node = desk.node.clone();
-        let mut out = Vec::new();
-        file_write::push_start(&mut out, Version::default(), &about(&node));
-        let begun = begin(&node, Version::default(), true, &mut out).expect("there is no other");
-        (0..random.below(30)).for_each(|_| change_long(&mut desk, &mut random));
-        let bytes = match seed % 3 {
-            0 => walked(begun, out, || change_long(&mut desk, &mut random)),
-            _ => std::thread::scope(|scope| {
-                let writing = scope.spawn(|| walked(begun, out, || ()));
-                while !writing.is_finished() {
-                    change_long(&mut desk, &mut random);
-                }
-                writing.join().unwrap()
-            }),
-        };
+        let early = random.below(30);
+        let bytes = written_amid(&mut desk, early, seed % 3 == 0, |desk| change_long(desk, &mut random));
         assert_same(&loaded(&bytes), &expected, &format!("seed {seed}"));
     }
 }
@@ -316,22 +323,7 @@ fn large_collections_are_in_a_snapshot_as_they_were_whoever_changes_them() {
         let (mut random, mut desk) = (Random::new(seed), Desk::new());
         fill_large(&mut desk, 3000);
         let expected = large_state(&mut desk);
-        let node = desk.node.clone();
-        let mut out = Vec::new();
-        file_write::push_start(&mut out, Version::default(), &about(&node));
-        let begun = begin(&node, Version::default(), true, &mut out).expect("there is no other");
-        // Before the walk has come to any of them, and then while it goes on.
-        (0..100).for_each(|_| change_large(&mut desk, &mut random));
-        let bytes = match seed % 2 {
-            0 => walked(begun, out, || change_large(&mut desk, &mut random)),
-            _ => std::thread::scope(|scope| {
-                let writing = scope.spawn(|| walked(begun, out, || ()));
-                while !writing.is_finished() {
-                    change_large(&mut desk, &mut random);
-                }
-                writing.join().unwrap()
-            }),
-        };
+        let bytes = written_amid(&mut desk, 100, seed % 2 == 0, |desk| change_large(desk, &mut random));
         let seen = large_state(&mut desk_of(&bytes));
         assert!(expected.iter().all(|told| told.len() > 1), "{expected:?}");
         seen.iter().zip(&expected).for_each(|(seen, expected)| assert!(seen == expected, "seed {seed}: {}", seen[0]));

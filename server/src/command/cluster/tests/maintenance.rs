@@ -14,14 +14,6 @@ fn begin(desk: &Desk, first: u16, last: u16) {
     desk.change(&[Change::BeginMove { slots: Ranges::checked(&[(first, last)]).unwrap(), to: ShardId(2) }]);
 }
 
-fn end(desk: &Desk, slot: u16) {
-    let topology = &desk.node.cluster.view().topology;
-    let epoch = |shard| topology.shard(ShardId(shard)).unwrap().epoch;
-    let (slot, from_epoch, to_epoch) = (Slot::new(slot).unwrap(), epoch(1), epoch(2));
-    let began = topology.moves()[&slot].began;
-    desk.change(&[Change::EndMove { slot, began, from_epoch, to_epoch }]);
-}
-
 fn epoch(desk: &Desk) -> u64 {
     desk.node.cluster.view().topology.epoch()
 }
@@ -40,7 +32,7 @@ fn slots_that_move_are_told_when_that_begins_and_when_it_is_over() {
     assert_eq!(inbox(&desk), format!(">3 $10 SMIGRATING :{} $3 1-2", epoch(&desk)));
     begin(&desk, 7, 7);
     assert_eq!(told(&desk), "", "once is enough");
-    [1, 2, 7].iter().for_each(|slot| end(&desk, *slot));
+    [1, 2, 7].iter().for_each(|slot| end_move(&desk, *slot));
     let moved = format!(">3 $9 SMIGRATED :{} *1 *3 $13 10.0.0.1:7001 $13 10.0.0.3:7003 $5 1-2,7", epoch(&desk));
     assert_eq!(told(&desk), moved);
     assert_eq!(told(&desk), "");
@@ -58,11 +50,11 @@ fn while_slots_move_clients_are_not_told_at_each_of_them() {
     inbox(&desk);
     let mut words = 0;
     for slot in 1..9 {
-        end(&desk, slot);
+        end_move(&desk, slot);
         words += usize::from(!told(&desk).is_empty());
     }
     assert!(words <= 1, "{words} messages of 8 slots at once");
-    end(&desk, 9);
+    end_move(&desk, 9);
     assert!(told(&desk).ends_with("9"), "the last one is told at once");
 }
 
