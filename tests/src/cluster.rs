@@ -49,6 +49,15 @@ pub struct Cluster {
     flags: Vec<(String, String)>,
 }
 
+/// Flags by which nodes tell clients where to ask, unless a test says otherwise: so it sees which node does what.
+fn with_routing<'a>(flags: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Vec<(String, String)> {
+    let mut flags: Vec<(String, String)> = flags.map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    if !flags.iter().any(|(name, _)| name == "--routing") {
+        flags.push(("--routing".to_owned(), "redirect".to_owned()));
+    }
+    flags
+}
+
 impl Cluster {
     /// Starts so many nodes that begin a cluster together, all with these flags (name and value), and waits until it is whole.
     #[track_caller]
@@ -62,7 +71,7 @@ impl Cluster {
     /// Prepares so many nodes that are to begin a cluster together, and starts none.
     pub fn prepare(nodes: usize, flags: &[(&str, &str)]) -> Self {
         let folder = new_folder();
-        let flags = flags.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let flags = with_routing(flags.iter());
         let members = (0..nodes).map(|number| Member::new(&folder, number, Way::Together)).collect();
         Self { folder, members, flags }
     }
@@ -72,7 +81,7 @@ impl Cluster {
         // What a node asks for that listens on more than its own machine, and clients who come from elsewhere.
         const OPEN: &[(&str, &str)] = &[("--cluster-secret", "of these tests alone"), ("--protected-mode", "no")];
         let folder = new_folder();
-        let flags = OPEN.iter().chain(flags).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let flags = with_routing(OPEN.iter().chain(flags));
         let member = |number| {
             let address = network.address(number);
             let mut member = Member::at(address, address.port() + 10_000, &folder, number, Way::Together);

@@ -18,4 +18,4 @@ mod scan;
 pub use decode::{Decoder, decode_request};
 pub use encode::encode_request;
 pub use reply::{Reply, TextFormat};
-pub use scan::{Limits, Malformed};
+pub use scan::{Limits, Malformed, Scan};

@@ -83,7 +83,7 @@ impl std::error::Error for Malformed {}
 
 /// A pass over one frame that can be left and resumed.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub struct Scan {
     limits: Limits,
     /// Where the next element starts.
     at: usize,
@@ -96,14 +96,19 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// Begins where a frame begins.
+    pub fn new(limits: Limits) -> Self {
         Self { limits, at: 0, searched: 0, open: vec![1], elements: 0 }
     }
 
     /// Goes on in `bytes`, which begin where the frame begins and only ever grow between calls.
     ///
     /// Returns the length of the frame once it is all there, and is then ready for the next one.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no RESP, or more than the limits allow.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         while !self.open.is_empty() {
             if !self.element(bytes)? {
                 return self.check_frame(bytes.len()).map(|()| None);
@@ -117,7 +122,7 @@ impl Scan {
     }
 
     /// Forgets the frame it is in. The next call looks at a frame's first byte.
-    pub(super) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.at = 0;
         self.searched = 0;
         self.elements = 0;

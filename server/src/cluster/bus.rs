@@ -13,5 +13,5 @@ mod tests;
 
 pub use greeting::{Greeting, Met, Progress, Refusal, Who};
 pub use message::{Message, Outcome, decode, encode};
-pub use proof::{import_proof, is_import_proof};
+pub use proof::{Purpose, is_peer_proof, peer_proof};
 pub use seal::{Broken, FRAME_BYTES_MAX, Open, Seal};

@@ -36,6 +36,8 @@ pub struct Client {
     pub no_touch: AtomicBool,
     /// Whether a replica may answer what it reads: `READONLY`.
     pub reads_replica: AtomicBool,
+    /// Whether it brings commands of other nodes' clients.
+    pub is_forwarder: AtomicBool,
     /// Whether it is told of slots that move and primaries that change.
     pub maintenance: AtomicBool,
     pub subscribed: Subscribed,
@@ -147,6 +149,7 @@ impl Client {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             reads_replica: AtomicBool::new(false),
+            is_forwarder: AtomicBool::new(false),
             maintenance: AtomicBool::new(false),
             subscribed: Subscribed::default(),
             tracked: Tracked::default(),

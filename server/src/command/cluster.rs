@@ -13,6 +13,7 @@ mod import;
 mod install;
 mod keys;
 mod maintenance;
+mod peer;
 mod told;
 mod topology;
 mod view;
@@ -78,6 +79,7 @@ fn refuse(cx: &Ctx<'_>, instead: &'static str) -> Outcome {
 
 fn ok(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     view(cx)?;
+    cx.session.knows_cluster = true;
     cx.reply.ok();
     REPLIED
 }
@@ -97,6 +99,7 @@ fn help(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 /// Says whether replicas may answer what the connection reads.
 fn read_replica(cx: &mut Ctx<'_>, may: bool) -> Outcome {
     view(cx)?;
+    cx.session.knows_cluster = true;
     cx.session.client.reads_replica.store(may, Relaxed);
     cx.reply.ok();
     REPLIED
@@ -240,6 +243,15 @@ const CLUSTER: Command = Command {
             args: &[int("slot"), int("count")],
             flags: ASK,
             tips: VARIES,
+            ..ROW
+        },
+        Command {
+            name: "FORWARD",
+            run: peer::forward,
+            summary: "Lets a connection bring commands of another node's clients. The nodes of the cluster use it.",
+            since: OWN,
+            args: &[text("node-id"), text("proof")],
+            flags: ADMIN,
             ..ROW
         },
         Command { run: help, group: Group::Cluster, ..HELP },

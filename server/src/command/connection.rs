@@ -244,6 +244,7 @@ fn reset(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
     cx.session.select(0);
     cx.session.authenticated = cx.node.password().is_none();
     cx.session.replies = Replies::On;
+    cx.session.knows_cluster = false;
     cx.reply.simple("RESET");
     REPLIED
 }

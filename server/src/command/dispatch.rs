@@ -6,6 +6,7 @@
 use super::cluster::{Seen, Slots, Stand};
 use super::context::{Ctx, Done, Outcome, Wait};
 use super::fault::Fault;
+use super::forward::Way;
 use super::gate;
 use super::replication::Hold;
 use super::reply::Reply;
@@ -359,8 +360,18 @@ impl Call<'_> {
         if session.is_primary {
             // What the primary has run is run, whatever the state of the node.
             gate::stream(found)?;
-        } else if let Some(wait) = self.pass_clients_gates(found, stand, session, reply)? {
-            return Ok(Ok(Done::Wait(wait)));
+        } else {
+            match self.pass_clients_gates(found, stand, session, reply)? {
+                Way::Here | Way::Queued => {}
+                Way::Wait(wait) => return Ok(Ok(Done::Wait(wait))),
+                Way::Away(journey) => {
+                    if !found.row.flags.has(Flags::SKIP_MONITOR) {
+                        self.show_to_monitors(found, session);
+                    }
+                    let stand = stand.ok_or(Fault::ClusterDown)?;
+                    return self.depart(found, journey, stand, session, reply).map(|()| REPLIED);
+                }
+            }
         }
         if transaction::enqueue(found, self, session, reply)? {
             return Ok(REPLIED);
@@ -378,15 +389,15 @@ impl Call<'_> {
         })
     }
 
-    /// Whether a client's command may run; if it is held back, until when.
+    /// Whether a client's command may run, and where; if it is held back, until when.
     #[inline]
     fn pass_clients_gates(
         &self,
         found: &'static Found,
         stand: Option<Stand<'_>>,
-        session: &Session,
+        session: &mut Session,
         reply: &Reply,
-    ) -> Result<Option<Wait>, Fault> {
+    ) -> Result<Way, Fault> {
         let flags = found.row.flags;
         let store = &self.node.store;
         gate::login(session.authenticated || self.node.password().is_none(), flags)?;
@@ -395,17 +406,21 @@ impl Call<'_> {
         if let Some(stand) = stand {
             let slots = queue.map_or_else(|| self.slots(found), |queue| queue.slots());
             if !stand.leads && slots.is_some() && self.node.cluster.is_between_leases() {
-                return Ok(Some(Wait::Again(self.moment.ms + HELD_MS)));
+                return Ok(Way::Wait(Wait::Again(self.moment.ms + HELD_MS)));
             }
-            match session.imports {
-                true => stand.admit_import(slots)?,
-                false => stand.admit(slots, session.want(all_flags, found.is_of_channels))?,
+            if session.imports {
+                stand.admit_import(slots)?;
+            } else {
+                let way = self.find_way(found, stand, session)?;
+                if !matches!(way, Way::Here) {
+                    return self.pass_others_gates(found, all_flags, way, session, reply);
+                }
             }
             let cluster = &self.node.cluster;
             let is_held =
                 || slots.map_or_else(|| cluster.holds_writes_to_all(), |slots| cluster.is_frozen(slots.first));
             if all_flags.has(Flags::WRITE) && !session.imports && is_held() {
-                return Ok(Some(Wait::Again(self.moment.ms + HELD_MS)));
+                return Ok(Way::Wait(Wait::Again(self.moment.ms + HELD_MS)));
             }
         }
         gate::memory(store.is_over(), all_flags, || {
@@ -415,7 +430,23 @@ impl Call<'_> {
         self.node.replication.gate(all_flags)?;
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         gate::loading(self.node.loading.is_on(), flags)?;
-        Ok(gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags).map(Wait::Until))
+        let pause = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags);
+        Ok(pause.map_or(Way::Here, |until_ms| Way::Wait(Wait::Until(until_ms))))
+    }
+
+    /// The gates of a command that is not run here, or not yet: the others are those of the node that runs it.
+    #[cold]
+    fn pass_others_gates(
+        &self,
+        found: &'static Found,
+        all_flags: Flags,
+        way: Way,
+        session: &Session,
+        reply: &Reply,
+    ) -> Result<Way, Fault> {
+        gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
+        let pause = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags);
+        Ok(pause.map_or(way, |until_ms| Way::Wait(Wait::Until(until_ms))))
     }
 
     /// The slots of the keys, or of the shard channels, that a command's words name.

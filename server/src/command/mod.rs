@@ -15,6 +15,7 @@ pub mod expiry;
 #[cfg(test)]
 mod facts;
 pub mod fault;
+pub mod forward;
 pub mod gate;
 pub mod generic;
 pub mod geo;

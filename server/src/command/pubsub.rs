@@ -162,6 +162,15 @@ const SPUBLISH: Command = Command {
 
 fn send(cx: &mut Ctx<'_>, args: &mut Args<'_>, audience: Audience) -> Outcome {
     let (channel, message) = (args.word()?, args.word()?);
+    let is_of_cluster = cx.node.cluster.is_on() && audience == Audience::All && !cx.session.is_forwarder;
+    if is_of_cluster && !cx.session.is_primary {
+        cx.session.broadcast(cx.node, &[b"PUBLISH", channel, message]);
+    }
+    if is_of_cluster && cx.node.store.follows() && !cx.session.is_primary {
+        // The primary has just been sent it, and this node gets it by its stream.
+        cx.reply.len(message::receivers(cx.node, channel));
+        return REPLIED;
+    }
     let receivers = publish(cx.node, audience, channel, message);
     cx.replicate_as_is();
     cx.reply.len(receivers);

@@ -3,6 +3,7 @@
 use super::blocking::Parked;
 use super::clients::Client;
 use super::cluster;
+use super::forward::{Evidence, Forwarding};
 use super::pubsub::Subscriptions;
 use super::replication::{Ask, Asked, AwaitedAcks, Hold};
 use super::row::Flags;
@@ -51,6 +52,13 @@ pub struct Session {
     pub is_primary: bool,
     /// Whether it brings keys of slots that are on their way here.
     pub imports: bool,
+    /// Whether it brings commands of other nodes' clients.
+    pub is_forwarder: bool,
+    /// What other nodes are asked to run for it.
+    pub forwarding: Option<Box<Forwarding>>,
+    /// Whether it has shown that it finds its way in a cluster, and what speaks for that.
+    pub knows_cluster: bool,
+    pub evidence: Evidence,
     /// The version of the topology that its subscriptions were looked through for.
     pub topology_seen: u64,
     /// The change of the cluster that its command has asked for.
@@ -91,6 +99,10 @@ impl Session {
             tracking: None,
             is_primary: false,
             imports: false,
+            is_forwarder: false,
+            forwarding: None,
+            knows_cluster: false,
+            evidence: Evidence::default(),
             topology_seen: 0,
             asked_cluster: None,
             wants_ack: false,
@@ -124,6 +136,16 @@ impl Session {
     /// Whether the connection's command waits for a key, and goes on waiting.
     pub fn is_waiting(&self, now_ms: u64) -> bool {
         self.parked.as_ref().is_some_and(|parked| !self.client.is_unblocked() && !parked.is_over(now_ms))
+    }
+
+    /// Whether it watches keys of another node.
+    pub fn is_watching_elsewhere(&self) -> bool {
+        self.forwarding.as_ref().is_some_and(|forwarding| forwarding.watching().is_some())
+    }
+
+    /// Whether its next command waits until other nodes have answered those before.
+    pub fn awaits_others(&self) -> bool {
+        self.forwarding.as_ref().is_some_and(|forwarding| forwarding.is_awaited())
     }
 
     /// Whether it stood for a primary that the node does not follow any longer.

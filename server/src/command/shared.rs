@@ -164,6 +164,8 @@ impl Shared {
             self.cluster.forget(ticket.number);
         }
         transaction::end(self, &mut session);
+        // What others have been asked for it, nobody wants to know any more.
+        session.forwarding = None;
         self.stop_tracking(&session.client);
         session.leave_pubsub(self);
         if session.client.monitor.swap(false, Relaxed) {
@@ -240,7 +242,10 @@ impl Shared {
         }
         for client in self.clients.all() {
             let silent_ms = now_ms.saturating_sub(client.active_ms.load(Relaxed));
-            let is_meant_to = client.monitor.load(Relaxed) || client.subscribed.is_any() || client.is_blocked();
+            let is_meant_to = client.monitor.load(Relaxed)
+                || client.subscribed.is_any()
+                || client.is_blocked()
+                || client.is_forwarder.load(Relaxed);
             if silent_ms > timeout_ms && !is_meant_to {
                 client.kill();
             }
@@ -323,6 +328,8 @@ impl Shared {
         self.events.set(live.notify_keyspace_events());
         self.heed();
         self.review_replication();
+        let config = live.config();
+        self.cluster.set_routing(config.routing, config.forward_timeout);
         self.set_password(live.requirepass().as_bytes());
         *self.admission.lock() = Admission {
             clients_max: live.maxclients() as usize,

@@ -78,6 +78,8 @@ pub struct Stats {
     pub connections: AtomicU64,
     pub connections_rejected: AtomicU64,
     pub killed_for_output: AtomicU64,
+    /// Commands that other nodes were asked to run.
+    pub forwarded: AtomicU64,
     pub killed_for_input: AtomicU64,
     pub memory_peak: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
@@ -119,6 +121,7 @@ impl Stats {
             connections: AtomicU64::new(0),
             connections_rejected: AtomicU64::new(0),
             killed_for_output: AtomicU64::new(0),
+            forwarded: AtomicU64::new(0),
             killed_for_input: AtomicU64::new(0),
             memory_peak: AtomicU64::new(0),
             errors: Mutex::default(),
@@ -215,6 +218,7 @@ impl Stats {
             &self.connections,
             &self.connections_rejected,
             &self.killed_for_output,
+            &self.forwarded,
             &self.killed_for_input,
             &self.memory_peak,
         ] {

@@ -1,5 +1,6 @@
 //! All commands, and finding one by its name.
 
+use super::forward::Spread;
 use super::row::{Arg, Command, Flags, KeyRange, Kind, Scope, Usage};
 use super::words::Words;
 use std::sync::LazyLock;
@@ -46,6 +47,8 @@ pub struct Found {
     pub subcommands: Vec<Found>,
     /// Whether a call with short words takes next to no time.
     pub is_brief: bool,
+    /// Who is asked in a cluster.
+    pub spread: Spread,
 }
 
 impl Found {
@@ -64,7 +67,8 @@ impl Found {
         let is_of_channels = row.args.iter().any(is_channel);
         let placed = if is_of_channels { KeyRange::default() } else { keys };
         let arity = row.arity(depth);
-        Found { is_brief, row, depth, arity, keys, placed, is_of_channels, number: own, name, subcommands }
+        let spread = Spread::of(row);
+        Found { spread, is_brief, row, depth, arity, keys, placed, is_of_channels, number: own, name, subcommands }
     }
 
     /// Whether a call may have so many words.

@@ -16,6 +16,7 @@ use super::shared::{Pass, Shared};
 use super::table::Found;
 use super::words::{Args, REPLIED, Span, Words};
 use crate::base::ticks::Ticks;
+use crate::repl::spell::push_command;
 use crate::store::hash::Place;
 use crate::store::{Key, Numbers};
 use std::sync::atomic::Ordering::Relaxed;
@@ -78,6 +79,26 @@ impl Queue {
     /// Where the keys of its commands are.
     pub fn slots(&self) -> Option<Slots> {
         self.slots
+    }
+
+    /// The slots of all keys of its commands.
+    pub fn each_slot(&self, node: &Shared) -> Vec<u16> {
+        let each = self.requests.iter().flat_map(|request| Call::places(request.found, self.words(request), node));
+        each.map(|place| place.slot).collect()
+    }
+
+    /// All of it as it is said, and how many commands that are.
+    pub fn spelled(&self) -> (Vec<u8>, usize) {
+        let mut spelled = Vec::with_capacity(self.buffer.len() + 32 * self.requests.len());
+        push_command(&mut spelled, [&b"MULTI"[..]].into_iter());
+        self.requests.iter().for_each(|request| push_command(&mut spelled, self.words(request).iter()));
+        push_command(&mut spelled, [&b"EXEC"[..]].into_iter());
+        (spelled, self.requests.len() + 2)
+    }
+
+    /// Whether a command was refused.
+    pub fn is_spoilt(&self) -> bool {
+        self.is_spoilt
     }
 
     /// Says that a command was refused.
@@ -217,6 +238,7 @@ pub fn end(node: &Shared, session: &mut Session) {
 
 /// Watches nothing any longer. The caller holds no stripe.
 fn forget_watched(node: &Shared, session: &mut Session) {
+    session.leave_watching();
     for Watched { db, stripe, key, .. } in std::mem::take(&mut session.watched) {
         node.audience.unwatch(&node.store, stripe, node.store.database(db), &key, &session.client);
     }
@@ -325,7 +347,9 @@ impl Run<'_> {
             && !session.is_primary
             && !session.imports
         {
-            stand.admit(self.queue.slots(), session.want(self.queue.flags(), false))?;
+            let want = session.want(self.queue.flags(), false);
+            let each = self.queue.each_slot(self.call.node).into_iter();
+            each.map(|first| Some(Slots { first, crosses: false })).try_for_each(|slots| stand.admit(slots, want))?;
         }
         if session.client.is_watch_broken() || self.is_any_gone_unlocked(session) {
             reply.null_array();

@@ -149,7 +149,7 @@ pub enum LogLevel {
 }
 
 /// How many must hold a write before it is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Durability {
     /// The node alone.
@@ -204,6 +204,23 @@ impl Named for LogLevel {
     const NAMES: &'static [&'static str] = table::LOG_LEVELS;
 }
 
+/// How clients are served whose keys other nodes of the cluster have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// They are told where these are.
+    Redirect,
+    /// The node asks the others for them.
+    Forward,
+    /// The first for those that show that they know of the cluster, the second for others.
+    #[default]
+    Auto,
+}
+
+impl Named for Routing {
+    const ALL: &'static [Routing] = &[Routing::Redirect, Routing::Forward, Routing::Auto];
+    const NAMES: &'static [&'static str] = table::ROUTINGS;
+}
+
 impl Named for Durability {
     const ALL: &'static [Durability] = &[Durability::Async, Durability::Replica, Durability::Quorum];
     const NAMES: &'static [&'static str] = table::DURABILITIES;
@@ -211,6 +228,7 @@ impl Named for Durability {
 
 const _: () = {
     assert!(Durability::ALL.len() == table::DURABILITIES.len());
+    assert!(Routing::ALL.len() == table::ROUTINGS.len());
     assert!(EvictionPolicy::ALL.len() == table::POLICIES.len());
     assert!(Access::ALL.len() == table::ACCESS.len());
     assert!(LogLevel::ALL.len() == table::LOG_LEVELS.len());
@@ -556,6 +574,10 @@ config! {
     durability: Durability = "durability",
     /// How long a reply is held for that.
     durability_timeout: Duration = "durability-timeout",
+    /// How clients are served whose keys other nodes have.
+    routing: Routing = "routing",
+    /// How long other nodes are tried for a client.
+    forward_timeout: Duration = "forward-timeout",
     /// What Ctrl-C does.
     shutdown_on_sigint: Vec<&'static str> = "shutdown-on-sigint",
     /// What SIGTERM does.

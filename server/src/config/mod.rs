@@ -27,7 +27,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use checked::{Access, ClientMemory, Config, Durability, EvictionPolicy, LogLevel, Named};
+pub use checked::{Access, ClientMemory, Config, Durability, EvictionPolicy, LogLevel, Named, Routing};
 pub use explain::Printed;
 pub use flags::{ClusterJob, ClusterVerb, RdbJob, RdbVerb};
 pub use live::Live;

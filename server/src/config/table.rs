@@ -222,6 +222,9 @@ pub const ACCESS: &[&str] = &["no", "yes", "local"];
 /// Who must hold a write before it is answered.
 pub const DURABILITIES: &[&str] = &["async", "replica", "quorum"];
 
+/// How clients are served whose keys other nodes have.
+pub const ROUTINGS: &[&str] = &["redirect", "forward", "auto"];
+
 /// The log levels, the most talkative first.
 pub const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning"];
 
@@ -504,6 +507,19 @@ pub const SETTINGS: &[Setting] = &[
     cluster("cluster-announce-bus-port", whole(0, 0, 65535), "The port that other nodes are told of; 0 is the one it listens on."),
     cluster("cluster-weight", whole(100, 1, 10_000), "How much data this node is to hold beside others: one with 200 holds twice as much as one with 100."),
     cluster("cluster-zone", text(""), "Where the node stands, such as a rack or a data centre: replicas are put into another zone than their primary if there is one."),
+    row(
+        "cluster",
+        "routing",
+        choice("auto", ROUTINGS),
+        "What a client gets whose keys another node has: `redirect` tells it where to ask, as Redis Cluster does; `forward` asks for \
+         it. `auto` tells those that show that they know of the cluster, and asks for the others.",
+    ),
+    row(
+        "cluster",
+        "forward-timeout",
+        timed(Unit::Millis, 5000, 1, LONG),
+        "How long other nodes are tried for a client, as while one of them fails and another takes over. Then it gets an error.",
+    ),
     cluster("cluster-witness", switch(false), "Hold no data: vote only, so that two nodes with data can fail over."),
     // What must keep its default, because to pass over it would do harm.
     fixed("tls-port", whole(0, 0, 65535), NO_TLS),

@@ -7,6 +7,7 @@ use super::parser::{Limits, Malformed, Parsed, Parser};
 use crate::base::quote;
 use crate::command::clients::Buffers;
 use crate::command::dispatch::{Batch, Ended, OUTPUT_PAUSE};
+use crate::command::forward::Outcome;
 use crate::command::replication::{Hold, Waiting};
 use crate::command::shared::{Pass, Shared, now_ms};
 use crate::command::table::{self, Found};
@@ -78,13 +79,21 @@ impl Connection {
         self.wish
     }
 
-    /// What is to be sent now: all up to the first reply that is held.
+    /// What is to be sent now: all up to the first reply that is held, or that other nodes have still to give.
     #[inline]
     pub fn output(&self) -> &[u8] {
-        match self.session.holds.front() {
-            None => &self.reply.out[self.sent..],
-            Some(hold) => &self.reply.out[self.sent..hold.from],
+        let held = self.session.holds.front().map(|hold| hold.from);
+        match (held, self.first_awaited()) {
+            (None, None) => &self.reply.out[self.sent..],
+            (Some(end), None) | (None, Some(end)) => &self.reply.out[self.sent..end],
+            (Some(one), Some(other)) => &self.reply.out[self.sent..one.min(other)],
         }
+    }
+
+    /// Where the first reply belongs that other nodes have still to give.
+    #[inline]
+    fn first_awaited(&self) -> Option<usize> {
+        self.session.forwarding.as_ref().and_then(|forwarding| forwarding.first_at())
     }
 
     /// Bytes of replies that are not sent yet, held ones included.
@@ -92,16 +101,66 @@ impl Connection {
         self.reply.out.len() - self.sent
     }
 
-    /// Whether there is a reply that is held.
+    /// Whether there is a reply that is held, or that other nodes have still to give.
     #[inline]
     pub fn is_held(&self) -> bool {
-        !self.session.holds.is_empty()
+        !self.session.holds.is_empty() || self.first_awaited().is_some()
     }
 
-    /// Frees replies that are held no longer: their writes are acknowledged, or their time is over. Returns when the next
-    /// is late, in milliseconds since 1970, if one is left; its connection is woken if it is acknowledged before.
+    /// Frees replies that are held no longer: their writes are acknowledged, or their time is over; and puts those where they
+    /// belong that other nodes have given. Returns when to do so again, in milliseconds since 1970, if one is left; the
+    /// connection is woken if something comes before.
     pub fn release(&mut self, node: &Shared) -> Option<u64> {
         let now_ms = now_ms();
+        match (self.gather(node, now_ms), self.release_held(node, now_ms)) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Puts the replies of other nodes where they belong, as far as none before them is missing. Returns when to look again.
+    fn gather(&mut self, node: &Shared, now_ms: u64) -> Option<u64> {
+        let client = self.session.client.clone();
+        let forwarding = self.session.forwarding.as_mut().filter(|forwarding| !forwarding.is_idle())?;
+        let view = node.cluster.view();
+        let again_ms = forwarding.settle(&view, &client, now_ms);
+        let mut come = Vec::new();
+        while let Some((at, outcome)) = forwarding.take_done(&view, &client) {
+            match outcome {
+                Outcome::Reply(reply) => come.push((at, reply)),
+                Outcome::Lost => {
+                    tracing::info!(
+                        client = client.id,
+                        "closed: a node broke off that was to run its command, and may have"
+                    );
+                    client.kill();
+                }
+            }
+        }
+        forwarding.shift(0, come.iter().map(|(_, reply)| reply.len() as isize).sum());
+        let is_idle = forwarding.is_idle();
+        self.insert(&come);
+        if is_idle { None } else { Some(again_ms.unwrap_or(u64::MAX)) }
+    }
+
+    /// Puts replies into the output, each where it belongs; what stands behind them is copied once, however many there are.
+    fn insert(&mut self, come: &[(usize, Vec<u8>)]) {
+        let (Some((first, _)), out) = (come.first(), &mut self.reply.out) else { return };
+        let rest = out.split_off(*first);
+        let mut copied = 0;
+        for (at, reply) in come {
+            out.extend_from_slice(&rest[copied..at - first]);
+            copied = at - first;
+            out.extend_from_slice(reply);
+        }
+        out.extend_from_slice(&rest[copied..]);
+        for hold in &mut self.session.holds {
+            let by: usize = come.iter().take_while(|(at, _)| *at <= hold.from).map(|(_, reply)| reply.len()).sum();
+            (hold.from, hold.to) = (hold.from + by, hold.to + by);
+        }
+    }
+
+    fn release_held(&mut self, node: &Shared, now_ms: u64) -> Option<u64> {
         while let Some(hold) = self.session.holds.front() {
             let is_durable = node.replication.is_durable(hold.offset, hold.durability);
             if !is_durable && now_ms < hold.until_ms {
@@ -132,15 +191,24 @@ impl Connection {
         self.reply.out.splice(hold.from..hold.to, text.bytes());
         node.stats.error("NOTDURABLE".into());
         let (old, new) = (hold.to - hold.from, text.len());
+        self.shift_awaited(hold.to, new as isize - old as isize);
         self.session.holds.iter_mut().for_each(|later| {
             (later.from, later.to) = (later.from + new - old, later.to + new - old);
         });
+    }
+
+    /// Notes that the replies that other nodes have still to give belong further on, if they belong at `from` or behind.
+    fn shift_awaited(&mut self, from: usize, by: isize) {
+        if let Some(forwarding) = &mut self.session.forwarding {
+            forwarding.shift(from, by);
+        }
     }
 
     /// Notes that the first bytes of the output have been sent.
     pub fn sent(&mut self, bytes: usize, bench: &mut Bench) {
         self.sent += bytes;
         if self.sent == self.reply.out.len() {
+            self.shift_awaited(0, -(self.sent as isize));
             self.sent = 0;
             self.reply.out.clear();
             // A quiet connection gives its buffer to the worker's next.
@@ -153,6 +221,7 @@ impl Connection {
             self.reply.out.drain(..self.sent);
             let sent = std::mem::take(&mut self.sent);
             self.session.holds.iter_mut().for_each(|hold| (hold.from, hold.to) = (hold.from - sent, hold.to - sent));
+            self.shift_awaited(0, -(sent as isize));
         }
     }
 

@@ -5,6 +5,7 @@ pub mod connection;
 pub mod descriptors;
 pub mod feed;
 pub mod follow;
+pub mod lines;
 pub mod listen;
 pub mod mover;
 pub mod parser;

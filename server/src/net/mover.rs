@@ -12,6 +12,7 @@ mod line;
 mod relay;
 
 use super::parser::{Limits, Parsed, Parser};
+use crate::cluster::bus::Purpose;
 use crate::cluster::id::ShardId;
 use crate::cluster::topology::Change;
 use crate::command::Flags;
@@ -145,7 +146,8 @@ impl<'a> Moving<'a> {
         if !password.is_empty() {
             line.say(&[b"AUTH", password.as_bytes()])?;
         }
-        let proof = node.cluster.import_proof(other.primary, facts.incarnation).ok_or("there is no proof to show")?;
+        let proof =
+            node.cluster.proof(Purpose::Import, other.primary, facts.incarnation).ok_or("there is no proof to show")?;
         line.say(&[b"CLUSTER", b"IMPORT", view.me.to_string().as_bytes(), proof.as_bytes()])?;
         let numbers: Vec<String> = slots.iter().map(|slot| slot.number().to_string()).collect();
         let mut clear: Vec<&[u8]> = vec![b"CLUSTER", b"CLEARSLOTS"];

@@ -4,6 +4,7 @@ mod served;
 
 use super::connection::Bench;
 use super::feed::HandedOver;
+use super::lines::Lines;
 use crate::command::ahead::Ahead;
 use crate::command::clients::Client;
 use crate::command::shared::{Shared, now_ms};
@@ -50,6 +51,8 @@ struct Worker {
     number: usize,
     lent: RefCell<Lent>,
     round: RefCell<Round>,
+    /// Lines to other nodes.
+    lines: RefCell<Lines>,
     /// Takes connections that ask for the stream.
     feed: UnboundedSender<HandedOver>,
 }
@@ -74,7 +77,14 @@ pub fn run(
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let lent = Lent { bench: Bench::default(), read: vec![0; READ_BYTES].into(), ahead: Ahead::default() };
-    let worker = Rc::new(Worker { node, number, lent: RefCell::new(lent), round: RefCell::default(), feed });
+    let worker = Rc::new(Worker {
+        node,
+        number,
+        lent: RefCell::new(lent),
+        round: RefCell::default(),
+        lines: RefCell::default(),
+        feed,
+    });
     let tasks = LocalSet::new();
     tasks.spawn_local(rounds(worker.clone()));
     tasks.spawn_local(keep_on(worker.clone()));

@@ -17,6 +17,7 @@ mod load;
 mod lost;
 mod mistakes;
 mod moves;
+mod plain;
 mod restarts;
 mod start;
 

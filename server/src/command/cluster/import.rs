@@ -7,14 +7,12 @@
 
 use super::gate::{Slots, Stand};
 use super::view::{Cluster, Serving};
-use super::{Args, Ctx, Fault, Outcome, REPLIED, view};
-use crate::cluster::bus::{import_proof, is_import_proof};
-use crate::cluster::id::Id;
+use super::{Args, Ctx, Fault, Outcome, REPLIED, peer, view};
+use crate::cluster::bus::Purpose;
 use crate::command::generic::dump::payload_of;
 use crate::command::shared::{Shared, now_ms};
 use crate::config::Durability;
 use larder_client::slot::{SLOTS, Slot};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What an owner is told that brings what is not awaited.
@@ -26,7 +24,6 @@ const NAMES_AT_ONCE: usize = 128;
 /// What a node knows beside the topology about slots that move.
 #[derive(Default)]
 pub struct Moving {
-    secret: OnceLock<Vec<u8>>,
     /// Slots of this node whose writes are held back, as bits.
     frozen: Frozen,
     /// How many these are.
@@ -42,18 +39,6 @@ impl Default for Frozen {
 }
 
 impl Cluster {
-    /// Says by what the nodes of the cluster know each other. Called once.
-    pub fn set_secret(&self, secret: &[u8]) {
-        // A second call is the same node's.
-        let _ = self.moving.secret.set(secret.to_vec());
-    }
-
-    /// What this node shows to another, started so, to be let in to bring it slots: 64 hexadecimal digits.
-    pub fn import_proof(&self, target: Id, incarnation: u64) -> Option<String> {
-        let proof = import_proof(self.moving.secret.get()?, self.me()?, target, incarnation);
-        Some(proof.iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-
     /// Whether writes to a slot are held back.
     #[inline]
     pub fn is_frozen(&self, slot: u16) -> bool {
@@ -97,30 +82,15 @@ impl Stand<'_> {
 
 /// `CLUSTER IMPORT node-id proof`: the connection brings slots. What it is answered is held by a quorum.
 pub fn import(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    let view = view(cx)?;
     let refusal = Fault::text("ERR only the nodes of the cluster bring slots; use 'larder cluster rebalance'");
-    let source: Option<Id> = std::str::from_utf8(args.word()?).ok().and_then(|id| id.parse().ok());
-    let source = source.filter(|id| view.topology.node(*id).is_some()).ok_or(refusal.clone())?;
-    let secret = cx.node.cluster.moving.secret.get().ok_or(refusal.clone())?;
-    let proof = parse_proof(args.word()?).ok_or(refusal.clone())?;
-    if !is_import_proof(secret, source, view.me, cx.node.cluster.incarnation(), &proof) {
+    let is_peer = peer::is_shown(cx, args, Purpose::Import)?;
+    if !is_peer {
         return Err(refusal);
     }
     cx.session.imports = true;
     cx.session.durability = Some(Durability::Quorum);
     cx.reply.ok();
     REPLIED
-}
-
-fn parse_proof(digits: &[u8]) -> Option<[u8; 32]> {
-    let mut proof = [0; 32];
-    if digits.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in proof.iter_mut().zip(digits.chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(proof)
 }
 
 /// `CLUSTER CLEARSLOTS slot [slot ...]`: what is left of an earlier attempt to bring slots is deleted.

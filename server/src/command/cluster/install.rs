@@ -85,6 +85,7 @@ impl Session {
     pub fn see_topology(&mut self, view: &View, node: &Shared) {
         if self.topology_seen != view.version {
             self.topology_seen = view.version;
+            self.judge(view);
             self.forget_ended_channels(node);
         }
     }

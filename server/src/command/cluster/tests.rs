@@ -1,6 +1,6 @@
 //! Sessions on a node of a cluster, and on one that is in none.
 
-use crate::cluster::bus::import_proof;
+use crate::cluster::bus::{Purpose, peer_proof};
 use crate::cluster::id::ShardId;
 use crate::cluster::ranges::Ranges;
 use crate::cluster::topology::{Change, Facts};
@@ -232,7 +232,10 @@ fn who_brings_slots_proves_to_be_of_the_cluster() {
     let refusal = "-ERR only the nodes of the cluster bring slots; use 'larder cluster rebalance'";
     let (me, incarnation) = (desk.node.cluster.me().unwrap(), desk.node.cluster.incarnation());
     let proof = |source| -> String {
-        import_proof(b"secret", source, me, incarnation).iter().map(|byte| format!("{byte:02x}")).collect()
+        peer_proof(Purpose::Import, b"secret", source, me, incarnation)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     };
     let said = |source, proof: &str| format!("CLUSTER IMPORT {source} {proof}");
     desk.check(&said(id(3), &proof(id(3))), refusal);

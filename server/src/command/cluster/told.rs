@@ -58,6 +58,7 @@ const UNKNOWN: &str = "";
 /// `CLUSTER SLOTS`. Clients ask for it often, all of them at once when something has changed, and there may be thousands of
 /// runs: what was written last is kept.
 pub fn slots(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    cx.session.knows_cluster = true;
     let view = view(cx)?;
     let protocol = cx.reply.protocol();
     if cx.node.loading.is_on() {
@@ -105,6 +106,7 @@ fn write_slots(told: &Told<'_>, reply: &mut Reply) {
 /// `CLUSTER SHARDS`. A node that has no shard yet is told as one without slots, as in Redis; not so a witness, which has
 /// nothing for clients.
 pub fn shards(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    cx.session.knows_cluster = true;
     let told = Told::new(cx)?;
     let topology = &told.view.topology;
     let spare = || topology.nodes().iter().filter(|(_, node)| node.shard.is_none() && !node.facts.is_witness);
@@ -159,6 +161,7 @@ fn member(told: &Told<'_>, reply: &mut Reply, id: Id, node: &Node, is_primary: b
 
 /// `CLUSTER NODES`.
 pub fn nodes(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    cx.session.knows_cluster = true;
     let told = Told::new(cx)?;
     let mut text = String::new();
     let nodes = told.view.topology.nodes();

@@ -6,13 +6,15 @@
 use super::heard::{Everyone, Health, Heard};
 use super::import::Moving;
 use super::maintenance::Maintenance;
+use super::peer::Secret;
 use super::wishes::Asking;
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::topology::{Change, Shard, Topology};
+use crate::config::{Named, Routing};
 use larder_client::slot::{SLOTS, Slot};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How long a node that is about to stop waits for a replica to take over.
@@ -42,10 +44,14 @@ pub struct Cluster {
     is_handing_over: AtomicBool,
     /// Whether the node is about to throw away what it holds.
     is_renouncing: AtomicBool,
+    /// How clients are served whose keys are elsewhere, and how long others may take to, in milliseconds.
+    routing: AtomicU8,
+    forward_timeout_ms: AtomicU64,
     /// Microseconds since `began` until which a node that has just become a primary may wait for its first lease.
     lease_awaited_until_us: AtomicU64,
     pub(super) asking: Asking,
     pub(super) moving: Moving,
+    pub(super) secret: Secret,
     pub(super) maintenance: Maintenance,
 }
 
@@ -146,6 +152,18 @@ impl View {
         self.address_of(shard.primary)
     }
 
+    /// The primary that serves a slot.
+    pub fn primary_id_of(&self, slot: u16) -> Option<Id> {
+        Some(self.topology.shard(self.topology.owner(Slot::new(slot)?)?)?.primary)
+    }
+
+    /// The share of all slots that this node serves as their primary, 0 to 1.
+    pub fn share(&self) -> f32 {
+        let is_own = |run: &&Run| self.is_primary && Some(run.shard) == self.shard;
+        let slots: u32 = self.runs.iter().filter(is_own).map(|run| u32::from(run.last - run.first) + 1).sum();
+        slots as f32 / f32::from(SLOTS)
+    }
+
     /// The host and the port of a node, for clients.
     pub fn address_of(&self, id: Id) -> Option<(&str, u16)> {
         let address = &self.topology.node(id)?.facts.address;
@@ -183,9 +201,12 @@ impl Cluster {
             is_leaving: AtomicBool::new(false),
             is_handing_over: AtomicBool::new(false),
             is_renouncing: AtomicBool::new(false),
+            routing: AtomicU8::new(0),
+            forward_timeout_ms: AtomicU64::new(0),
             lease_awaited_until_us: AtomicU64::new(0),
             asking: Asking::default(),
             moving: Moving::default(),
+            secret: Secret::default(),
             maintenance: Maintenance::default(),
         }
     }
@@ -203,6 +224,22 @@ impl Cluster {
 
     pub fn me(&self) -> Option<Id> {
         self.me
+    }
+
+    /// How clients are served whose keys are elsewhere: the setting `routing`.
+    pub fn routing(&self) -> Routing {
+        Routing::ALL[usize::from(self.routing.load(Relaxed))]
+    }
+
+    /// How long other nodes are asked for a client, in milliseconds: the setting `forward-timeout`.
+    pub fn forward_timeout_ms(&self) -> u64 {
+        self.forward_timeout_ms.load(Relaxed)
+    }
+
+    /// Takes over these settings.
+    pub fn set_routing(&self, routing: Routing, timeout: Duration) {
+        self.routing.store(routing.place() as u8, Relaxed);
+        self.forward_timeout_ms.store(timeout.as_millis() as u64, Relaxed);
     }
 
     /// A number that is another one with each start of the process.

@@ -38,6 +38,18 @@ pub fn publish(node: &Shared, audience: Audience, channel: &[u8], message: &[u8]
     post.sent
 }
 
+/// How many [`publish`] would send a message on a channel to.
+pub fn receivers(node: &Shared, channel: &[u8]) -> usize {
+    let mut count = 0;
+    node.pubsub.channels.with(channel, |receivers| count += receivers.iter().count());
+    node.pubsub.patterns.each(|pattern, receivers| {
+        if glob::matches(pattern, channel, false) {
+            count += receivers.iter().count();
+        }
+    });
+    count
+}
+
 /// The sending of one message.
 struct Post<'a> {
     node: &'a Shared,

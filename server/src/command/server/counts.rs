@@ -86,6 +86,7 @@ pub fn stats(told: &Told<'_>, fields: &mut Fields) {
     ]);
     let stats = &told.node.stats;
     fields.put("larder_clients_cut_for_output", stats.killed_for_output.load(Relaxed));
+    fields.put("larder_forwarded_commands", stats.forwarded.load(Relaxed));
     fields.put("larder_clients_cut_for_input", stats.killed_for_input.load(Relaxed));
 }
 

@@ -56,9 +56,13 @@ pub async fn serve(accepted: Accepted, worker: Rc<Worker>) {
     })
     .await;
     // A round knows it by a weak reference, so this is the only one.
-    if let Some(Served { stream, connection, worker, .. }) = Rc::into_inner(served).map(RefCell::into_inner) {
+    if let Some(Served { stream, mut connection, worker, .. }) = Rc::into_inner(served).map(RefCell::into_inner) {
         if connection.wish() == Wish::HandOver && !client.is_killed() {
             return hand_over(stream, connection, &worker);
+        }
+        connection.session.leave_watching();
+        if let Some(forwarding) = &mut connection.session.forwarding {
+            worker.lines.borrow_mut().send(forwarding.take_outgoing(), worker.number, &worker.node);
         }
         worker.node.leave(connection.session);
         if let Ok(stream) = stream.into_std() {
@@ -131,6 +135,7 @@ impl Served {
             // Something else has woken it before its round came.
             let worker = self.worker.clone();
             self.run_held(&mut worker.lent.borrow_mut(), &mut worker.node.barrier.enter(worker.number));
+            self.send_out();
         }
         let over = self.advance(cx);
         self.connection.publish_output();
@@ -238,16 +243,31 @@ impl Served {
     fn poll_release(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let worker = self.worker.clone();
-            let Some(until_ms) = self.connection.release(&worker.node) else {
+            let until_ms = self.connection.release(&worker.node);
+            self.send_out();
+            let Some(until_ms) = until_ms else {
                 self.hold_ends = None;
                 return false;
             };
+            if until_ms == u64::MAX {
+                // Whoever has the answer wakes the connection.
+                self.hold_ends = None;
+                return true;
+            }
             let mut ends = Box::pin(tokio::time::sleep(time_to(until_ms)));
             let is_late = ends.as_mut().poll(cx).is_ready();
             self.hold_ends = Some(ends);
             if !is_late {
                 return true;
             }
+        }
+    }
+
+    /// Gives what other nodes are asked to the lines that lead there.
+    fn send_out(&mut self) {
+        let forwarding = self.connection.session.forwarding.as_mut().filter(|forwarding| forwarding.has_outgoing());
+        if let Some(forwarding) = forwarding {
+            self.worker.lines.borrow_mut().send(forwarding.take_outgoing(), self.worker.number, &self.worker.node);
         }
     }
 
@@ -313,6 +333,8 @@ impl Served {
         }
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.receive(bytes, &worker.node, bench, &mut pass);
+        drop(pass);
+        self.send_out();
         self.is_unpublished = true;
         Poll::Ready(if bytes.len() == READ_BYTES { Received::Full } else { Received::Some })
     }
@@ -328,6 +350,7 @@ impl Served {
     /// Sends what its round has made of its read, as far as the peer takes it. Wakes the connection if that is not all.
     fn close_round(&mut self, now_ms: u64) {
         let worker = self.worker.clone();
+        self.send_out();
         if !self.connection.output().is_empty()
             && let Ok(sent) = self.stream.try_write(self.connection.output())
         {
@@ -347,6 +370,8 @@ impl Served {
         let worker = self.worker.clone();
         let mut pass = worker.node.barrier.enter(worker.number);
         self.connection.run(&worker.node, &mut worker.lent.borrow_mut().bench, &mut pass);
+        drop(pass);
+        self.send_out();
         self.is_unpublished = true;
     }
 
@@ -357,7 +382,8 @@ impl Served {
         let held_back = !is_told
             || self.worker.node.clients.paused(now).is_some()
             || session.is_waiting(now)
-            || session.awaits_acks(&self.worker.node, now);
+            || session.awaits_acks(&self.worker.node, now)
+            || session.awaits_others();
         if now >= until_ms || !held_back {
             self.sleep = None;
             return Poll::Ready(());
