@@ -147,16 +147,18 @@ const MAINT_NOTIFICATIONS: Command = Command {
     ..OWN
 };
 
-/// Where a client would be sent that has to leave the node. No message says that so far.
+/// What a client wants to be told of where it is sent when the node stops. Nodes have one address each, so all but `none` are alike.
 const ENDPOINT_TYPES: [&str; 5] = ["internal-ip", "internal-fqdn", "external-ip", "external-fqdn", "none"];
 
 fn maint_notifications(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let is_on = on_or_off(args)?;
+    let mut wants_no_endpoint = false;
     if args.take("MOVING-ENDPOINT-TYPE") {
         let word = args.word()?;
         if !ENDPOINT_TYPES.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes())) {
             return Err(Fault::owned(format!("ERR moving-endpoint-type is one of {}", ENDPOINT_TYPES.join(", "))));
         }
+        wants_no_endpoint = word.eq_ignore_ascii_case(b"none");
     }
     args.end()?;
     let client = &cx.session.client;
@@ -164,6 +166,7 @@ fn maint_notifications(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         return Err(Fault::text("ERR CLIENT MAINT_NOTIFICATIONS needs RESP3: send HELLO 3 first"));
     }
     client.maintenance.store(is_on, Relaxed);
+    client.wants_no_endpoint.store(wants_no_endpoint, Relaxed);
     cx.reply.ok();
     REPLIED
 }

@@ -40,6 +40,10 @@ pub struct Client {
     pub is_forwarder: AtomicBool,
     /// Whether it is told of slots that move and primaries that change.
     pub maintenance: AtomicBool,
+    /// Whether it is not told where else to connect when the node is about to stop.
+    pub wants_no_endpoint: AtomicBool,
+    /// Whether other nodes were asked for it: so it knows of no cluster.
+    pub is_plain: AtomicBool,
     pub subscribed: Subscribed,
     pub tracked: Tracked,
     last: AtomicPtr<Found>,
@@ -151,6 +155,8 @@ impl Client {
             reads_replica: AtomicBool::new(false),
             is_forwarder: AtomicBool::new(false),
             maintenance: AtomicBool::new(false),
+            wants_no_endpoint: AtomicBool::new(false),
+            is_plain: AtomicBool::new(false),
             subscribed: Subscribed::default(),
             tracked: Tracked::default(),
             last: AtomicPtr::new(std::ptr::null_mut()),

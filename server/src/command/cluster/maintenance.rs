@@ -3,21 +3,37 @@
 //!
 //! The messages are those of Redis's clients for clusters: `SMIGRATING epoch slots`, `SMIGRATED epoch [[from to slots] ...]`,
 //! `FAILING_OVER epoch seconds` and `FAILED_OVER epoch`, as pushes of RESP3. The number of a message is the topology's epoch, so
-//! that a client which hears it from several nodes knows it again. Slots move a few at a time, many times a second; clients
+//! that a client which hears it from several nodes knows it again. A client that knows of no cluster, for which others were asked,
+//! gets the messages for such: `MIGRATING epoch seconds`, `MIGRATED epoch`, and, when the node is about to stop, `MOVING epoch seconds
+//! host:port`, upon which it connects to that other node. Slots move a few at a time, many times a second; clients
 //! connect anew for each message, so they are told once that it begins, and at most every two seconds what has moved.
 
+use super::heard::Health;
 use super::view::View;
 use crate::base::number::push_integer;
+use crate::cluster::id::Id;
 use crate::cluster::ranges::Ranges;
+use crate::cluster::topology::Address;
+use crate::command::clients::Client;
 use crate::command::shared::Shared;
 use larder_client::slot::Slot;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The time from one word about slots that have moved to the next, unless nothing moves any more.
 const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// Seconds for which a client without knowledge of clusters waits longer for answers, unless it hears earlier that slots have moved.
+const MIGRATING_SECONDS: u64 = 30;
+
+/// Seconds for which such a client stays at the node it is sent to, before it tries the one that has stopped.
+const MOVING_SECONDS: u64 = 30;
+
+/// How long a node that is to stop waits for such clients to have gone.
+const MOVING_MAX: Duration = Duration::from_secs(2);
 
 /// Seconds within which a shard that is handed over has another primary.
 const HAND_OVER_SECONDS: u64 = 2;
@@ -39,7 +55,7 @@ struct State {
 
 impl State {
     /// Takes note of a topology that follows another one. Returns what is to be told at once.
-    fn note(&mut self, before: &View, view: &View) -> Vec<Vec<u8>> {
+    fn note(&mut self, before: &View, view: &View) -> Vec<Message> {
         let mut messages = Vec::new();
         self.note_moved(before, view);
         let moving = view.topology.moves().iter().filter(|(_, a)| Some(a.from) == view.shard);
@@ -72,7 +88,7 @@ impl State {
     }
 
     /// What is to be told by now of slots that have moved.
-    fn due(&mut self, now: Duration, view: &View) -> Option<Vec<u8>> {
+    fn due(&mut self, now: Duration, view: &View) -> Option<Message> {
         let is_over = view.topology.moves().is_empty();
         let is_news = !self.moved.is_empty() || self.is_migrating && is_over;
         if !is_news || !is_over && now.saturating_sub(self.told) < TELL_EVERY {
@@ -104,17 +120,61 @@ impl Shared {
         }
     }
 
-    fn tell_maintenance(&self, message: &[u8]) {
+    fn tell_maintenance(&self, message: &Message) {
+        for client in self.clients.all().iter().filter(|client| wants_to_know(client)) {
+            let is_plain = client.is_plain.load(Relaxed);
+            self.push_maintenance(client, if is_plain { &message.to_plain } else { &message.to_others });
+        }
+    }
+
+    fn push_maintenance(&self, client: &Client, message: &[u8]) {
         let output_max = self.tuning.pubsub_output().hard;
-        for client in self.clients.all() {
-            if client.maintenance.load(Relaxed) && client.protocol.load(Relaxed) == 3 {
-                self.cut_above(output_max, &client, client.push(message));
-            }
+        self.cut_above(output_max, client, client.push(message));
+    }
+
+    /// Tells clients that know of no cluster to connect to other nodes, since this one is about to stop. Returns how many these
+    /// are.
+    pub fn tell_of_leaving(&self) -> usize {
+        let view = self.cluster.view();
+        let heard = self.cluster.heard();
+        let is_online = |id: &Id| heard.get(id).is_none_or(|heard| heard.health == Health::Online);
+        let others = view.topology.nodes().iter().filter(|(id, node)| node.shard.is_some() && **id != view.me);
+        let others: Vec<&Address> =
+            others.filter(|(id, _)| is_online(id)).map(|(_, node)| &node.facts.address).collect();
+        let clients = self.clients.all();
+        let plain: Vec<_> = clients.iter().filter(|it| wants_to_know(it) && it.is_plain.load(Relaxed)).collect();
+        if others.is_empty() {
+            return 0;
+        }
+        for (at, client) in plain.iter().enumerate() {
+            let address = Some(others[at % others.len()]).filter(|_| !client.wants_no_endpoint.load(Relaxed));
+            self.push_maintenance(client, &moving(view.topology.epoch(), address));
+        }
+        plain.len()
+    }
+
+    /// Waits until clients that were told to go have gone, for a time. Whoever runs the node's commands must not call this.
+    pub fn await_leaving(&self) {
+        let until = Instant::now() + MOVING_MAX;
+        let is_there = |client: &Arc<Client>| wants_to_know(client) && client.is_plain.load(Relaxed);
+        while Instant::now() < until && self.clients.all().iter().any(is_there) {
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
+fn wants_to_know(client: &Client) -> bool {
+    client.maintenance.load(Relaxed) && client.protocol.load(Relaxed) == 3
+}
+
 // --- the messages, without their first byte
+
+/// What clients of both kinds are told.
+#[derive(Debug)]
+struct Message {
+    to_plain: Vec<u8>,
+    to_others: Vec<u8>,
+}
 
 fn begun(name: &str, words: usize, epoch: u64) -> Vec<u8> {
     let mut message = format!("{words}\r\n${}\r\n{name}\r\n:", name.len()).into_bytes();
@@ -132,13 +192,29 @@ fn slots_text(slots: &Ranges) -> String {
     slots.to_string().replace(' ', ",")
 }
 
-fn migrating(epoch: u64, slots: &Ranges) -> Vec<u8> {
-    let mut message = begun("SMIGRATING", 3, epoch);
-    push_text(&mut message, &slots_text(slots));
+fn migrating(epoch: u64, slots: &Ranges) -> Message {
+    let mut to_others = begun("SMIGRATING", 3, epoch);
+    push_text(&mut to_others, &slots_text(slots));
+    let mut to_plain = begun("MIGRATING", 3, epoch);
+    push_seconds(&mut to_plain, MIGRATING_SECONDS);
+    Message { to_plain, to_others }
+}
+
+fn moving(epoch: u64, address: Option<&Address>) -> Vec<u8> {
+    let mut message = begun("MOVING", 4, epoch);
+    push_seconds(&mut message, MOVING_SECONDS);
+    match address {
+        Some(address) => push_text(&mut message, &format!("{}:{}", address.host, address.port)),
+        None => message.extend_from_slice(b"_\r\n"),
+    }
     message
 }
 
-fn migrated(epoch: u64, moved: &BTreeMap<(String, String), BTreeSet<Slot>>) -> Vec<u8> {
+fn push_seconds(message: &mut Vec<u8>, seconds: u64) {
+    message.extend_from_slice(format!(":{seconds}\r\n").as_bytes());
+}
+
+fn migrated(epoch: u64, moved: &BTreeMap<(String, String), BTreeSet<Slot>>) -> Message {
     let mut message = begun("SMIGRATED", 3, epoch);
     message.extend_from_slice(format!("*{}\r\n", moved.len()).as_bytes());
     for ((from, to), slots) in moved {
@@ -146,15 +222,16 @@ fn migrated(epoch: u64, moved: &BTreeMap<(String, String), BTreeSet<Slot>>) -> V
         let slots: Ranges = slots.iter().copied().collect();
         [from, to, &slots_text(&slots)].iter().for_each(|text| push_text(&mut message, text));
     }
-    message
+    Message { to_plain: begun("MIGRATED", 2, epoch), to_others: message }
 }
 
-fn failing_over(epoch: u64) -> Vec<u8> {
+fn failing_over(epoch: u64) -> Message {
     let mut message = begun("FAILING_OVER", 3, epoch);
-    message.extend_from_slice(format!(":{HAND_OVER_SECONDS}\r\n").as_bytes());
-    message
+    push_seconds(&mut message, HAND_OVER_SECONDS);
+    Message { to_plain: message.clone(), to_others: message }
 }
 
-fn failed_over(epoch: u64) -> Vec<u8> {
-    begun("FAILED_OVER", 2, epoch)
+fn failed_over(epoch: u64) -> Message {
+    let message = begun("FAILED_OVER", 2, epoch);
+    Message { to_plain: message.clone(), to_others: message }
 }

@@ -353,6 +353,7 @@ impl Call<'_> {
         if nothing.is_some() {
             client.block(true);
         }
+        client.is_plain.store(true, Relaxed);
         self.node.stats.forwarded.fetch_add(1, Relaxed);
         if found.row.scope == Scope::Transaction {
             transaction::end(self.node, session);

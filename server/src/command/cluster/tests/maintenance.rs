@@ -59,6 +59,26 @@ fn while_slots_move_clients_are_not_told_at_each_of_them() {
 }
 
 #[test]
+fn who_knows_of_no_cluster_is_told_less_of_slots_and_where_to_go() {
+    let desk = listening();
+    desk.session.client.is_plain.store(true, std::sync::atomic::Ordering::Relaxed);
+    begin(&desk, 1, 1);
+    assert_eq!(inbox(&desk), format!(">3 $9 MIGRATING :{} :30", epoch(&desk)));
+    end_move(&desk, 1);
+    assert_eq!(told(&desk), format!(">2 $8 MIGRATED :{}", epoch(&desk)));
+    let mut other = desk.again();
+    other.run("HELLO 3");
+    other.check("CLIENT MAINT_NOTIFICATIONS ON MOVING-ENDPOINT-TYPE none", "+OK");
+    let knowing = desk.again();
+    knowing.session.client.maintenance.store(true, std::sync::atomic::Ordering::Relaxed);
+    other.session.client.is_plain.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(desk.node.tell_of_leaving(), 2);
+    assert_eq!(inbox(&desk), format!(">4 $6 MOVING :{} :30 $13 10.0.0.2:7002", epoch(&desk)));
+    assert_eq!(inbox(&other), format!(">4 $6 MOVING :{} :30 _", epoch(&desk)));
+    assert_eq!(inbox(&knowing), "");
+}
+
+#[test]
 fn a_shard_that_gets_another_primary_is_told() {
     let mut desk = listening();
     let shard_epoch = desk.node.cluster.view().own_shard().unwrap().epoch;
