@@ -114,7 +114,7 @@ const DURABILITY: Command = Command {
 
 fn durability(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     if args.is_empty() {
-        let durability = cx.session.durability.unwrap_or_else(|| cx.node.replication.durability());
+        let durability = cx.session.durability(cx.node);
         cx.reply.bulk(durability.name().as_bytes());
         return REPLIED;
     }

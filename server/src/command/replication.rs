@@ -22,7 +22,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-pub use acks::{AwaitedAcks, Hold, Needed, QuorumOf, Waiting};
+pub use acks::{AwaitedAcks, Hold, Mark, Needed, QuorumOf, Waiting};
 pub use asked::{Ask, Asked};
 pub use commands::{COMMANDS, NOT_LEADING};
 pub use failover::FailoverWish;
@@ -36,6 +36,7 @@ pub use tell::{Transaction, begin_command, end_command};
 pub use upstream::{Goal, LinkState, Refused, Upstream};
 
 use super::shared::{Shared, random_id};
+use crate::cluster::id::Id;
 use crate::repl::history::History;
 use crate::repl::ring::Ring;
 use crate::repl::spell;
@@ -69,10 +70,15 @@ pub struct Replication {
     durability: AtomicU8,
     durability_timeout_ms: AtomicU64,
     wants_durability: AtomicBool,
-    /// Offsets that one replica, and a majority of all copies, have acknowledged.
-    acked: [AtomicU64; 2],
-    /// Whether the node's own word is enough for a quorum.
+    /// Offsets that one replica, a quorum of all copies, and all that may lead after this node have acknowledged.
+    acked: [AtomicU64; 3],
+    /// Whether the node's own word is enough for a quorum, and whether nobody else may lead after it.
     is_quorum_alone: AtomicBool,
+    has_no_heir: AtomicBool,
+    /// An offset at which the last write of every stripe counts at the least, whatever the stripe itself has noted.
+    floor: AtomicU64,
+    /// As in the state, to be read without its lock.
+    generation: AtomicU64,
     pub counts: Counts,
     losses: Mutex<Losses>,
     state: Mutex<State>,
@@ -104,6 +110,10 @@ struct State {
     next_follower: u64,
     waiting: Vec<Waiting>,
     quorum_of: QuorumOf,
+    /// Whose word it takes for what the node shows to last.
+    heirs: QuorumOf,
+    /// The node that was followed before this one was promoted, and up to where it holds the stream for sure.
+    forebear: Option<(Id, u64)>,
     /// Since when nobody follows.
     alone_since: Option<Instant>,
     backlog_bytes: u64,
@@ -125,6 +135,9 @@ impl Default for Replication {
             wants_durability: AtomicBool::new(false),
             acked: Default::default(),
             is_quorum_alone: AtomicBool::new(false),
+            has_no_heir: AtomicBool::new(false),
+            floor: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
             counts: Counts::default(),
             losses: Mutex::default(),
             state: Mutex::new(State {
@@ -139,6 +152,8 @@ impl Default for Replication {
                 next_follower: 0,
                 waiting: Vec::new(),
                 quorum_of: QuorumOf::default(),
+                heirs: QuorumOf::default(),
+                forebear: None,
                 alone_since: None,
                 backlog_bytes: 1 << 20,
             }),
@@ -302,6 +317,8 @@ impl Shared {
             if state.upstream.is_none() {
                 state.history.fork(random_id(), place.offset);
                 state.selected = None;
+                // Who holds that, too, is not known before they say so.
+                self.replication.raise_floor(place.offset);
                 self.replication.notes.store(true, Relaxed);
                 drop(state);
                 self.store.heed_gone(true);

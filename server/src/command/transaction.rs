@@ -16,6 +16,7 @@ use super::shared::{Pass, Shared};
 use super::table::Found;
 use super::words::{Args, REPLIED, Span, Words};
 use crate::base::ticks::Ticks;
+use crate::config::Durability;
 use crate::store::hash::Place;
 use crate::store::{Key, Numbers};
 use std::sync::atomic::Ordering::Relaxed;
@@ -327,6 +328,9 @@ impl Run<'_> {
         {
             stand.admit(self.queue.slots(), session.want(self.queue.flags(), false))?;
         }
+        if session.durability(self.call.node) == Durability::Quorum {
+            session.read = self.call.node.replication.mark_of_all();
+        }
         if session.client.is_watch_broken() || self.is_any_gone_unlocked(session) {
             reply.null_array();
             return REPLIED;
@@ -358,6 +362,9 @@ impl Run<'_> {
             places.push(of_request);
         }
         let mut keys = node.store.lock(stripes, session.db, moment);
+        if session.durability(node) == Durability::Quorum {
+            session.read = node.replication.mark_of(&node.store, stripes.iter());
+        }
         if session.client.is_watch_broken() || is_any_gone(&mut keys, node, session) {
             reply.null_array();
             return REPLIED;

@@ -103,10 +103,11 @@ impl Connection {
     pub fn release(&mut self, node: &Shared) -> Option<u64> {
         let now_ms = now_ms();
         while let Some(hold) = self.session.holds.front() {
-            let is_durable = node.replication.is_durable(hold.offset, hold.durability);
-            if !is_durable && now_ms < hold.until_ms {
+            let is_due = node.replication.is_due(hold);
+            if !is_due && now_ms < hold.until_ms && !node.replication.is_late(hold) {
                 let (until_ms, needed) = (hold.until_ms, hold.needed());
-                let last = self.session.holds.back().map_or(hold.offset, |last| last.offset);
+                // What is read may be older than what was written before it.
+                let last = self.session.holds.back().map_or(0, |last| last.mark.offset).max(hold.mark.offset);
                 let waiting = Waiting { client: self.session.client.clone(), offset: last, needed };
                 if node.replication.wait_for(waiting) {
                     continue;
@@ -114,7 +115,7 @@ impl Connection {
                 return Some(until_ms);
             }
             let Some(hold) = self.session.holds.pop_front() else { break };
-            if !is_durable {
+            if !is_due {
                 self.fail(&hold, node);
             }
         }
@@ -122,13 +123,20 @@ impl Connection {
         None
     }
 
-    /// Puts an error in the place of a reply whose write nobody else has acknowledged.
+    /// Puts an error in the place of a reply whose write, or the writes that it shows, too few others have acknowledged.
     fn fail(&mut self, hold: &Hold, node: &Shared) {
-        let text = format!(
-            "-NOTDURABLE The write stands on the primary only: durability {} was not reached within {} ms\r\n",
-            hold.durability_name(),
-            node.replication.durability_timeout_ms()
-        );
+        let what = match hold.is_read {
+            true => "What was read may be lost yet",
+            false => "The write stands on the primary only",
+        };
+        let name = hold.durability_name();
+        let why = match node.replication.is_late(hold) {
+            true => format!("this node ceased to lead before durability {name} was reached"),
+            false => {
+                format!("durability {name} was not reached within {} ms", node.replication.durability_timeout_ms())
+            }
+        };
+        let text = format!("-NOTDURABLE {what}: {why}\r\n");
         self.reply.out.splice(hold.from..hold.to, text.bytes());
         node.stats.error("NOTDURABLE".into());
         let (old, new) = (hold.to - hold.from, text.len());
@@ -457,3 +465,6 @@ impl Connection {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
