@@ -204,11 +204,14 @@ impl Replication {
         state.ring.end()
     }
 
-    /// Adds a command that is about no database.
+    /// Adds a command that is about no database, if the node leads.
     fn append_plain(&self, words: &[&[u8]]) {
         let mut bytes = Vec::new();
         spell::push_command(&mut bytes, words.iter().copied());
         let mut state = self.state.lock();
+        if state.upstream.is_some() {
+            return;
+        }
         state.ring.push(&bytes);
         drop(state);
         self.wake_feed();
@@ -282,8 +285,7 @@ impl Replication {
 
 impl State {
     fn trim(&mut self) {
-        let needed =
-            self.followers.values().filter(|follower| !follower.is_lost).map(|follower| follower.position).min();
+        let needed = self.followers.values().filter(|follower| !follower.is_lost).map(Follower::needs).min();
         self.ring.trim(needed.unwrap_or(u64::MAX), self.backlog_bytes);
     }
 }

@@ -13,6 +13,7 @@ use crate::command::table::{self, Found};
 use crate::command::tuning::INPUT_MAX;
 use crate::command::words::Span;
 use crate::command::{Reply, Scope, Session, Wait};
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Capacity that the worker's buffers for lines typed by hand may keep.
@@ -57,6 +58,8 @@ pub struct Connection {
     /// Bytes that were dealt with before the input at hand, and those behind which no transaction was open.
     used_before: u64,
     settled: u64,
+    /// Where the primary's empty lines were in them, since [`Connection::forget_blanks`].
+    blanks: Vec<Range<u64>>,
 }
 
 impl Connection {
@@ -71,6 +74,7 @@ impl Connection {
             wish: Wish::Read,
             used_before: 0,
             settled: 0,
+            blanks: Vec::new(),
         }
     }
 
@@ -260,6 +264,15 @@ impl Connection {
         self.settled
     }
 
+    /// Where, in the bytes received so far, the primary's empty lines were.
+    pub fn blanks(&self) -> &[Range<u64>] {
+        &self.blanks
+    }
+
+    pub fn forget_blanks(&mut self) {
+        self.blanks.clear();
+    }
+
     /// Notes that all is settled up to a place in the input at hand, unless a transaction is open.
     fn settle(&mut self, at: usize) {
         if self.session.queue.is_none() {
@@ -427,6 +440,9 @@ impl Connection {
         }
         inline.shrink_to(KEPT_CAPACITY);
         if spans.is_empty() {
+            if self.session.is_primary {
+                self.blanks.push(self.used_before + from as u64..self.used_before + end as u64);
+            }
             return (end, None);
         }
         batch.clear();

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+/// Bytes that may be on their way to a replica: about what the system takes of one that is not reached.
+const ON_THE_WAY_BYTES: u64 = 4 << 20;
+
 /// How far the node has come with a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -50,6 +53,8 @@ pub(super) struct Follower {
     pub phase: Phase,
     /// The offset of the next byte that it is to be sent.
     pub position: u64,
+    /// Where it began.
+    begun: u64,
     pub acked: u64,
     pub acked_at: Instant,
     /// Since when it has been further behind than the soft limit allows.
@@ -61,6 +66,17 @@ pub(super) struct Follower {
 impl Follower {
     pub fn lag(&self) -> Duration {
         self.acked_at.elapsed()
+    }
+
+    /// From where on the stream is kept for it. A node of the cluster gives a silent link up soon, and what was on its way by it is
+    /// asked for again by the next one.
+    pub(super) fn needs(&self) -> u64 {
+        match self.who.node {
+            Some(_) => {
+                self.position.saturating_sub(ON_THE_WAY_BYTES).max(self.begun).max(self.acked).min(self.position)
+            }
+            None => self.position,
+        }
     }
 }
 
@@ -82,7 +98,17 @@ impl State {
         self.next_follower += 1;
         let number = self.next_follower;
         let now = Instant::now();
-        let follower = Follower { who, phase, position, acked: 0, acked_at: now, slow_since: None, is_lost: false };
+        self.drop_links_of(&who);
+        let follower = Follower {
+            who,
+            phase,
+            position,
+            begun: position,
+            acked: 0,
+            acked_at: now,
+            slow_since: None,
+            is_lost: false,
+        };
         self.followers.insert(number, follower);
         Entered { number, id: self.history.id.clone(), offset: position }
     }
@@ -106,6 +132,16 @@ impl State {
                 follower.is_lost = true;
                 follower.who.client.kill();
             }
+        }
+    }
+
+    /// A node that comes anew has given its earlier links up.
+    fn drop_links_of(&mut self, who: &NewFollower) {
+        let Some((id, _)) = who.node else { return };
+        let is_same = |other: &&mut Follower| other.who.node.is_some_and(|(other, _)| other == id);
+        for follower in self.followers.values_mut().filter(is_same) {
+            follower.is_lost = true;
+            follower.who.client.kill();
         }
     }
 

@@ -284,3 +284,40 @@ fn a_reply_is_late_once_the_node_follows() {
     let hold = shard.reader.session.holds.front().expect("it is held");
     assert!(node.replication.is_late(hold) && !node.replication.is_due(hold));
 }
+
+#[test]
+fn a_node_that_comes_anew_has_given_its_earlier_link_up() {
+    let shard = Shard::alone();
+    let replication = &shard.writer.node.replication;
+    let (other, first) = (shard.enter(Some(id(3))), shard.enter(Some(id(2))));
+    shard.enter(Some(id(2)));
+    assert!(replication.take_part(first, false).is_err(), "it is lost");
+    assert!(replication.take_part(other, false).is_ok());
+}
+
+#[test]
+fn what_was_on_its_way_is_kept_for_a_node_that_comes_anew() {
+    let mut shard = Shard::alone();
+    let node = shard.writer.node.clone();
+    let link = shard.enter(Some(id(2)));
+    let value = "v".repeat(1 << 20);
+    let mut acknowledged = 0;
+    for number in 0..3 {
+        shard.writer.check(&format!("SET k {value}"), "+OK");
+        if number == 0 {
+            acknowledged = shard.end();
+            node.replication.acknowledged(link, acknowledged);
+        }
+    }
+    while node.replication.take_part(link, false).expect("it is not lost").is_some() {}
+    shard.writer.check("SET k end", "+OK");
+    // All of it was sent, more than the backlog holds, and the first third of it has arrived.
+    let client = shard.writer.again().session.client.clone();
+    let who = NewFollower { client, host: "h".into(), port: 1, is_mute: false, node: Some((id(2), 1)) };
+    assert!(node.replication.enter_partial(who, &node.replication.id(), acknowledged).is_some());
+    // One that has acknowledged all of it needs no more than the backlog.
+    node.replication.leave(link);
+    let before = node.replication.footprint();
+    shard.writer.check(&format!("SET k {value}"), "+OK");
+    assert!(before > 2 << 20 && node.replication.footprint() < 4 << 20);
+}
