@@ -323,7 +323,7 @@ impl Call<'_> {
         hush(session, reply, request.found);
         let durability = session.durability(self.node);
         if durability != Durability::Async {
-            self.hold(request.found.filter(|_| passed.is_ok()), durability, session, reply, start);
+            self.hold(request.found.filter(|_| passed.is_ok()), stand, durability, session, reply, start);
         }
         // What a command sends to its own connection stands behind its reply.
         if let Some(sent) = session.client.take_inbox() {
@@ -338,6 +338,7 @@ impl Call<'_> {
     fn hold(
         &self,
         run: Option<&'static Found>,
+        stand: Option<Stand<'_>>,
         durability: Durability,
         session: &mut Session,
         reply: &Reply,
@@ -358,6 +359,10 @@ impl Call<'_> {
             _ => None,
         };
         let Some(mark) = read.map(|read| read.or_later(mark)).or(mark) else { return };
+        // Whoever stood still before it read may have a successor by then: the lease has to have lasted.
+        let reads_anywhere = || session.client.reads_replica.load(Relaxed);
+        let has_led = |stand: Stand<'_>| self.node.cluster.holds_lease(stand.view) || reads_anywhere();
+        let mark = if is_read && !stand.is_none_or(has_led) { mark.over() } else { mark };
         let mut hold = Hold { from: start, to, mark, durability, is_read, until_ms: 0 };
         if !replication.is_due(&hold) {
             hold.until_ms = now_ms() + replication.durability_timeout_ms();

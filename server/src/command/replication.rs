@@ -41,7 +41,7 @@ use crate::repl::history::History;
 use crate::repl::ring::Ring;
 use crate::repl::spell;
 use failover::Failover;
-use followers::Follower;
+use followers::{Follower, Left};
 use lost::Losses;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -108,6 +108,7 @@ struct State {
     generation: u64,
     followers: BTreeMap<u64, Follower>,
     next_follower: u64,
+    left: Vec<Left>,
     waiting: Vec<Waiting>,
     quorum_of: QuorumOf,
     /// Whose word it takes for what the node shows to last.
@@ -150,6 +151,7 @@ impl Default for Replication {
                 generation: 0,
                 followers: BTreeMap::new(),
                 next_follower: 0,
+                left: Vec::new(),
                 waiting: Vec::new(),
                 quorum_of: QuorumOf::default(),
                 heirs: QuorumOf::default(),
@@ -285,7 +287,9 @@ impl Replication {
 
 impl State {
     fn trim(&mut self) {
+        let left = self.needed_by_left();
         let needed = self.followers.values().filter(|follower| !follower.is_lost).map(Follower::needs).min();
+        let needed = needed.into_iter().chain(left).min();
         self.ring.trim(needed.unwrap_or(u64::MAX), self.backlog_bytes);
     }
 }

@@ -47,6 +47,11 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// The same, as that of a part which is over: nobody will acknowledge it.
+    pub fn over(self) -> Mark {
+        Mark { generation: u64::MAX, ..self }
+    }
+
     /// Whichever comes later, unless it is of another part than this.
     pub fn or_later(self, other: Option<Mark>) -> Mark {
         let offset = other.filter(|other| other.generation == self.generation).map_or(0, |other| other.offset);

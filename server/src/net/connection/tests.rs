@@ -1,8 +1,11 @@
 //! What becomes of replies that are held.
 
 use super::{Bench, Connection};
-use crate::command::replication::{NewFollower, Phase};
+use crate::command::replication::{NewFollower, Phase, QuorumOf};
 use crate::command::testing::{Desk, freeze};
+use crate::repl::spell::push_command;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A connection at `quorum` to a node with a replica.
 struct Held {
@@ -90,4 +93,33 @@ fn who_ceases_to_lead_says_so_at_once() {
     held.check(
         "-NOTDURABLE What was read may be lost yet: this node ceased to lead before durability quorum was reached",
     );
+}
+
+#[test]
+fn what_was_read_behind_the_end_of_the_lease_is_not_told() {
+    let mut desk = Desk::in_cluster();
+    desk.check("SETRANGE {k}long 67108864 x", ":67108865");
+    let other = desk.again();
+    let mut held = Held { desk, connection: Connection::new(other.session), replica: 0 };
+    let node = held.desk.node.clone();
+    node.replication.set_quorum(QuorumOf::All(BTreeSet::new()), QuorumOf::All(BTreeSet::new()));
+    held.type_in("CLIENT DURABILITY quorum");
+    held.check("+OK");
+    let mut batch = Vec::new();
+    push_command(&mut batch, [&b"GET"[..], b"k"].into_iter());
+    // All in one batch, which is let in while the node has its lease, and takes longer than that.
+    (0..60).for_each(|_| push_command(&mut batch, [&b"BITCOUNT"[..], b"{k}long"].into_iter()));
+    push_command(&mut batch, [&b"GET"[..], b"k"].into_iter());
+    let epoch = node.cluster.view().own_shard().expect("it has a shard").epoch;
+    let until = node.cluster.now() + Duration::from_millis(20);
+    node.cluster.set_lease(epoch, until);
+    let mut pass = node.barrier.enter(0);
+    held.connection.receive(&batch, &node, &mut Bench::default(), &mut pass);
+    drop(pass);
+    assert!(node.cluster.now() > until, "counting takes longer");
+    held.connection.release(&node);
+    let sent = String::from_utf8_lossy(held.connection.output()).into_owned();
+    assert!(sent.starts_with("$-1\r\n"), "{}", &sent[..sent.len().min(100)]);
+    let last = sent.lines().last().expect("there are replies");
+    assert!(last.starts_with("-NOTDURABLE What was read") && last.contains("ceased to lead"), "{last}");
 }
