@@ -66,6 +66,9 @@ struct Watched {
 pub struct Review {
     /// Replicas that have to hold a write before it is acknowledged at `quorum`; `None` if none can be.
     pub required: Option<BTreeSet<Id>>,
+    /// All others that the topology may let lead in place of the primary; `None` if nothing is known of that. What each of them
+    /// holds lasts, whoever leads next.
+    pub heirs: Option<BTreeSet<Id>>,
     pub changes: Vec<Change>,
     /// Whether replicas should be asked how far they are.
     pub asks_for_acks: bool,
@@ -107,7 +110,9 @@ impl Attendance {
             }
         }
         let of_topology = shard.in_sync.iter().filter(|node| **node != shard.primary);
-        let required = of_topology.chain(self.entering.keys()).copied().collect();
+        let required: BTreeSet<Id> = of_topology.chain(self.entering.keys()).copied().collect();
+        // Those that left while there was no quorum may come to lead, too, and without what was written since.
+        review.heirs = Some(required.union(&shard.eligible).copied().collect());
         review.required = shard.has_quorum().then_some(required);
         review
     }
@@ -273,5 +278,11 @@ mod tests {
         log.make(log.change(2, false));
         let review = Attendance::default().review(ms(0), &log.0, SHARD, 0, &[]);
         assert_eq!(review.required, None);
+        assert_eq!(review.heirs, required(&[2]), "it may lead all the same");
+        log.start(2, 2);
+        let review = Attendance::default().review(ms(0), &log.0, SHARD, 0, &[]);
+        assert_eq!((review.required, review.heirs), (None, required(&[])), "what it held is gone");
+        let review = Attendance::default().review(ms(0), &log.0, SHARD, 0, &[Following { memory: log.1, ..at(2, 0) }]);
+        assert_eq!((review.required, review.heirs), (None, required(&[2])), "it is on its way in");
     }
 }

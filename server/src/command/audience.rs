@@ -432,7 +432,7 @@ impl Listener for Ear {
         for mut one in news.drain(..) {
             let physical = one.db;
             one.db = node.store.logical(physical);
-            node.replication.note_gone(stripe, one.db, &one);
+            node.replication.note_gone(&node.store, stripe, one.db, &one);
             let News { key, how, .. } = one;
             let db = physical;
             let told = node.audience.changed(stripe, db, &key, how);

@@ -13,6 +13,7 @@ use super::clients::{Client, Unblocked};
 use super::context::{Ctx, Done, Outcome, Wait};
 use super::dispatch::Call;
 use super::fault::Fault;
+use super::replication::Mark;
 use super::reply::Reply;
 use super::row::Flags;
 use super::session::Session;
@@ -21,6 +22,7 @@ use super::table::Found;
 use super::words::{REPLIED, Span, Words};
 use crate::base::long_double::LongDouble;
 use crate::base::number::{parse_f64, parse_i64};
+use crate::config::Durability;
 use crate::store::{Key, Keys, Moment};
 use crate::types::object::{Kind, Object};
 use parking_lot::{Mutex, MutexGuard};
@@ -72,6 +74,8 @@ pub struct Parked {
     pub what: Awaited,
     /// Its number among all that have waited.
     pub arrival: u64,
+    /// Whether its reply may be sent only once what it shows lasts.
+    is_at_quorum: bool,
     /// Milliseconds since 1970; for ever if `None`.
     until_ms: Option<u64>,
     nothing: fn(&mut Reply),
@@ -85,8 +89,8 @@ pub struct Parked {
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Waiting,
-    /// It was run: this is the reply.
-    Served(Vec<u8>),
+    /// It was run: this is the reply, and what it shows of the stream.
+    Served(Vec<u8>, Option<Mark>),
     /// Its time was over, or its client has gone.
     Over,
 }
@@ -95,8 +99,8 @@ enum State {
 enum Resumed {
     /// It goes on waiting.
     Waits(Wait),
-    /// Its reply is written.
-    Replied,
+    /// Its reply is written; it shows that of the stream.
+    Replied(Option<Mark>),
     /// Its wait was ended with an error.
     Refused(Fault),
 }
@@ -216,6 +220,7 @@ impl Ctx<'_> {
             keys: wait.keys.iter().map(name).collect(),
             what: wait.what,
             arrival: self.node.audience.arrive(),
+            is_at_quorum: self.session.durability(self.node) == Durability::Quorum,
             // The millisecond that has begun does not count, and what ran before in the same batch took its time.
             until_ms: wait.for_ms.map(|ms| now_ms() + ms + 1),
             nothing: wait.nothing,
@@ -267,14 +272,14 @@ impl Parked {
         let mut reply = Reply::default();
         reply.error(fault);
         node.stats.error(fault.code());
-        self.answer(node, state, reply.out);
+        self.answer(node, state, reply.out, None);
     }
 
-    /// Leaves its connection the reply.
-    fn answer(self: &Arc<Parked>, node: &Shared, mut state: MutexGuard<'_, State>, reply: Vec<u8>) {
+    /// Leaves its connection the reply, and what it shows of the stream.
+    fn answer(self: &Arc<Parked>, node: &Shared, mut state: MutexGuard<'_, State>, reply: Vec<u8>, read: Option<Mark>) {
         // From now on it is not blocked, whenever its connection comes to see it. It cannot wait anew before `state` is free.
         self.client.take_unblocked();
-        *state = State::Served(reply);
+        *state = State::Served(reply, read);
         self.is_served.store(true, Release);
         drop(state);
         self.leave(node);
@@ -290,9 +295,9 @@ impl Parked {
     /// Sees how it stands, for its connection.
     fn resume(self: &Arc<Parked>, node: &Shared, now_ms: u64, reply: &mut Reply) -> Resumed {
         let mut state = self.state.lock();
-        if let State::Served(bytes) = &*state {
+        if let State::Served(bytes, read) = &*state {
             reply.out.extend_from_slice(bytes);
-            return Resumed::Replied;
+            return Resumed::Replied(*read);
         }
         let ended = if self.client.is_unblocked() { self.client.take_unblocked() } else { None };
         let is_late = self.until_ms.is_some_and(|until| until <= now_ms);
@@ -307,7 +312,7 @@ impl Parked {
             return Resumed::Refused(fault);
         }
         (self.nothing)(reply);
-        Resumed::Replied
+        Resumed::Replied(None)
     }
 
     /// Runs it for its client, whose worker is another, because of a key that is ready.
@@ -338,7 +343,8 @@ impl Parked {
                 node.stats.error(fault.code());
             }
         }
-        self.answer(node, state, reply.out);
+        let read = if self.is_at_quorum { call.mark(self.found) } else { None };
+        self.answer(node, state, reply.out, read);
         Attempt::Served
     }
 }
@@ -358,7 +364,10 @@ pub fn resume(node: &Shared, session: &mut Session, now_ms: u64, reply: &mut Rep
     let parked = session.parked.clone()?;
     let outcome = match parked.resume(node, now_ms, reply) {
         Resumed::Waits(wait) => return Some(Ok(Done::Wait(wait))),
-        Resumed::Replied => REPLIED,
+        Resumed::Replied(read) => {
+            session.read = read;
+            REPLIED
+        }
         Resumed::Refused(fault) => Err(fault),
     };
     session.parked = None;

@@ -101,7 +101,7 @@ fn no_evict(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
 const DURABILITY: Command = Command {
     name: "DURABILITY",
     run: durability,
-    summary: "Says who must hold the connection's writes before they are answered, or returns what was said.",
+    summary: "Says who must hold the connection's writes, and at quorum what it reads, before it is answered, or returns what was said.",
     since: "7.2.0",
     args: &[one_of(
         "durability",
@@ -114,7 +114,7 @@ const DURABILITY: Command = Command {
 
 fn durability(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     if args.is_empty() {
-        let durability = cx.session.durability.unwrap_or_else(|| cx.node.replication.durability());
+        let durability = cx.session.durability(cx.node);
         cx.reply.bulk(durability.name().as_bytes());
         return REPLIED;
     }

@@ -8,9 +8,9 @@ use super::context::{Ctx, Done, Outcome, Wait};
 use super::fault::Fault;
 use super::forward::Way;
 use super::gate;
-use super::replication::Hold;
+use super::replication::{Hold, Mark};
 use super::reply::Reply;
-use super::row::{Flags, KeyRange, Scope};
+use super::row::{Flags, Group, KeyRange, Scope};
 use super::session::{Replies, Session};
 use super::shared::{Pass, Shared, now_ms};
 use super::table::Found;
@@ -322,8 +322,9 @@ impl Call<'_> {
             }
         }
         hush(session, reply, request.found);
-        if session.durability.unwrap_or_else(|| self.node.replication.durability()) != Durability::Async {
-            self.hold(session, reply, start);
+        let durability = session.durability(self.node);
+        if durability != Durability::Async {
+            self.hold(request.found.filter(|_| passed.is_ok()), stand, durability, session, reply, start);
         }
         // What a command sends to its own connection stands behind its reply.
         if let Some(sent) = session.client.take_inbox() {
@@ -332,17 +333,57 @@ impl Call<'_> {
         passed.flatten().unwrap_or(Done::Replied)
     }
 
-    /// Holds the reply that begins at `start` if the command has written something, until others hold that, too.
+    /// Holds the reply that begins at `start` if the command has written something, until others hold that, too; and at `quorum`
+    /// if it has `run` and may show what somebody has written.
     #[cold]
-    fn hold(&self, session: &mut Session, reply: &Reply, start: usize) {
-        let durability = session.durability.unwrap_or_else(|| self.node.replication.durability());
-        let offset = session.client.written.load(Relaxed);
-        let is_new = offset != std::mem::replace(&mut session.seen_written, offset);
+    fn hold(
+        &self,
+        run: Option<&'static Found>,
+        stand: Option<Stand<'_>>,
+        durability: Durability,
+        session: &mut Session,
+        reply: &Reply,
+        start: usize,
+    ) {
+        let replication = &self.node.replication;
+        let written = session.client.written.load(Relaxed);
+        let is_read = written == std::mem::replace(&mut session.seen_written, written);
+        let read = session.read.take().filter(|_| durability == Durability::Quorum);
         let to = reply.out.len();
-        if is_new && to > start && !session.is_primary && !self.node.replication.is_durable(offset, durability) {
-            let until_ms = now_ms() + self.node.replication.durability_timeout_ms();
-            session.holds.push_back(Hold { from: start, to, offset, durability, until_ms });
+        if to == start || session.is_primary {
+            return;
         }
+        let mark = match run {
+            // All that it can have seen stands before it in the stream.
+            _ if !is_read => Some(replication.mark(written)),
+            Some(found) if durability == Durability::Quorum && session.queue.is_none() => self.mark(found),
+            _ => None,
+        };
+        let Some(mark) = read.map(|read| read.or_later(mark)).or(mark) else { return };
+        // Whoever stood still before it read may have a successor by then: the lease has to have lasted.
+        let reads_anywhere = || session.client.reads_replica.load(Relaxed);
+        let has_led = |stand: Stand<'_>| self.node.cluster.holds_lease(stand.view) || reads_anywhere();
+        let mark = if is_read && !stand.is_none_or(has_led) { mark.over() } else { mark };
+        let mut hold = Hold { from: start, to, mark, durability, is_read, until_ms: 0 };
+        if !replication.is_due(&hold) {
+            hold.until_ms = now_ms() + replication.durability_timeout_ms();
+            session.holds.push_back(hold);
+        }
+    }
+
+    /// What the reply of a command that was run just now may show of the stream; `None` if nothing. The stripes it has locked are
+    /// looked at again, without their locks: what they have noted since only makes the reply come later.
+    pub fn mark(&self, found: &Found) -> Option<Mark> {
+        let Found { row, keys, .. } = found;
+        let replication = &self.node.replication;
+        let is_keyless = keys.first == 0 && row.specs.is_empty();
+        if row.scope.is_all(self.words) || is_keyless && row.shows_keys() {
+            return replication.mark_of_all();
+        }
+        // What is watched is told by EXEC.
+        let shows_some = !self.places.is_empty() && row.group != Group::Transactions;
+        let stripes = self.places.iter().map(|place| place.stripe());
+        if shows_some { replication.mark_of(&self.node.store, stripes) } else { None }
     }
 
     /// All decisions of the path. The outer error is a gate's refusal, the inner one the handler's.

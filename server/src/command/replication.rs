@@ -22,7 +22,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-pub use acks::{AwaitedAcks, Hold, Needed, QuorumOf, Waiting};
+pub use acks::{AwaitedAcks, Hold, Mark, Needed, QuorumOf, Waiting};
 pub use asked::{Ask, Asked};
 pub use commands::{COMMANDS, NOT_LEADING};
 pub use failover::FailoverWish;
@@ -36,11 +36,12 @@ pub use tell::{Transaction, begin_command, end_command};
 pub use upstream::{Goal, LinkState, Refused, Upstream};
 
 use super::shared::{Shared, random_id};
+use crate::cluster::id::Id;
 use crate::repl::history::History;
 use crate::repl::ring::Ring;
 use crate::repl::spell;
 use failover::Failover;
-use followers::Follower;
+use followers::{Follower, Left};
 use lost::Losses;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -69,10 +70,15 @@ pub struct Replication {
     durability: AtomicU8,
     durability_timeout_ms: AtomicU64,
     wants_durability: AtomicBool,
-    /// Offsets that one replica, and a majority of all copies, have acknowledged.
-    acked: [AtomicU64; 2],
-    /// Whether the node's own word is enough for a quorum.
+    /// Offsets that one replica, a quorum of all copies, and all that may lead after this node have acknowledged.
+    acked: [AtomicU64; 3],
+    /// Whether the node's own word is enough for a quorum, and whether nobody else may lead after it.
     is_quorum_alone: AtomicBool,
+    has_no_heir: AtomicBool,
+    /// An offset at which the last write of every stripe counts at the least, whatever the stripe itself has noted.
+    floor: AtomicU64,
+    /// As in the state, to be read without its lock.
+    generation: AtomicU64,
     pub counts: Counts,
     losses: Mutex<Losses>,
     state: Mutex<State>,
@@ -102,8 +108,13 @@ struct State {
     generation: u64,
     followers: BTreeMap<u64, Follower>,
     next_follower: u64,
+    left: Vec<Left>,
     waiting: Vec<Waiting>,
     quorum_of: QuorumOf,
+    /// Whose word it takes for what the node shows to last.
+    heirs: QuorumOf,
+    /// The node that was followed before this one was promoted, and up to where it holds the stream for sure.
+    forebear: Option<(Id, u64)>,
     /// Since when nobody follows.
     alone_since: Option<Instant>,
     backlog_bytes: u64,
@@ -125,6 +136,9 @@ impl Default for Replication {
             wants_durability: AtomicBool::new(false),
             acked: Default::default(),
             is_quorum_alone: AtomicBool::new(false),
+            has_no_heir: AtomicBool::new(false),
+            floor: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
             counts: Counts::default(),
             losses: Mutex::default(),
             state: Mutex::new(State {
@@ -137,8 +151,11 @@ impl Default for Replication {
                 generation: 0,
                 followers: BTreeMap::new(),
                 next_follower: 0,
+                left: Vec::new(),
                 waiting: Vec::new(),
                 quorum_of: QuorumOf::default(),
+                heirs: QuorumOf::default(),
+                forebear: None,
                 alone_since: None,
                 backlog_bytes: 1 << 20,
             }),
@@ -189,11 +206,14 @@ impl Replication {
         state.ring.end()
     }
 
-    /// Adds a command that is about no database.
+    /// Adds a command that is about no database, if the node leads.
     fn append_plain(&self, words: &[&[u8]]) {
         let mut bytes = Vec::new();
         spell::push_command(&mut bytes, words.iter().copied());
         let mut state = self.state.lock();
+        if state.upstream.is_some() {
+            return;
+        }
         state.ring.push(&bytes);
         drop(state);
         self.wake_feed();
@@ -267,8 +287,9 @@ impl Replication {
 
 impl State {
     fn trim(&mut self) {
-        let needed =
-            self.followers.values().filter(|follower| !follower.is_lost).map(|follower| follower.position).min();
+        let left = self.needed_by_left();
+        let needed = self.followers.values().filter(|follower| !follower.is_lost).map(Follower::needs).min();
+        let needed = needed.into_iter().chain(left).min();
         self.ring.trim(needed.unwrap_or(u64::MAX), self.backlog_bytes);
     }
 }
@@ -302,6 +323,8 @@ impl Shared {
             if state.upstream.is_none() {
                 state.history.fork(random_id(), place.offset);
                 state.selected = None;
+                // Who holds that, too, is not known before they say so.
+                self.replication.raise_floor(place.offset);
                 self.replication.notes.store(true, Relaxed);
                 drop(state);
                 self.store.heed_gone(true);

@@ -474,6 +474,11 @@ const CATEGORIES: [&str; 20] = [
 ];
 
 impl Command {
+    /// Whether a command that names no keys tells of some all the same.
+    pub fn shows_keys(&self) -> bool {
+        self.flags.has(Flags::READONLY) && (self.group == Group::Generic || self.flags.has(Flags::KEYSPACE))
+    }
+
     /// The words a call must have, negated if more are allowed. `depth` counts the words of the name: 2 for a
     /// sub-command.
     pub fn arity(&self, depth: usize) -> i32 {

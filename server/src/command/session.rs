@@ -5,7 +5,7 @@ use super::clients::Client;
 use super::cluster;
 use super::forward::{Evidence, Forwarding};
 use super::pubsub::Subscriptions;
-use super::replication::{Ask, Asked, AwaitedAcks, Hold};
+use super::replication::{Ask, Asked, AwaitedAcks, Hold, Mark};
 use super::row::Flags;
 use super::shared::Shared;
 use super::tracking::Tracking;
@@ -78,6 +78,8 @@ pub struct Session {
     pub holds: VecDeque<Hold>,
     /// The offset behind the last write whose reply was looked at for that.
     pub seen_written: u64,
+    /// What the reply to its command shows of the stream, where that is known from when the command was run.
+    pub read: Option<Mark>,
     /// `None` if it is subscribed to nothing.
     pub subscriptions: Option<Box<Subscriptions>>,
 }
@@ -113,6 +115,7 @@ impl Session {
             durability: None,
             holds: VecDeque::new(),
             seen_written: 0,
+            read: None,
             subscriptions: None,
         }
     }
@@ -131,6 +134,12 @@ impl Session {
     #[inline]
     pub fn want(&self, flags: Flags, is_channel: bool) -> cluster::Want {
         cluster::Want::new(flags, self.client.reads_replica.load(Relaxed), is_channel)
+    }
+
+    /// Who must hold what its replies tell of before they are sent.
+    #[inline]
+    pub fn durability(&self, node: &Shared) -> Durability {
+        self.durability.unwrap_or_else(|| node.replication.durability())
     }
 
     /// Whether the connection's command waits for a key, and goes on waiting.

@@ -16,6 +16,7 @@ use super::shared::{Pass, Shared};
 use super::table::Found;
 use super::words::{Args, REPLIED, Span, Words};
 use crate::base::ticks::Ticks;
+use crate::config::Durability;
 use crate::repl::spell::push_command;
 use crate::store::hash::Place;
 use crate::store::{Key, Numbers};
@@ -351,6 +352,9 @@ impl Run<'_> {
             let each = self.queue.each_slot(self.call.node).into_iter();
             each.map(|first| Some(Slots { first, crosses: false })).try_for_each(|slots| stand.admit(slots, want))?;
         }
+        if session.durability(self.call.node) == Durability::Quorum {
+            session.read = self.call.node.replication.mark_of_all();
+        }
         if session.client.is_watch_broken() || self.is_any_gone_unlocked(session) {
             reply.null_array();
             return REPLIED;
@@ -382,6 +386,9 @@ impl Run<'_> {
             places.push(of_request);
         }
         let mut keys = node.store.lock(stripes, session.db, moment);
+        if session.durability(node) == Durability::Quorum {
+            session.read = node.replication.mark_of(&node.store, stripes.iter());
+        }
         if session.client.is_watch_broken() || is_any_gone(&mut keys, node, session) {
             reply.null_array();
             return REPLIED;

@@ -459,12 +459,13 @@ pub const SETTINGS: &[Setting] = &[
         "durability",
         choice("async", DURABILITIES),
         "Who must hold a write before it is answered: the node alone; one replica, too; more than half of the node and its \
-         replicas. A connection may choose another by CLIENT DURABILITY.",
+         replicas, and then reads, too, wait until what they show is held. A connection may choose another by CLIENT DURABILITY.",
     ),
     replication(
         "durability-timeout",
         timed(Unit::Millis, 1000, 1, LONG),
-        "How long a reply is held for that. Then an error says that the write stands on the primary only.",
+        "How long a reply is held for that. Then an error says that the write stands on the primary only, or what was read may \
+         be lost yet.",
     ),
     // What makes it a node of a cluster.
     cluster(

@@ -14,6 +14,7 @@ use crate::command::table::{self, Found};
 use crate::command::tuning::INPUT_MAX;
 use crate::command::words::Span;
 use crate::command::{Reply, Scope, Session, Wait};
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Capacity that the worker's buffers for lines typed by hand may keep.
@@ -58,6 +59,8 @@ pub struct Connection {
     /// Bytes that were dealt with before the input at hand, and those behind which no transaction was open.
     used_before: u64,
     settled: u64,
+    /// Where the primary's empty lines were in them, since [`Connection::forget_blanks`].
+    blanks: Vec<Range<u64>>,
 }
 
 impl Connection {
@@ -72,6 +75,7 @@ impl Connection {
             wish: Wish::Read,
             used_before: 0,
             settled: 0,
+            blanks: Vec::new(),
         }
     }
 
@@ -162,10 +166,11 @@ impl Connection {
 
     fn release_held(&mut self, node: &Shared, now_ms: u64) -> Option<u64> {
         while let Some(hold) = self.session.holds.front() {
-            let is_durable = node.replication.is_durable(hold.offset, hold.durability);
-            if !is_durable && now_ms < hold.until_ms {
+            let is_due = node.replication.is_due(hold);
+            if !is_due && now_ms < hold.until_ms && !node.replication.is_late(hold) {
                 let (until_ms, needed) = (hold.until_ms, hold.needed());
-                let last = self.session.holds.back().map_or(hold.offset, |last| last.offset);
+                // What is read may be older than what was written before it.
+                let last = self.session.holds.back().map_or(0, |last| last.mark.offset).max(hold.mark.offset);
                 let waiting = Waiting { client: self.session.client.clone(), offset: last, needed };
                 if node.replication.wait_for(waiting) {
                     continue;
@@ -173,7 +178,7 @@ impl Connection {
                 return Some(until_ms);
             }
             let Some(hold) = self.session.holds.pop_front() else { break };
-            if !is_durable {
+            if !is_due {
                 self.fail(&hold, node);
             }
         }
@@ -181,13 +186,20 @@ impl Connection {
         None
     }
 
-    /// Puts an error in the place of a reply whose write nobody else has acknowledged.
+    /// Puts an error in the place of a reply whose write, or the writes that it shows, too few others have acknowledged.
     fn fail(&mut self, hold: &Hold, node: &Shared) {
-        let text = format!(
-            "-NOTDURABLE The write stands on the primary only: durability {} was not reached within {} ms\r\n",
-            hold.durability_name(),
-            node.replication.durability_timeout_ms()
-        );
+        let what = match hold.is_read {
+            true => "What was read may be lost yet",
+            false => "The write stands on the primary only",
+        };
+        let name = hold.durability_name();
+        let why = match node.replication.is_late(hold) {
+            true => format!("this node ceased to lead before durability {name} was reached"),
+            false => {
+                format!("durability {name} was not reached within {} ms", node.replication.durability_timeout_ms())
+            }
+        };
+        let text = format!("-NOTDURABLE {what}: {why}\r\n");
         self.reply.out.splice(hold.from..hold.to, text.bytes());
         node.stats.error("NOTDURABLE".into());
         let (old, new) = (hold.to - hold.from, text.len());
@@ -319,6 +331,15 @@ impl Connection {
     /// effect as a whole.
     pub fn settled(&self) -> u64 {
         self.settled
+    }
+
+    /// Where, in the bytes received so far, the primary's empty lines were.
+    pub fn blanks(&self) -> &[Range<u64>] {
+        &self.blanks
+    }
+
+    pub fn forget_blanks(&mut self) {
+        self.blanks.clear();
     }
 
     /// Notes that all is settled up to a place in the input at hand, unless a transaction is open.
@@ -488,6 +509,9 @@ impl Connection {
         }
         inline.shrink_to(KEPT_CAPACITY);
         if spans.is_empty() {
+            if self.session.is_primary {
+                self.blanks.push(self.used_before + from as u64..self.used_before + end as u64);
+            }
             return (end, None);
         }
         batch.clear();
@@ -526,3 +550,6 @@ impl Connection {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

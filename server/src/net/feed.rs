@@ -32,6 +32,10 @@ const PIECE_BYTES: usize = 256 * 1024;
 const PACE: Duration = Duration::from_millis(1);
 const PACE_BYTES: u64 = 64 * 1024;
 
+/// How often a node of the cluster that follows is sent something, if only an empty line, which is no part of the stream: one that
+/// hears nothing for some time gives the link up and comes anew, as what is sent into a cut is tried again only when TCP thinks fit.
+const SPEAK_EVERY: Duration = Duration::from_millis(250);
+
 /// How long replicas may take for what is left when the node stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -192,7 +196,7 @@ impl Feeding<'_> {
         if asked.only_snapshot {
             return Ok(());
         }
-        self.send_stream(number, ears).await
+        self.send_stream(number, asked.node.is_some() && self.node.cluster.is_on(), ears).await
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -302,8 +306,8 @@ impl Feeding<'_> {
     }
 
     /// Sends the stream for as long as the replica takes it.
-    async fn send_stream(&mut self, number: u64, ears: &mut Ears<'_>) -> Result<(), String> {
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
+    async fn send_stream(&mut self, number: u64, is_in_cluster: bool, ears: &mut Ears<'_>) -> Result<(), String> {
+        let mut tick = tokio::time::interval(if is_in_cluster { SPEAK_EVERY } else { Duration::from_secs(1) });
         ears.heard = Instant::now();
         loop {
             self.bell.borrow_and_update();
@@ -326,6 +330,10 @@ impl Feeding<'_> {
                 _ = tick.tick() => {
                     if ears.heard.elapsed() > self.timeout {
                         return Err(format!("it has been silent for {:?} (repl-timeout)", self.timeout));
+                    }
+                    // All that it was sent so far is whole commands.
+                    if is_in_cluster {
+                        self.send(b"\n").await?;
                     }
                 }
             }

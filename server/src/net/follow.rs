@@ -25,6 +25,21 @@ const READ_BYTES: usize = 256 * 1024;
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_IN_CLUSTER: Duration = Duration::from_millis(200);
 
+/// In a cluster: after how many looks at the link, so far apart, at which nothing has come it is given up. The primary says something
+/// several times in that time. Looks are counted rather than time, so that a node which stood still itself reads first what has come.
+const LOOKS_MAX: u32 = 10;
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// In a cluster: how long the primary may take to answer while it is greeted, and to say what comes when it has been asked for
+/// the stream, which may make it wait for another snapshot. As long as a snapshot comes, `repl-timeout` holds.
+const GREETING_MAX: Duration = Duration::from_secs(1);
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// In a cluster: how long a try to connect may take, and after how long the next is begun beside it. What is asked for in a cut gets
+/// no answer, and would be asked for again by TCP only after a second.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
+const CONNECT_EVERY: Duration = Duration::from_millis(250);
+
 /// How often it is looked whether the cluster counts on the node no more.
 const RENOUNCED_YET: Duration = Duration::from_millis(5);
 
@@ -106,11 +121,14 @@ async fn link(
     let late = |_| LATE.to_owned();
     let timeout = replication::timeout(node);
     node.replication.set_link(goal.generation, LinkState::Connecting).map_err(late)?;
-    let connecting = tokio::time::timeout(timeout, TcpStream::connect((host, port))).await;
-    let stream = connecting.map_err(|_| "does not answer".to_owned())?.map_err(broke("cannot be reached"))?;
+    let is_in_cluster = node.cluster.is_on();
+    let stream = match is_in_cluster {
+        true => connect_quickly((host, port)).await?,
+        false => connect((host, port), timeout).await?,
+    };
     // Acknowledgements are short and others wait for them; without it they come late.
     let _ = stream.set_nodelay(true);
-    let mut link = Link { node, stream, buffer: vec![0; READ_BYTES], timeout };
+    let mut link = Link { node, stream, buffer: vec![0; READ_BYTES], timeout, is_in_cluster };
     let config = node.live.config();
     let announced_port = config.replica_announce_port;
     let mut greeting = Greeting::new(Manners {
@@ -165,6 +183,27 @@ async fn link(
     link.run_stream(Runner::new(node, goal.generation, db, link_addresses(&link.stream)), rest).await
 }
 
+async fn connect(to: (&str, u16), within: Duration) -> Result<TcpStream, String> {
+    let connecting = tokio::time::timeout(within, TcpStream::connect(to)).await;
+    connecting.map_err(|_| "does not answer".to_owned())?.map_err(broke("cannot be reached"))
+}
+
+/// Begins a further try as long as none has come to an end, and takes whichever does so first.
+async fn connect_quickly((host, port): (&str, u16)) -> Result<TcpStream, String> {
+    let mut tries = tokio::task::JoinSet::new();
+    let begin = Instant::now();
+    loop {
+        if begin.elapsed() < CONNECT_MAX {
+            let host = host.to_owned();
+            tries.spawn(async move { connect((&host, port), CONNECT_MAX).await });
+        }
+        tokio::select! {
+            Some(ended) = tries.join_next() => return ended.unwrap_or_else(|error| Err(format!("cannot be reached: {error}"))),
+            () = tokio::time::sleep(CONNECT_EVERY) => {}
+        }
+    }
+}
+
 fn link_addresses(stream: &TcpStream) -> (SocketAddr, SocketAddr) {
     let none = SocketAddr::from(([0, 0, 0, 0], 0));
     (stream.peer_addr().unwrap_or(none), stream.local_addr().unwrap_or(none))
@@ -190,18 +229,25 @@ struct Link<'a> {
     node: &'a Arc<Shared>,
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// As `repl-timeout` says.
     timeout: Duration,
+    is_in_cluster: bool,
 }
 
 impl Link<'_> {
-    /// Reads some bytes.
-    async fn read(&mut self) -> Result<usize, String> {
-        let reading = tokio::time::timeout(self.timeout, self.stream.read(&mut self.buffer)).await;
-        let read = reading.map_err(|_| format!("has been silent for {:?} (repl-timeout)", self.timeout))?;
+    /// Reads some bytes, which come within so long.
+    async fn read(&mut self, within: Duration) -> Result<usize, String> {
+        let reading = tokio::time::timeout(within, self.stream.read(&mut self.buffer)).await;
+        let read = reading.map_err(|_| self.silent_for(within))?;
         match read.map_err(broke("cannot be read"))? {
             0 => Err("has closed it".to_owned()),
             read => Ok(read),
         }
+    }
+
+    fn silent_for(&self, time: Duration) -> String {
+        let setting = if time == self.timeout { " (repl-timeout)" } else { "" };
+        format!("has been silent for {time:?}{setting}")
     }
 
     async fn greet(&mut self, greeting: &mut Greeting) -> Result<Next, String> {
@@ -209,7 +255,12 @@ impl Link<'_> {
             match greeting.go_on().map_err(|failed| failed.0)? {
                 Next::Send(bytes) => self.stream.write_all(&bytes).await.map_err(broke("cannot be written to"))?,
                 Next::Read => {
-                    let read = self.read().await?;
+                    let within = match (self.is_in_cluster, greeting.has_asked()) {
+                        (false, _) => self.timeout,
+                        (true, false) => GREETING_MAX.min(self.timeout),
+                        (true, true) => ANSWER_MAX.min(self.timeout),
+                    };
+                    let read = self.read(within).await?;
                     greeting.feed(&self.buffer[..read]);
                 }
                 next => return Ok(next),
@@ -248,7 +299,7 @@ impl Link<'_> {
         };
         let mut alive = Instant::now();
         while !is_whole {
-            let read = self.read().await?;
+            let read = self.read(self.timeout).await?;
             is_whole = match receiving {
                 Some(receiving) => receiving.take(self.node, &self.buffer[..read])?,
                 None => return Err(LATE.to_owned()),
@@ -277,26 +328,33 @@ impl Link<'_> {
         // The first word that the node is there: a primary that has sent its data begins the stream with it.
         let mut offset = runner.run(&rest)?;
         self.acknowledge(offset).await?;
-        let mut acknowledge = tokio::time::interval(ACK_EVERY);
-        acknowledge.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
+        let mut look = tokio::time::interval(if self.is_in_cluster { LOOK_EVERY } else { ACK_EVERY });
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut heard, mut looks, mut acknowledged) = (Instant::now(), 0, Instant::now());
         loop {
             tokio::select! {
                 read = self.stream.read(&mut self.buffer) => match read.map_err(broke("cannot be read"))? {
                     0 => return Err("has closed it".to_owned()),
                     read => {
-                        heard = Instant::now();
+                        (heard, looks) = (Instant::now(), 0);
                         offset = runner.run(&self.buffer[..read])?;
                         if runner.takes_wish_for_ack() {
                             self.acknowledge(offset).await?;
                         }
                     }
                 },
-                _ = acknowledge.tick() => {
+                _ = look.tick() => {
                     if heard.elapsed() > self.timeout {
-                        return Err(format!("has been silent for {:?} (repl-timeout)", self.timeout));
+                        return Err(self.silent_for(self.timeout));
                     }
-                    self.acknowledge(offset).await?;
+                    looks += 1;
+                    if self.is_in_cluster && looks > LOOKS_MAX {
+                        return Err(self.silent_for(LOOK_EVERY * LOOKS_MAX));
+                    }
+                    if acknowledged.elapsed() + LOOK_EVERY / 2 > ACK_EVERY {
+                        self.acknowledge(offset).await?;
+                        acknowledged = Instant::now();
+                    }
                 }
             }
         }
@@ -319,6 +377,8 @@ pub struct Runner<'a> {
     held: Vec<u8>,
     /// Bytes that were passed on.
     passed: u64,
+    /// Whether the primary says that it is there by empty lines, which are no part of its stream.
+    skips_blanks: bool,
 }
 
 impl<'a> Runner<'a> {
@@ -337,7 +397,8 @@ impl<'a> Runner<'a> {
         session.is_primary = true;
         session.select(db);
         let (connection, bench) = (Connection::new(session), Bench::default());
-        Runner { node, generation, connection, bench, held: Vec::new(), passed: 0 }
+        let skips_blanks = node.cluster.is_on();
+        Runner { node, generation, connection, bench, held: Vec::new(), passed: 0, skips_blanks }
     }
 
     /// Runs what is whole, and passes it on. Returns the offset up to which the node holds the stream.
@@ -355,19 +416,25 @@ impl<'a> Runner<'a> {
         if self.connection.session.client.is_killed() {
             return Err("was cut off by CLIENT KILL".to_owned());
         }
-        let Runner { node, generation, connection, bench, held, passed } = self;
+        let Runner { node, generation, connection, bench, held, passed, skips_blanks } = self;
         held.extend_from_slice(bytes);
         connection.receive(bytes, node, bench, &mut pass);
         let mut offset = Err(LATE.to_owned());
         // A transaction that has begun is passed on, and counted, as a whole.
         connection.run_on(node, bench, &mut pass, &mut |connection| {
             let settled = connection.settled();
-            let done = (settled - std::mem::replace(passed, settled)) as usize;
+            let before = std::mem::replace(passed, settled);
+            let mut done = (settled - before) as usize;
+            let blanks = connection.blanks().iter().filter(|blank| *skips_blanks && blank.start >= before);
+            for blank in blanks.rev().filter(|blank| blank.end <= settled) {
+                done -= held.drain((blank.start - before) as usize..(blank.end - before) as usize).len();
+            }
             let db = connection.session.db;
             offset = node.replication.pass_on(*generation, &held[..done], db).map_err(|_| LATE.to_owned());
             held.drain(..done);
             offset.clone().map(drop)
         })?;
+        connection.forget_blanks();
         drop(pass);
         node.replication.nudge();
         connection.session.client.active_ms.store(now_ms(), std::sync::atomic::Ordering::Relaxed);
@@ -389,6 +456,7 @@ impl Drop for Runner<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::replication::NewFollower;
     use crate::command::testing::Desk;
     use crate::repl::spell::push_command;
     use std::collections::HashMap;
@@ -447,5 +515,50 @@ mod tests {
             looking.join().expect("nothing else was found");
         });
         assert_eq!(node.replication.offset(), stream.len() as u64);
+    }
+
+    /// A primary that has nothing to say says so by empty lines, wherever they come among what it says.
+    #[test]
+    fn empty_lines_are_no_part_of_the_stream() {
+        let mut desk = Desk::in_empty_cluster();
+        let node = desk.node.clone();
+        node.barrier.alone(|| node.follow(Some(("primary".to_owned(), 1))));
+        let (generation, id) = (node.replication.goal().generation, "a".repeat(40));
+        node.replication.begin_at(generation, id.clone(), 0, 0).expect("it is followed");
+        let client = desk.again().session.client.clone();
+        let who = NewFollower { client, host: "h".into(), port: 1, is_mute: true, node: None };
+        let number = node.replication.enter_partial(who, &id, 0).expect("it begins where the stream does").number;
+        let (mut stream, mut said) = (Vec::new(), Vec::new());
+        for step in 0..100u64 {
+            let from = stream.len();
+            if step % 5 == 0 {
+                push_command(&mut stream, [&b"MULTI"[..]].into_iter());
+            }
+            push_command(&mut stream, [&b"INCR"[..], b"n"].into_iter());
+            if step % 5 == 0 {
+                push_command(&mut stream, [&b"EXEC"[..]].into_iter());
+            }
+            said.extend_from_slice(&stream[from..]);
+            (0..step % 3).for_each(|_| said.push(b'\n'));
+        }
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut runner = Runner::new(&node, generation, 0, (address, address));
+        let mut rest = &said[..];
+        for len in (1..=60).cycle() {
+            let (now, later) = rest.split_at(len.min(rest.len()));
+            runner.run(now).expect("it is followed");
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(node.replication.offset(), stream.len() as u64);
+        let mut passed_on = Vec::new();
+        while let Some(part) = node.replication.take_part(number, false).expect("it is not cut off") {
+            passed_on.extend_from_slice(part.bytes());
+        }
+        assert_eq!(passed_on, stream);
+        desk.session.is_primary = true;
+        desk.check("GET n", "$3 100");
     }
 }

@@ -8,11 +8,14 @@ use super::stripe::Stripe;
 use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
 use std::cell::UnsafeCell;
+use std::sync::atomic::AtomicU64;
 
 /// A stripe behind its lock, alone on its cache lines.
 #[repr(align(128))]
 pub struct Cell {
     lock: RawMutex,
+    /// The offset of the stream behind the last write to the stripe. It is written while the lock is held, and read by anybody.
+    pub noted: AtomicU64,
     stripe: UnsafeCell<Stripe>,
 }
 
@@ -21,7 +24,7 @@ unsafe impl Sync for Cell {}
 
 impl Cell {
     pub fn new(stripe: Stripe) -> Cell {
-        Cell { lock: RawMutex::INIT, stripe: UnsafeCell::new(stripe) }
+        Cell { lock: RawMutex::INIT, noted: AtomicU64::new(0), stripe: UnsafeCell::new(stripe) }
     }
 }
 

@@ -259,6 +259,23 @@ impl Store {
         result
     }
 
+    /// Notes the offset of the stream behind a write to a stripe, whose lock the caller holds.
+    #[inline]
+    pub fn note(&self, number: usize, offset: u64) {
+        self.cells[number].noted.store(offset, Relaxed);
+    }
+
+    /// The offset of the stream behind the last write to any of some stripes. Who has held their locks before gets that of what it
+    /// saw there, or a later one.
+    pub fn noted(&self, numbers: impl Iterator<Item = usize>) -> u64 {
+        numbers.map(|number| self.cells[number].noted.load(Relaxed)).max().unwrap_or(0)
+    }
+
+    /// Forgets what was noted of the stream: it is another one now. The caller holds the barrier.
+    pub fn forget_noted(&self) {
+        self.cells.iter().for_each(|cell| cell.noted.store(0, Relaxed));
+    }
+
     /// Sums over all stripes, each as it is when its turn comes.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
@@ -519,6 +536,17 @@ impl<'a> Keys<'a> {
     #[inline]
     pub fn changes(&self) -> u64 {
         self.held.numbers().map(|number| self.held.look(number).counters.changes).fold(0, u64::wrapping_add)
+    }
+
+    /// Notes the offset of the stream behind a write to the stripes that are locked.
+    #[inline]
+    pub fn note(&self, offset: u64) {
+        self.held.numbers().for_each(|number| self.store.note(number, offset));
+    }
+
+    /// The offset of the stream behind the last write to any of the stripes that are locked.
+    pub fn noted(&self) -> u64 {
+        self.store.noted(self.held.numbers())
     }
 
     /// Whether a stripe is locked by this.

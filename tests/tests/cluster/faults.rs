@@ -102,8 +102,53 @@ fn a_primary_that_is_cut_off_in_any_way_is_replaced_and_becomes_a_replica() {
     });
 }
 
+/// How long a primary and its replica do not reach each other.
+const CUTS_BETWEEN: &[u64] = &[300, 700, 1200, 2200, 4000, 7000];
+
+/// How long writes at `quorum` may fail beyond that, on a busy machine. How long they do is printed.
+const BEYOND_MAX: Duration = Duration::from_millis(1500);
+
 #[test]
-fn faults_lose_nothing_that_a_quorum_acknowledged_and_no_read_is_stale() {
+fn writes_at_quorum_go_on_soon_after_a_replica_is_reached_again() {
+    let _alone = alone();
+    on_a_network(NODES, |network| {
+        let mut cluster = Cluster::prepare_on(network, &[("--cluster-replicas", "1")]);
+        cluster.run_all();
+        cluster.wait_until_whole();
+        let primary = cluster.primary_of("key");
+        let replica = cluster.replicas_of(primary)[0];
+        let full_resyncs = |cluster: &Cluster| {
+            let info = cluster.client(primary).call("INFO stats");
+            let info = String::from_utf8_lossy(info.as_bytes().expect("INFO answers a text")).into_owned();
+            info.lines().find(|line| line.starts_with("sync_full:")).map(str::to_owned)
+        };
+        let before = full_resyncs(&cluster);
+        let mut guide = cluster.guide().waiting(WAIT).at_quorum();
+        let mut longest = Duration::ZERO;
+        for lasts in CUTS_BETWEEN.iter().map(|millis| Duration::from_millis(*millis)) {
+            guide.call(PATIENCE, &["SET", "key", "before"]);
+            network.set_both(primary, replica, Route::Cut);
+            let begin = Instant::now();
+            while begin.elapsed() < lasts {
+                // Writes go on, so that TCP has something to try again.
+                let left = lasts.saturating_sub(begin.elapsed());
+                cluster.client(primary).call("SET key meanwhile");
+                thread::sleep(left.min(Duration::from_millis(20)));
+            }
+            network.set_both(primary, replica, Route::Open);
+            let (_, beyond) = guide.call(PATIENCE, &["SET", "key", "after"]);
+            eprintln!("{lasts:?} without the replica: no writes at quorum for {beyond:?} beyond");
+            longest = longest.max(beyond);
+            cluster.wait_until_whole();
+        }
+        assert_eq!(cluster.primary_of("key"), primary);
+        assert_eq!(full_resyncs(&cluster), before, "the replica goes on where it was");
+        assert!(longest <= BEYOND_MAX, "{longest:?}");
+    });
+}
+
+#[test]
+fn faults_lose_nothing_that_a_quorum_acknowledged_or_showed() {
     let _alone = alone();
     on_a_network(NODES, |network| Play::run(network, 1, Promise::Quorum, Duration::from_secs(25)));
 }

@@ -139,7 +139,7 @@ impl Shared {
             let key = self.store.key(name);
             let mut keys = self.store.lock_one(key.place.stripe(), 0, moment);
             if keys.remove(key) {
-                self.replication.note_key_gone(name);
+                self.replication.note_key_gone(&self.store, key);
             }
         }
         !names.is_empty()

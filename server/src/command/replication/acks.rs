@@ -1,4 +1,9 @@
 //! What replicas have acknowledged, and who waits for it: `WAIT`, and replies that are held (`CLIENT DURABILITY`).
+//!
+//! At `quorum` the reply to a read is held, too, until what it shows *lasts*: until all that may lead after this node hold the
+//! stream up to the last write of the stripes that were read. Each stripe keeps that offset beside its lock. So no read shows what
+//! the next primary may not have, and with the lease, by which two never serve at a time, commands at `quorum` are
+//! linearizable. Of an own word nothing is expected of others: who alone may lead has said it.
 
 use super::{Phase, Replication, State};
 use crate::cluster::attendance::Following;
@@ -6,6 +11,7 @@ use crate::cluster::id::Id;
 use crate::command::clients::Client;
 use crate::command::shared::Shared;
 use crate::config::{Durability, Named};
+use crate::store::Store;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,12 +34,39 @@ pub enum QuorumOf {
 pub enum Needed {
     Replicas(usize),
     Quorum,
+    /// All that may lead after this node.
+    Heirs,
+}
+
+/// A place in the stream that the node leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub offset: u64,
+    /// Of the node's part in replication: in a later one the offset means nothing.
+    generation: u64,
+}
+
+impl Mark {
+    /// The same, as that of a part which is over: nobody will acknowledge it.
+    pub fn over(self) -> Mark {
+        Mark { generation: u64::MAX, ..self }
+    }
+
+    /// Whichever comes later, unless it is of another part than this.
+    pub fn or_later(self, other: Option<Mark>) -> Mark {
+        let offset = other.filter(|other| other.generation == self.generation).map_or(0, |other| other.offset);
+        Mark { offset: self.offset.max(offset), ..self }
+    }
 }
 
 impl Hold {
-    /// How many replicas must have acknowledged the write.
+    /// Who must have acknowledged what the reply tells of.
     pub fn needed(&self) -> Needed {
-        if self.durability == Durability::Quorum { Needed::Quorum } else { Needed::Replicas(1) }
+        match self.durability {
+            _ if self.is_read => Needed::Heirs,
+            Durability::Quorum => Needed::Quorum,
+            _ => Needed::Replicas(1),
+        }
     }
 
     /// What was asked for, as it is called.
@@ -58,14 +91,16 @@ pub struct Waiting {
     pub needed: Needed,
 }
 
-/// A reply that is held back until replicas have acknowledged its write.
+/// A reply that is held back until replicas have acknowledged its write, or the writes that it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// The bytes of the reply, in what waits to be sent.
     pub from: usize,
     pub to: usize,
-    pub offset: u64,
+    pub mark: Mark,
     pub durability: Durability,
+    /// Whether its command has written nothing.
+    pub is_read: bool,
     /// Milliseconds since 1970 after which an error is sent instead.
     pub until_ms: u64,
 }
@@ -86,13 +121,14 @@ impl State {
     fn is_met(&self, offset: u64, needed: Needed) -> bool {
         match needed {
             Needed::Replicas(count) => self.acked_by(offset) >= count,
-            Needed::Quorum => self.acked_by_quorum() >= offset,
+            Needed::Quorum => self.acked_by_quorum(&self.quorum_of) >= offset,
+            Needed::Heirs => self.acked_by_quorum(&self.heirs) >= offset,
         }
     }
 
     /// The offset up to which a quorum holds the stream.
-    fn acked_by_quorum(&self) -> u64 {
-        match &self.quorum_of {
+    fn acked_by_quorum(&self, of: &QuorumOf) -> u64 {
+        match of {
             QuorumOf::Majority => self.acked_by_all_of(self.quorum()),
             QuorumOf::Nobody => 0,
             QuorumOf::All(nodes) => nodes.iter().map(|node| self.acked_by_node(*node)).min().unwrap_or(self.ring.end()),
@@ -100,12 +136,13 @@ impl State {
     }
 
     fn acked_by_node(&self, node: Id) -> u64 {
+        // If the one before had lost that, the topology would not name it.
+        let before = self.forebear.filter(|(id, _)| *id == node).map_or(0, |(_, offset)| offset);
         let online = self.followers.values().filter(|follower| follower.phase == Phase::Online);
         online
             .filter(|follower| follower.who.node.is_some_and(|(id, _)| id == node))
             .map(|it| it.acked)
-            .max()
-            .unwrap_or(0)
+            .fold(before, u64::max)
     }
 
     /// The offset that so many replicas have acknowledged.
@@ -136,7 +173,8 @@ impl Replication {
     pub(super) fn settle_acks(&self, state: &mut State) {
         // A write that was acknowledged once stays so, whoever leaves.
         self.acked[0].fetch_max(state.acked_by_all_of(1), Relaxed);
-        self.acked[1].fetch_max(state.acked_by_quorum(), Relaxed);
+        self.acked[1].fetch_max(state.acked_by_quorum(&state.quorum_of), Relaxed);
+        self.acked[2].fetch_max(state.acked_by_quorum(&state.heirs), Relaxed);
         if state.waiting.is_empty() {
             return;
         }
@@ -161,14 +199,70 @@ impl Replication {
         }
     }
 
-    /// Says whose word it takes for a write to be held by a quorum.
-    pub fn set_quorum(&self, of: QuorumOf) {
+    /// Whether what was written up to this offset lasts, whoever leads next.
+    #[inline]
+    fn lasts(&self, offset: u64) -> bool {
+        self.has_no_heir.load(Relaxed) || self.acked[2].load(Relaxed) >= offset
+    }
+
+    /// Whether a reply is to be sent: what it tells of is held by those it takes.
+    #[inline]
+    pub fn is_due(&self, hold: &Hold) -> bool {
+        let offset = hold.mark.offset;
+        let is_met = if hold.is_read { self.lasts(offset) } else { self.is_durable(offset, hold.durability) };
+        is_met && !self.is_late(hold)
+    }
+
+    /// Whether a reply is of a part in replication that the node has not any more: nobody will acknowledge what it tells of.
+    pub fn is_late(&self, hold: &Hold) -> bool {
+        hold.mark.generation != self.generation.load(Relaxed)
+    }
+
+    /// A place in the stream as it is now. The caller is in a gate of the barrier.
+    pub fn mark(&self, offset: u64) -> Mark {
+        Mark { offset, generation: self.generation.load(Relaxed) }
+    }
+
+    /// The place in the stream behind the last write to any of some stripes; that of their stream alone says whether it lasts, so
+    /// there is none for a node that follows.
+    pub fn mark_of(&self, store: &Store, stripes: impl Iterator<Item = usize>) -> Option<Mark> {
+        self.notes().then(|| self.mark(store.noted(stripes).max(self.floor.load(Relaxed))))
+    }
+
+    /// The place in the stream behind all writes.
+    pub fn mark_of_all(&self) -> Option<Mark> {
+        self.notes().then(|| self.mark(self.offset()))
+    }
+
+    /// Has every stripe count as written up to an offset. The caller holds the barrier, or all stripes.
+    pub(super) fn raise_floor(&self, offset: u64) {
+        self.floor.fetch_max(offset, Relaxed);
+    }
+
+    /// Says whose word it takes for a write to be held by a quorum, and for what is read to last.
+    pub fn set_quorum(&self, of: QuorumOf, heirs: QuorumOf) {
         let mut state = self.state.lock();
-        if state.quorum_of == of {
+        if state.quorum_of == of && state.heirs == heirs {
             return;
         }
-        self.is_quorum_alone.store(of == QuorumOf::All(BTreeSet::new()), Relaxed);
-        state.quorum_of = of;
+        // What was enough until now was.
+        self.settle_acks(&mut state);
+        let nobody = QuorumOf::All(BTreeSet::new());
+        self.is_quorum_alone.store(of == nobody, Relaxed);
+        self.has_no_heir.store(heirs == nobody, Relaxed);
+        (state.quorum_of, state.heirs) = (of, heirs);
+        self.settle_acks(&mut state);
+    }
+
+    /// Whether all that the node holds is held by whom it follows, as it has gone on from there.
+    pub fn shares_all(&self) -> bool {
+        self.state.lock().upstream.as_ref().is_some_and(|upstream| upstream.is_shared)
+    }
+
+    /// Notes that the node which was followed until this one was promoted holds all that this one does. The caller holds the barrier.
+    pub fn set_forebear(&self, node: Id) {
+        let mut state = self.state.lock();
+        state.forebear = Some((node, state.ring.end()));
         self.settle_acks(&mut state);
     }
 

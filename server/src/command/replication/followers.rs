@@ -10,6 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+/// Bytes that may be on their way to a replica: about what the system takes of one that is not reached.
+const ON_THE_WAY_BYTES: u64 = 4 << 20;
+
+/// How long, and for how many bytes, what a node of the cluster needs next is kept when its link has ended: it comes back at once.
+const LEFT_FOR: Duration = Duration::from_secs(3);
+const LEFT_BYTES_MAX: u64 = 16 << 20;
+
 /// How far the node has come with a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -50,6 +57,8 @@ pub(super) struct Follower {
     pub phase: Phase,
     /// The offset of the next byte that it is to be sent.
     pub position: u64,
+    /// Where it began.
+    begun: u64,
     pub acked: u64,
     pub acked_at: Instant,
     /// Since when it has been further behind than the soft limit allows.
@@ -62,6 +71,24 @@ impl Follower {
     pub fn lag(&self) -> Duration {
         self.acked_at.elapsed()
     }
+
+    /// From where on the stream is kept for it. A node of the cluster gives a silent link up soon, and what was on its way by it is
+    /// asked for again by the next one.
+    pub(super) fn needs(&self) -> u64 {
+        match self.who.node {
+            Some(_) => {
+                self.position.saturating_sub(ON_THE_WAY_BYTES).max(self.begun).max(self.acked).min(self.position)
+            }
+            None => self.position,
+        }
+    }
+}
+
+/// A node of the cluster whose link has ended, and from where on it will ask for the stream if it comes back at once.
+pub(super) struct Left {
+    node: Id,
+    needs: u64,
+    until: Instant,
 }
 
 /// How a replica came to follow.
@@ -82,7 +109,17 @@ impl State {
         self.next_follower += 1;
         let number = self.next_follower;
         let now = Instant::now();
-        let follower = Follower { who, phase, position, acked: 0, acked_at: now, slow_since: None, is_lost: false };
+        self.drop_links_of(&who);
+        let follower = Follower {
+            who,
+            phase,
+            position,
+            begun: position,
+            acked: 0,
+            acked_at: now,
+            slow_since: None,
+            is_lost: false,
+        };
         self.followers.insert(number, follower);
         Entered { number, id: self.history.id.clone(), offset: position }
     }
@@ -109,8 +146,30 @@ impl State {
         }
     }
 
+    /// From where on the stream is kept for those whose links have just ended.
+    pub(super) fn needed_by_left(&mut self) -> Option<u64> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let (now, end) = (Instant::now(), self.ring.end());
+        self.left.retain(|left| now < left.until && end.saturating_sub(left.needs) <= LEFT_BYTES_MAX);
+        self.left.iter().map(|left| left.needs).min()
+    }
+
+    /// A node that comes anew has given its earlier links up.
+    fn drop_links_of(&mut self, who: &NewFollower) {
+        let Some((id, _)) = who.node else { return };
+        self.left.retain(|left| left.node != id);
+        let is_same = |other: &&mut Follower| other.who.node.is_some_and(|(other, _)| other == id);
+        for follower in self.followers.values_mut().filter(is_same) {
+            follower.is_lost = true;
+            follower.who.client.kill();
+        }
+    }
+
     /// Ends all replicas' connections: what they would be sent next is not theirs. They come back and ask.
     pub(super) fn drop_followers(&mut self) {
+        self.left.clear();
         for follower in self.followers.values_mut() {
             follower.is_lost = true;
             follower.who.client.kill();
@@ -201,7 +260,13 @@ impl Replication {
     /// Ends what `enter` began.
     pub fn leave(&self, number: u64) {
         let mut state = self.state.lock();
-        state.followers.remove(&number);
+        let left = state.followers.remove(&number).filter(|left| left.phase == Phase::Online && !left.is_lost);
+        if let Some(follower) = left
+            && let Some((node, _)) = follower.who.node
+        {
+            let needs = follower.needs();
+            state.left.push(Left { node, needs, until: Instant::now() + LEFT_FOR });
+        }
         state.alone_since = state.followers.is_empty().then(Instant::now);
         state.trim();
         self.settle_acks(&mut state);

@@ -15,6 +15,8 @@ pub struct Part {
     keeps_data: bool,
     /// Whether the cluster has known the node.
     is_known: bool,
+    /// Whom it follows.
+    followed: Option<Id>,
     attendance: Attendance,
     /// The epoch in which the node is handing its shard over, and whether it has given that up.
     handing_over: Option<(u64, bool)>,
@@ -56,7 +58,10 @@ impl Part {
         }
         let primary = view.own_shard().filter(|_| !view.is_primary).map(|shard| shard.primary);
         let target = primary.and_then(|id| view.address_of(id)).map(|(host, port)| (host.to_owned(), port));
+        let followed = std::mem::replace(&mut self.followed, primary);
+        let forebear = followed.filter(|_| view.is_primary && node.replication.shares_all());
         if node.follow(target.clone()) {
+            forebear.into_iter().for_each(|id| node.replication.set_forebear(id));
             match (target, view.shard) {
                 (Some((host, port)), _) => tracing::info!(%host, port, "follows the primary of its shard"),
                 (None, Some(shard)) => tracing::info!(%shard, "leads its shard"),
@@ -122,12 +127,13 @@ impl Part {
     pub fn tend(&mut self, node: &Shared, view: &View) -> Vec<Change> {
         let shard = view.shard.filter(|_| node.cluster.holds_lease(view));
         let Some(shard) = shard else {
-            node.replication.set_quorum(QuorumOf::Nobody);
+            node.replication.set_quorum(QuorumOf::Nobody, QuorumOf::Nobody);
             return Vec::new();
         };
         let (now, end) = (node.cluster.now(), node.replication.offset());
         let review = self.attendance.review(now, &view.topology, shard, end, &node.replication.following());
-        node.replication.set_quorum(review.required.map_or(QuorumOf::Nobody, QuorumOf::All));
+        let all_of = |nodes: Option<_>| nodes.map_or(QuorumOf::Nobody, QuorumOf::All);
+        node.replication.set_quorum(all_of(review.required), all_of(review.heirs));
         if review.asks_for_acks {
             node.replication.ask_for_acks();
         }

@@ -11,7 +11,7 @@ use crate::command::context::Ctx;
 use crate::command::row::{Flags, Scope};
 use crate::command::shared::Shared;
 use crate::repl::spell;
-use crate::store::{How, Key, News, Numbers};
+use crate::store::{How, Key, News, Numbers, Store};
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -96,6 +96,10 @@ pub fn end_command(cx: &mut Ctx<'_>, before: u64, succeeded: bool) {
     if let Some((bytes, commands)) = gathered {
         let written = cx.node.replication.append((db, db), whole(bytes, commands));
         cx.session.client.written.store(written, Relaxed);
+        match cx.command.scope {
+            Scope::Everything => cx.node.replication.raise_floor(written),
+            _ => cx.store.note(written),
+        }
     }
     again_evicted(cx);
 }
@@ -108,7 +112,7 @@ fn again_evicted(cx: &Ctx<'_>) {
         let of_key = cx.node.store.key(&key);
         let is_held = cx.store.holds(stripe);
         if is_held && db == cx.session.db && cx.store.entry(of_key).is_none() {
-            cx.node.replication.note_deleted(stripe, db, &key, &[]);
+            cx.node.replication.note_deleted(&cx.node.store, stripe, db, &key, &[]);
         }
     }
 }
@@ -153,7 +157,13 @@ impl<'a> Transaction<'a> {
         }
         let gathered = GATHER.with_borrow_mut(|gather| gather.transaction.take())?;
         let databases = gathered.databases?;
-        Some(self.node.replication.append(databases, whole(gathered.bytes, gathered.commands)))
+        let offset = self.node.replication.append(databases, whole(gathered.bytes, gathered.commands));
+        if gathered.held == Numbers::all() {
+            self.node.replication.raise_floor(offset);
+        } else {
+            gathered.held.iter().for_each(|stripe| self.node.store.note(stripe, offset));
+        }
+        Some(offset)
     }
 }
 
@@ -219,7 +229,7 @@ fn note<'a>(words: impl ExactSizeIterator<Item = &'a [u8]>) {
 
 impl Replication {
     /// Notes what went without a command that says so. The caller holds the stripe.
-    pub fn note_gone(&self, stripe: usize, db: usize, news: &News) {
+    pub fn note_gone(&self, store: &Store, stripe: usize, db: usize, news: &News) {
         match news.how {
             How::Expired | How::Evicted | How::FieldsExpired { .. } if self.notes() => {
                 if news.how == How::Evicted {
@@ -229,23 +239,23 @@ impl Replication {
                         }
                     });
                 }
-                self.note_deleted(stripe, db, &news.key, &news.fields);
+                self.note_deleted(store, stripe, db, &news.key, &news.fields);
             }
             _ => {}
         }
     }
 
-    /// Notes that a key, or some fields of it, are deleted.
     /// Notes that a key of the first database was deleted, beside any command. The caller holds its stripe.
-    pub fn note_key_gone(&self, key: &[u8]) {
+    pub fn note_key_gone(&self, store: &Store, key: Key<'_>) {
         if self.notes() {
-            let mut bytes = Vec::with_capacity(key.len() + 32);
-            spell::push_command(&mut bytes, [&b"DEL"[..], key].into_iter());
-            self.append((0, 0), bytes);
+            let mut bytes = Vec::with_capacity(key.bytes.len() + 32);
+            spell::push_command(&mut bytes, [&b"DEL"[..], key.bytes].into_iter());
+            store.note(key.place.stripe(), self.append((0, 0), bytes));
         }
     }
 
-    fn note_deleted(&self, stripe: usize, db: usize, key: &[u8], fields: &[Box<[u8]>]) {
+    /// Notes that a key, or some fields of it, are deleted.
+    fn note_deleted(&self, store: &Store, stripe: usize, db: usize, key: &[u8], fields: &[Box<[u8]>]) {
         let mut bytes = Vec::with_capacity(key.len() + 32);
         match fields {
             [] => spell::push_command(&mut bytes, [&b"DEL"[..], key].into_iter()),
@@ -264,7 +274,7 @@ impl Replication {
             _ => Some(bytes),
         });
         if let Some(bytes) = bytes {
-            self.append((db, db), bytes);
+            store.note(stripe, self.append((db, db), bytes));
         }
     }
 }

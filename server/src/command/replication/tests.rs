@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 mod forms;
+mod quorum;
 
 /// When the nodes of these tests begin to run, in milliseconds since 1970.
 const START_MS: u64 = 1_800_000_000_000;

@@ -1,6 +1,6 @@
 //! Whom the node follows, how that stands, and what its stream brings.
 
-use super::{Replication, State};
+use super::{QuorumOf, Replication, State};
 use crate::command::clients::Unblocked;
 use crate::command::fault::Fault;
 use crate::command::row::Flags;
@@ -48,6 +48,8 @@ pub struct Upstream {
     pub down_since: Instant,
     /// Bytes of the data that have come.
     pub sync_bytes: u64,
+    /// Whether all that the node holds is of the stream of this one.
+    pub is_shared: bool,
 }
 
 /// What a node is to follow.
@@ -131,7 +133,7 @@ impl Replication {
     /// [`Refused`]
     pub fn go_on(&self, generation: u64, id: Option<String>) -> Result<(), Refused> {
         let mut state = self.state.lock();
-        state.link(generation)?;
+        state.link(generation)?.is_shared = true;
         if let Some(id) = id.filter(|id| *id != state.history.id) {
             let end = state.ring.end();
             state.history.fork(id, end);
@@ -147,7 +149,7 @@ impl Replication {
     /// [`Refused`]
     pub fn begin_at(&self, generation: u64, id: String, offset: u64, db: usize) -> Result<(), Refused> {
         let mut state = self.state.lock();
-        state.link(generation)?;
+        state.link(generation)?.is_shared = true;
         state.history = History::new(id);
         state.ring = Ring::at(offset);
         state.selected = Some(db);
@@ -200,7 +202,17 @@ impl Shared {
         }
         state.generation += 1;
         state.drop_followers();
+        self.replication.generation.store(state.generation, Relaxed);
         self.replication.acked.iter().for_each(|acked| acked.store(0, Relaxed));
+        state.forebear = None;
+        if self.cluster.is_on() {
+            // Nothing counts as held before the next look at the replicas, whatever was known in an earlier part.
+            (state.quorum_of, state.heirs) = (QuorumOf::Nobody, QuorumOf::Nobody);
+            self.replication.is_quorum_alone.store(false, Relaxed);
+            self.replication.has_no_heir.store(false, Relaxed);
+        }
+        // Replies that are held are late.
+        state.waiting.drain(..).for_each(|waiting| waiting.client.wake());
         state.upstream = target.clone().map(|(host, port)| Upstream {
             host,
             port,
@@ -208,6 +220,7 @@ impl Shared {
             heard: Instant::now(),
             down_since: Instant::now(),
             sync_bytes: 0,
+            is_shared: false,
         });
         // What it is in the midst of saying ends here.
         let clients = self.clients.all();
@@ -222,6 +235,10 @@ impl Shared {
             state.history.fork(random_id(), end);
             state.selected = None;
         }
+        // Who holds what the node has come to hold by now is known only once they say so.
+        let floor = if leads_again { state.ring.end() } else { 0 };
+        self.replication.floor.store(floor, Relaxed);
+        self.store.forget_noted();
         state.is_active |= self.replication.wants_durability.load(Relaxed);
         let notes = leads_again && state.is_active;
         self.replication.notes.store(notes, Relaxed);
