@@ -397,11 +397,17 @@ impl Call<'_> {
             if !stand.leads && slots.is_some() && self.node.cluster.is_between_leases() {
                 return Ok(Some(Wait::Again(self.moment.ms + HELD_MS)));
             }
+            let cluster = &self.node.cluster;
             match session.imports {
                 true => stand.admit_import(slots)?,
-                false => stand.admit(slots, session.want(all_flags, found.is_of_channels))?,
+                false => match stand.admit(slots, session.want(all_flags, found.is_of_channels)) {
+                    // The new owner may not know yet that it is.
+                    Err(Fault::Moved { .. }) if slots.is_some_and(|slots| cluster.is_frozen(slots.first)) => {
+                        return Ok(Some(Wait::Again(self.moment.ms + HELD_MS)));
+                    }
+                    admitted => admitted?,
+                },
             }
-            let cluster = &self.node.cluster;
             let is_held =
                 || slots.map_or_else(|| cluster.holds_writes_to_all(), |slots| cluster.is_frozen(slots.first));
             if all_flags.has(Flags::WRITE) && !session.imports && is_held() {

@@ -6,7 +6,8 @@
 //! slots are the target's; until then they are served here. Whatever breaks, they are on one side or the other with all
 //! their data, since only that one entry changes whose they are.
 //!
-//! Writes are held back until it is known what became of that entry: one that may still come true is not forgotten.
+//! Writes are held back until it is known what became of that entry: one that may still come true is not forgotten. Clients are sent to
+//! the new owner once that knows it, too: else both would send them to each other, more often than many a client follows.
 
 mod line;
 mod relay;
@@ -50,6 +51,9 @@ const HOLD_MAX: Duration = Duration::from_secs(1);
 
 /// How long the target's quorum may take to confirm what it was brought.
 const CONFIRM_MAX: Duration = Duration::from_secs(5);
+
+/// How long the new owner of slots may take to learn of it before clients are sent there all the same.
+const LEARN_MAX: Duration = Duration::from_millis(500);
 
 /// How long an answer of the cluster is waited for before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(6);
@@ -268,7 +272,7 @@ impl<'a> Moving<'a> {
     }
 
     /// Asks the cluster to end the moves, and waits until it is known what became of that.
-    fn hand_over(&self, frozen: Frozen<'_>) -> Result<(), String> {
+    fn hand_over(&mut self, frozen: Frozen<'_>) -> Result<(), String> {
         let node = self.node;
         let (from_epoch, to_epoch) = self.epochs;
         let mut asked: BTreeMap<Slot, (u64, Instant)> = BTreeMap::new();
@@ -277,9 +281,13 @@ impl<'a> Moving<'a> {
             let pending: Vec<Slot> = self.slots.iter().copied().filter(|slot| self.is_pending(&view, *slot)).collect();
             if pending.is_empty() || node.is_stopping() {
                 asked.values().for_each(|(ticket, _)| node.cluster.forget(*ticket));
-                drop(frozen);
                 let is_there = |slot: &Slot| view.topology.owner(*slot) == Some(self.target);
-                return if self.slots.iter().all(is_there) { Ok(()) } else { Err("it was called off".to_owned()) };
+                let are_there = self.slots.iter().all(is_there);
+                if are_there {
+                    self.wait_until_known(view.topology.epoch());
+                }
+                drop(frozen);
+                return if are_there { Ok(()) } else { Err("it was called off".to_owned()) };
             }
             asked.retain(|slot, (ticket, since)| {
                 let is_over = !pending.contains(slot)
@@ -301,6 +309,17 @@ impl<'a> Moving<'a> {
                 }
             }
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until the target has a topology of this epoch. One that does not say so in time is not waited for.
+    fn wait_until_known(&mut self, epoch: u64) {
+        let until = Instant::now() + LEARN_MAX;
+        while Instant::now() < until && !self.node.is_stopping() {
+            match self.line.topology_epoch(LEARN_MAX) {
+                Ok(known) if known < epoch => std::thread::sleep(Duration::from_millis(1)),
+                _ => return,
+            }
         }
     }
 
