@@ -39,9 +39,18 @@ const HEAR_MAX: Duration = Duration::from_secs(1);
 /// How long after a failure slots are left where they are.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Keys that are copied between two looks at the stream, and bytes of them.
-const KEYS_AT_ONCE: usize = 64;
-const BYTES_AT_ONCE: usize = 256 * 1024;
+/// How long a topology has to last before all slots of others are looked through for what is left of them.
+const CALM: Duration = Duration::from_secs(1);
+
+/// Keys that are copied between two looks at the stream, and bytes of them. The target takes them in one go, while its clients wait.
+const KEYS_AT_ONCE: usize = 32;
+const BYTES_AT_ONCE: usize = 64 * 1024;
+
+/// The least rest after keys were copied, while writes are not held back, and a rest as a multiple of the time that the work before
+/// it took. So clients of both ends find a worker that has time for them: a burst of some thousand keys made them wait for
+/// twenty milliseconds.
+const REST_MIN: Duration = Duration::from_millis(1);
+const REST_FACTOR: u32 = 3;
 
 /// Bytes of the stream that may be missing when writes are held back.
 const NEAR_BYTES: u64 = 64 * 1024;
@@ -61,18 +70,14 @@ const ASK_AGAIN: Duration = Duration::from_secs(6);
 /// Moves slots until the node stops.
 pub fn run(node: &Arc<Shared>) {
     let mut not_before: BTreeMap<ShardId, Instant> = BTreeMap::new();
-    let mut swept = 0;
+    let mut leftovers = Leftovers::default();
     while !node.is_stopping() {
         std::thread::sleep(LOOK);
         let view = node.cluster.view();
         if !node.cluster.holds_lease(&view) {
             continue;
         }
-        let version = node.cluster.version();
-        if swept != version {
-            sweep(node, &view);
-            swept = version;
-        }
+        leftovers.look(node, &view);
         for (target, slots) in leaving(&view) {
             if not_before.get(&target).is_some_and(|at| Instant::now() < *at) {
                 continue;
@@ -108,18 +113,58 @@ fn leaving(view: &View) -> BTreeMap<ShardId, Vec<Slot>> {
     leaving
 }
 
-/// Deletes what the node holds of slots that are others'.
-fn sweep(node: &Shared, view: &View) {
-    let is_others = |slot: &u16| matches!(view.serving(*slot), Serving::Elsewhere | Serving::Nobody);
-    for slot in (0..SLOTS).filter(is_others) {
-        while node.store.keys_in_slot(slot) > 0 {
-            let _pass = node.barrier.enter(node.move_number());
-            // No topology is installed meanwhile, so they are others' still.
-            if node.cluster.view().topology.epoch() != view.topology.epoch() || !node.empty_some(slot) {
-                break;
+/// What the node holds of slots that are others'. To look at all of them takes a millisecond, and while slots move there is a new
+/// topology many times a second; so then only those are looked at that have just left.
+#[derive(Default)]
+struct Leftovers {
+    /// What was so when all had been deleted, but for slots that came and went since between two looks.
+    seen: Option<Arc<View>>,
+    /// When all slots are looked at, unless there is a new topology before.
+    all_at: Option<Instant>,
+}
+
+impl Leftovers {
+    fn look(&mut self, node: &Shared, view: &Arc<View>) {
+        if self.seen.as_ref().is_none_or(|seen| seen.version != view.version) {
+            let seen = self.seen.clone();
+            let was_there = |slot| seen.as_ref().is_none_or(|seen| !is_others(seen, slot));
+            self.all_at = Some(Instant::now() + CALM);
+            if sweep(node, view, was_there) {
+                self.seen = Some(view.clone());
             }
+        } else if self.all_at.is_some_and(|at| Instant::now() >= at) && sweep(node, view, |_| true) {
+            self.all_at = None;
         }
     }
+}
+
+fn is_others(view: &View, slot: u16) -> bool {
+    matches!(view.serving(slot), Serving::Elsewhere | Serving::Nobody)
+}
+
+/// Deletes what the node holds of some slots, as far as they are others'. Returns whether nothing is left of them.
+fn sweep(node: &Shared, view: &View, of: impl Fn(u16) -> bool) -> bool {
+    for slot in (0..SLOTS).filter(|slot| is_others(view, *slot) && of(*slot)) {
+        while node.store.keys_in_slot(slot) > 0 {
+            let began = Instant::now();
+            let pass = node.barrier.enter(node.move_number());
+            // No topology is installed meanwhile, so they are others' still.
+            if node.cluster.view().topology.epoch() != view.topology.epoch() {
+                return false;
+            }
+            if !node.empty_some(slot) {
+                break;
+            }
+            drop(pass);
+            rest(began, Duration::ZERO);
+        }
+    }
+    true
+}
+
+/// Leaves the processor to others after work that began at some time.
+fn rest(began: Instant, least: Duration) {
+    std::thread::sleep(least.max(REST_FACTOR * began.elapsed()));
 }
 
 /// Slots on their way to one shard.
@@ -180,9 +225,12 @@ impl<'a> Moving<'a> {
         loop {
             self.check()?;
             let behind = self.follow(u64::MAX)?;
+            let began = Instant::now();
             self.copy()?;
             self.line.flush()?;
-            if !self.relay.has_more() && behind <= NEAR_BYTES {
+            if self.relay.has_more() {
+                rest(began, REST_MIN);
+            } else if behind <= NEAR_BYTES {
                 break;
             }
         }
