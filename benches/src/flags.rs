@@ -10,6 +10,7 @@ use std::{
 use clap::{Arg, ArgAction, ArgMatches, Command, builder::RangedU64ValueParser, value_parser};
 
 use crate::{
+    cluster,
     compare::{self, Contestant},
     elements,
     engine::{Bound, Pace, Plan},
@@ -32,6 +33,7 @@ pub enum Verb {
     Expire(expire::Options),
     Replication(replication::Options),
     Snapshot(snapshot::Options),
+    Cluster(cluster::Options),
 }
 
 /// Reads the command line; prints help or a complaint and ends the process if that is all there is to do.
@@ -51,9 +53,10 @@ fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
         Some(("expire", matches)) => Ok(Verb::Expire(expire_options(matches)?)),
         Some(("replication", matches)) => Ok(Verb::Replication(replication_options(matches)?)),
         Some(("snapshot", matches)) => Ok(Verb::Snapshot(snapshot_options(matches)?)),
+        Some(("cluster", matches)) => Ok(Verb::Cluster(cluster_options(matches)?)),
         Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
         None => {
-            let verbs = "load, fill, compare, elements, expire, replication or snapshot";
+            let verbs = "load, fill, compare, elements, expire, replication, snapshot or cluster";
             Err(Error::Usage(format!("say {verbs}; --help explains them")))
         }
     }
@@ -68,6 +71,7 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommands([load_command(), fill_command(), compare_command()])
         .subcommands([elements_command(), expire_command(), replication_command(), snapshot_command()])
+        .subcommand(cluster_command())
 }
 
 fn load_command() -> Command {
@@ -232,6 +236,24 @@ fn snapshot_command() -> Command {
             real("seconds").default_value("3").help("The length of each period, with and without saving"),
             core("server-core").default_value("0").help("The core of the servers, or `any`"),
             cores("client-cores").alias("client-core").help("The cores of the generator, or `any` [default: 1]"),
+            keys(),
+            key_length(),
+            value_length(),
+            json(),
+        ])
+}
+
+fn cluster_command() -> Command {
+    Command::new("cluster")
+        .about("Measures what clients feel while a fourth shard joins three of Larder's, and how many keys move")
+        .args([
+            larder(),
+            number("rounds").default_value("3").help("Rounds, each with a cluster of its own"),
+            real("rate").default_value("5000").help("Requests a second, in an open loop"),
+            real("set-share").default_value("0.1").value_name("X").help("The share of SET among them, 0 to 1"),
+            real("seconds").default_value("5").help("The length of the periods before and after the move"),
+            cores("server-cores").help("The cores of the nodes, or `any` [default: any]"),
+            cores("client-cores").alias("client-core").help("The core of the client, or `any` [default: any]"),
             keys(),
             key_length(),
             value_length(),
@@ -492,6 +514,25 @@ fn snapshot_options(matches: &ArgMatches) -> Result<snapshot::Options, Error> {
     }
 }
 
+fn cluster_options(matches: &ArgMatches) -> Result<cluster::Options, Error> {
+    let base = keys_and_values(matches, Operation::Get)?;
+    let options = cluster::Options {
+        larder: matches.get_one("larder").cloned(),
+        rounds: size(matches, "rounds"),
+        base,
+        rate: matches.get_one("rate").copied().unwrap_or(5_000.0),
+        set_share: matches.get_one("set-share").copied().unwrap_or(0.1),
+        time: seconds(matches, "seconds", 5.0),
+        server_cores: core_list(matches, "server-cores").unwrap_or_default(),
+        client_cores: core_list(matches, "client-cores").unwrap_or_default(),
+        json: matches.get_flag("json"),
+    };
+    match options.rounds == 0 || options.rate <= 0.0 || !(0.0..=1.0).contains(&options.set_share) {
+        true => Err(Error::Usage("--rounds and --rate have to be above 0, and --set-share 0 to 1".to_owned())),
+        false => Ok(options),
+    }
+}
+
 fn operation(matches: &ArgMatches) -> Operation {
     let keys = size(matches, "per-command");
     match text(matches, "op") {
@@ -625,6 +666,15 @@ mod tests {
         assert_eq!(options.servers, compare::LARDER_AND_REDIS);
         assert_eq!((options.rounds, options.time, options.base.key_count), (3, Duration::from_secs(2), 1_000_000));
         assert_eq!((options.server_core, options.client_cores), (Some(0), vec![1]));
+    }
+
+    #[test]
+    fn cluster_has_the_documented_defaults() {
+        let Verb::Cluster(options) = parsed("x cluster") else { panic!("the verb is cluster") };
+        assert_eq!((options.rounds, options.rate, options.base.key_count), (3, 5000.0, 1_000_000));
+        assert_eq!((options.server_cores, options.client_cores), (vec![], vec![]));
+        let Verb::Cluster(pinned) = parsed("x cluster --server-cores 0,1 --client-core 1") else { panic!("as above") };
+        assert_eq!((pinned.server_cores, pinned.client_cores), (vec![0, 1], vec![1]));
     }
 
     #[test]

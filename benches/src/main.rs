@@ -1,7 +1,8 @@
 //! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`, `expire`, `replication`,
-//! `snapshot`. See `README.md`.
+//! `snapshot`, `cluster`. See `README.md`.
 
 mod ask;
+mod cluster;
 mod compare;
 mod elements;
 mod engine;
@@ -62,5 +63,6 @@ fn run() -> Result<(), Error> {
         Verb::Expire(options) => expire::run(&options),
         Verb::Replication(options) => replication::run(&options),
         Verb::Snapshot(options) => snapshot::run(&options),
+        Verb::Cluster(options) => cluster::run(&options),
     }
 }

@@ -460,7 +460,8 @@ fn sources() -> Vec<Source> {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a package's folder can be read").flatten() {
         let path = entry.path();
-        if path.is_dir() && !path.ends_with("target") {
+        // A folder with a manifest is a package of its own, outside of the workspace.
+        if path.is_dir() && !path.ends_with("target") && !path.join("Cargo.toml").exists() {
             collect(&path, files);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             files.push(path);

@@ -5,16 +5,23 @@ import threading
 
 from redis.cluster import ClusterNode, RedisCluster
 
-told = {"strict": True, "goes_on": True}
+# `tolerations` counts how often errors began to be excusable.
+told = {"strict": True, "tolerations": 0, "goes_on": True}
 
 
 def listen():
     for line in sys.stdin:
         word = line.strip()
         told["strict"] = {"tolerate": False, "strict": True}.get(word, told["strict"])
+        told["tolerations"] += word == "tolerate"
         if word == "stop":
             break
     told["goes_on"] = False
+
+
+def is_strict(since):
+    """Whether no error has been excusable since the round that began with this."""
+    return since["strict"] and told["strict"] and since["tolerations"] == told["tolerations"]
 
 
 client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", int(sys.argv[1]))], socket_timeout=5, decode_responses=True)
@@ -27,15 +34,15 @@ print("ready", flush=True)
 while told["goes_on"]:
     round += 1
     name, counter = f"key:{round % 2000}", f"counter:{round % 300}"
-    strict = told["strict"]
+    since = dict(told)
     try:
         client.set(name, str(round))
         written[name] = str(round)
         # What a killed primary had not sent on is lost.
-        if client.get(name) != str(round) and strict and told["strict"]:
+        if client.get(name) != str(round) and is_strict(since):
             wrong.append(f"{name} is not what was just written")
         count = client.incr(counter)
-        if counter in counters and count != counters[counter] + 1 and strict and told["strict"]:
+        if counter in counters and count != counters[counter] + 1 and is_strict(since):
             wrong.append(f"{counter} went from {counters[counter]} to {count}")
         counters[counter] = count
         operations += 3
@@ -43,10 +50,10 @@ while told["goes_on"]:
         # It may have been done or not.
         written.pop(name, None)
         counters.pop(counter, None)
-        if strict and told["strict"]:
+        if is_strict(since):
             errors.append(repr(error))
         excused += 1
-    if not told["strict"]:
+    if not is_strict(since):
         # What a killed primary had not sent on is lost.
         written.clear()
         counters.clear()

@@ -1,6 +1,7 @@
 """ride.py BIN CLIENT...: lets a client of a cluster read and write while nodes join, leave, hand over and are killed.
 
-Starts six nodes of BIN on free ports: three shards with a replica each. The client is started with the port of one of them, and
+Starts six nodes of BIN on free ports: three shards with a replica each. In the end the killed node comes back, and `redis-cli
+--cluster check` has to find nothing wrong. The client is started with the port of one of them, and
 told on its standard input, a line each: `tolerate` when an error is excusable, since a primary was killed just now, `strict` when
 none is any longer, and `stop`. It leaves with 0 if it has seen no other error and all it has written is there.
 """
@@ -41,9 +42,16 @@ class Node:
         self.port, self.bus = port, bus
         args = [BIN, "--port", port, "--bus-port", bus, "--bind", "127.0.0.1", "--dir", f"{folder}/{port}", "--save", ""]
         args += ["--cluster-secret", SECRET, "--cluster-replicas", "1", *more]
-        self.log = f"{folder}/{port}.log"
+        self.args, self.log = [str(arg) for arg in args], f"{folder}/{port}.log"
+        self.run()
+
+    def run(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(arg) for arg in args], stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.args, stdout=log, stderr=log)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
 
     def ask(self, *words):
         """The reply to a command as text; empty if there is none."""
@@ -116,8 +124,7 @@ class Cluster:
 
     def end(self):
         for node in self.nodes:
-            node.process.kill()
-            node.process.wait()
+            node.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -155,17 +162,29 @@ def ride(cluster, client):
     say("tolerate")
     _, killed = next((id, node) for id, node in cluster.with_role("master") if node is not cluster.nodes[0])
     before = len(cluster.with_role("master"))
-    killed.process.send_signal(signal.SIGKILL)
-    killed.process.wait()
+    killed.kill()
     at = time.monotonic()
     cluster.wait_until("another leads", lambda: len([n for _, n in cluster.with_role("master") if n is not killed]) == before)
     step(f"another leads after {time.monotonic() - at:.1f} s")
     # What the client has asked meanwhile may take its own time-outs to fail.
     time.sleep(3)
     say("strict")
-    time.sleep(2)
+    step("it comes back")
+    killed.run()
+    cluster.wait_until("three shards once more", lambda: cluster.is_whole(3))
+    time.sleep(1)
+    check(cluster)
     step("the end")
     say("stop")
+
+
+def check(cluster):
+    """Has redis-cli look at the cluster."""
+    checked = subprocess.run(["redis-cli", "--cluster", "check", f"127.0.0.1:{cluster.nodes[0].port}"], capture_output=True, text=True)
+    is_satisfied = checked.returncode == 0 and "All 16384 slots covered" in checked.stdout and "[ERR]" not in checked.stdout
+    if not is_satisfied or "[WARNING]" in checked.stdout:
+        sys.exit(f"redis-cli --cluster check is not satisfied:\n{checked.stdout}{checked.stderr}")
+    step("redis-cli --cluster check is satisfied")
 
 
 began = time.monotonic()

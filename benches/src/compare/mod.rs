@@ -23,7 +23,7 @@ use crate::{
 };
 use report::{Cell, Report};
 use scenario::Scenario;
-pub use server::{Contestant, Running};
+pub use server::{Contestant, Running, free_port};
 
 /// What the flags of `compare` ask for.
 #[derive(Clone, Debug)]

@@ -247,7 +247,7 @@ fn spawn(
 }
 
 /// A port that nobody listens on now. Another process may take it before the server does, which then fails to start.
-fn free_port() -> std::io::Result<u16> {
+pub fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 

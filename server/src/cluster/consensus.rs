@@ -38,7 +38,8 @@ use check::Verdict;
 use journal::Recovered;
 use limits::{
     APPEND_BYTES_MAX, APPLY_BYTES_MAX, ELECTION_TICKS, HEARTBEAT_TICKS, INFLIGHT_MAX, LOG_BYTES_MAX,
-    PROPOSAL_BYTES_MAX, PROPOSALS_MAX, SNAPSHOT_BYTES_MAX, SNAPSHOT_RETRY_TICKS, UNCOMMITTED_BYTES_MAX,
+    PROPOSAL_BYTES_MAX, PROPOSALS_MAX, SNAPSHOT_BYTES_MAX, SNAPSHOT_RETRY_TICKS, STAND_AGAIN_TICKS,
+    UNCOMMITTED_BYTES_MAX,
 };
 use log::Log;
 use reads::Reads;
@@ -68,6 +69,9 @@ pub struct Consensus {
     memberships: VecDeque<(u64, ConfState)>,
     /// Members to whom a snapshot was sent, and how long ago.
     snapshots_sent: BTreeMap<u64, u32>,
+    /// For how many ticks it has stood for election, and how often it has done so again since it knew a leader.
+    stands_for: u32,
+    stood_again: u32,
     standing: Standing,
 }
 
@@ -118,6 +122,8 @@ impl Consensus {
             applied,
             memberships: VecDeque::from([(applied, members)]),
             snapshots_sent: BTreeMap::new(),
+            stands_for: 0,
+            stood_again: 0,
             standing: Standing { role: Role::Outside, term: Term(0), leader: None },
         };
         consensus.draw_timeout();
@@ -134,6 +140,7 @@ impl Consensus {
         // The steps between this tick and the next will have written all.
         if self.node.raft.state == StateRole::Leader || !check::has_unwritten(&self.node.raft) {
             self.node.tick();
+            self.stand_again();
         }
         self.given_up.extend(self.reads.tick());
         self.retry_snapshots();
@@ -500,14 +507,41 @@ impl Consensus {
     }
 
     /// Draws the time of the next election from the incarnation and the term, in place of the raft crate, whose own draw a test
-    /// could not repeat. Two that stand at the same time split the vote and try again in the next term, with other times.
+    /// could not repeat.
     fn draw_timeout(&mut self) {
+        let drawn = self.draw(self.node.raft.term) % ELECTION_TICKS as u64;
+        self.node.raft.set_randomized_election_timeout(ELECTION_TICKS + drawn as usize);
+    }
+
+    /// A number that other members and other starts draw otherwise.
+    fn draw(&self, what: u64) -> u64 {
         let mut mixed = self.options.incarnation ^ self.options.member.0.rotate_left(32);
-        mixed = mixed.wrapping_add(self.node.raft.term.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        mixed = mixed.wrapping_add(what.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let drawn = (mixed ^ (mixed >> 31)) % ELECTION_TICKS as u64;
-        self.node.raft.set_randomized_election_timeout(ELECTION_TICKS + drawn as usize);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Stands for election again soon if that came to nothing: two stood at the same time and split the vote, or the others still
+    /// believed in the leader. The raft crate waits for as long as if a leader had just been heard.
+    fn stand_again(&mut self) {
+        let raft = &self.node.raft;
+        if !matches!(raft.state, StateRole::Candidate | StateRole::PreCandidate) {
+            self.stands_for = 0;
+            if raft.leader_id != raft::INVALID_ID {
+                self.stood_again = 0;
+            }
+            return;
+        }
+        self.stands_for += 1;
+        let drawn = self.draw(!(raft.term << 8 | u64::from(self.stood_again))) % u64::from(3 * STAND_AGAIN_TICKS);
+        let wait = (1 + self.stood_again) * (STAND_AGAIN_TICKS + drawn as u32);
+        if wait < ELECTION_TICKS as u32 && self.stands_for > wait && raft.promotable() {
+            self.stands_for = 0;
+            self.stood_again += 1;
+            // Whether it may is looked at there.
+            let _ = self.node.campaign();
+        }
     }
 
     /// The raft crate sends a member nothing but heartbeats while it believes a snapshot to be on its way.

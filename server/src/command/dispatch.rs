@@ -36,7 +36,7 @@ pub const OUTPUT_PAUSE: usize = 256 * 1024;
 const EVICTIONS_MAX: usize = 1024;
 
 /// How long a command waits before it looks again whether its slot, or the shard, has been handed over.
-const HELD_MS: u64 = 1;
+pub const HELD_MS: u64 = 1;
 
 /// Keys of a batch whose memory is asked for ahead.
 const PREFETCH_MAX: usize = 1024;

@@ -111,7 +111,8 @@ impl Desk {
             let index = topology.epoch() + 1;
             topology.apply(index, change).unwrap_or_else(|refused| panic!("{change:?}: {refused}"));
         }
-        self.node.barrier.alone(|| self.node.install_topology(topology));
+        let view = self.node.cluster.prepare(topology);
+        self.node.barrier.alone(|| self.node.install_topology(view));
     }
 
     /// Gives the node the lease of the primary of its shard, as it is now.

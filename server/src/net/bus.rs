@@ -106,7 +106,7 @@ async fn take_part(node: &Arc<Shared>, start: Start) -> Result<(), String> {
             _ = ticks.tick() => bus.tick()?,
             event = happening.recv() => bus.hear(event, &mut happening),
             called = listener.accept() => bus.called(called),
-            Some((ticket, wish)) = asked.recv() => bus.ask(ticket, wish),
+            Some((ticket, wish)) = asked.recv() => bus.asked(ticket, wish, &mut asked),
         }
         bus.work()?;
     }
@@ -478,6 +478,12 @@ impl Bus {
         out.send.into_iter().for_each(|(to, message)| self.send(to, message));
     }
 
+    /// Takes what is asked for, and what else is by now: all of it goes into the log with one write.
+    fn asked(&mut self, ticket: u64, wish: Wish, asked: &mut Receiver<(u64, Wish)>) {
+        let more = std::iter::from_fn(|| asked.try_recv().ok()).take(EVENTS_AT_ONCE);
+        std::iter::once((ticket, wish)).chain(more).for_each(|(ticket, wish)| self.ask(ticket, wish));
+    }
+
     /// A command asks for something.
     fn ask(&mut self, ticket: u64, wish: Wish) {
         let now = self.now();
@@ -516,8 +522,9 @@ impl Bus {
 
     fn install(&mut self, topology: Topology) {
         let (node, part) = (&self.node, &mut self.part);
+        let prepared = node.cluster.prepare(topology);
         let view: Arc<View> = node.barrier.alone(|| {
-            node.install_topology(topology);
+            node.install_topology(prepared);
             let view = node.cluster.view();
             part.take(node, &view);
             view

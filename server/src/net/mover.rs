@@ -6,7 +6,8 @@
 //! slots are the target's; until then they are served here. Whatever breaks, they are on one side or the other with all
 //! their data, since only that one entry changes whose they are.
 //!
-//! Writes are held back until it is known what became of that entry: one that may still come true is not forgotten.
+//! Writes are held back until it is known what became of that entry: one that may still come true is not forgotten. Clients are sent to
+//! the new owner once that knows it, too: else both would send them to each other, more often than many a client follows.
 
 mod line;
 mod relay;
@@ -39,9 +40,18 @@ const HEAR_MAX: Duration = Duration::from_secs(1);
 /// How long after a failure slots are left where they are.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Keys that are copied between two looks at the stream, and bytes of them.
-const KEYS_AT_ONCE: usize = 64;
-const BYTES_AT_ONCE: usize = 256 * 1024;
+/// How long a topology has to last before all slots of others are looked through for what is left of them.
+const CALM: Duration = Duration::from_secs(1);
+
+/// Keys that are copied between two looks at the stream, and bytes of them. The target takes them in one go, while its clients wait.
+const KEYS_AT_ONCE: usize = 32;
+const BYTES_AT_ONCE: usize = 64 * 1024;
+
+/// The least rest after keys were copied, while writes are not held back, and a rest as a multiple of the time that the work before
+/// it took. So clients of both ends find a worker that has time for them: a burst of some thousand keys made them wait for
+/// twenty milliseconds.
+const REST_MIN: Duration = Duration::from_millis(1);
+const REST_FACTOR: u32 = 3;
 
 /// Bytes of the stream that may be missing when writes are held back.
 const NEAR_BYTES: u64 = 64 * 1024;
@@ -52,24 +62,23 @@ const HOLD_MAX: Duration = Duration::from_secs(1);
 /// How long the target's quorum may take to confirm what it was brought.
 const CONFIRM_MAX: Duration = Duration::from_secs(5);
 
+/// How long the new owner of slots may take to learn of it before clients are sent there all the same.
+const LEARN_MAX: Duration = Duration::from_millis(500);
+
 /// How long an answer of the cluster is waited for before it is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(6);
 
 /// Moves slots until the node stops.
 pub fn run(node: &Arc<Shared>) {
     let mut not_before: BTreeMap<ShardId, Instant> = BTreeMap::new();
-    let mut swept = 0;
+    let mut leftovers = Leftovers::default();
     while !node.is_stopping() {
         std::thread::sleep(LOOK);
         let view = node.cluster.view();
         if !node.cluster.holds_lease(&view) {
             continue;
         }
-        let version = node.cluster.version();
-        if swept != version {
-            sweep(node, &view);
-            swept = version;
-        }
+        leftovers.look(node, &view);
         for (target, slots) in leaving(&view) {
             if not_before.get(&target).is_some_and(|at| Instant::now() < *at) {
                 continue;
@@ -105,18 +114,58 @@ fn leaving(view: &View) -> BTreeMap<ShardId, Vec<Slot>> {
     leaving
 }
 
-/// Deletes what the node holds of slots that are others'.
-fn sweep(node: &Shared, view: &View) {
-    let is_others = |slot: &u16| matches!(view.serving(*slot), Serving::Elsewhere | Serving::Nobody);
-    for slot in (0..SLOTS).filter(is_others) {
-        while node.store.keys_in_slot(slot) > 0 {
-            let _pass = node.barrier.enter(node.move_number());
-            // No topology is installed meanwhile, so they are others' still.
-            if node.cluster.view().topology.epoch() != view.topology.epoch() || !node.empty_some(slot) {
-                break;
+/// What the node holds of slots that are others'. To look at all of them takes a millisecond, and while slots move there is a new
+/// topology many times a second; so then only those are looked at that have just left.
+#[derive(Default)]
+struct Leftovers {
+    /// What was so when all had been deleted, but for slots that came and went since between two looks.
+    seen: Option<Arc<View>>,
+    /// When all slots are looked at, unless there is a new topology before.
+    all_at: Option<Instant>,
+}
+
+impl Leftovers {
+    fn look(&mut self, node: &Shared, view: &Arc<View>) {
+        if self.seen.as_ref().is_none_or(|seen| seen.version != view.version) {
+            let seen = self.seen.clone();
+            let was_there = |slot| seen.as_ref().is_none_or(|seen| !is_others(seen, slot));
+            self.all_at = Some(Instant::now() + CALM);
+            if sweep(node, view, was_there) {
+                self.seen = Some(view.clone());
             }
+        } else if self.all_at.is_some_and(|at| Instant::now() >= at) && sweep(node, view, |_| true) {
+            self.all_at = None;
         }
     }
+}
+
+fn is_others(view: &View, slot: u16) -> bool {
+    matches!(view.serving(slot), Serving::Elsewhere | Serving::Nobody)
+}
+
+/// Deletes what the node holds of some slots, as far as they are others'. Returns whether nothing is left of them.
+fn sweep(node: &Shared, view: &View, of: impl Fn(u16) -> bool) -> bool {
+    for slot in (0..SLOTS).filter(|slot| is_others(view, *slot) && of(*slot)) {
+        while node.store.keys_in_slot(slot) > 0 {
+            let began = Instant::now();
+            let pass = node.barrier.enter(node.move_number());
+            // No topology is installed meanwhile, so they are others' still.
+            if node.cluster.view().topology.epoch() != view.topology.epoch() {
+                return false;
+            }
+            if !node.empty_some(slot) {
+                break;
+            }
+            drop(pass);
+            rest(began, Duration::ZERO);
+        }
+    }
+    true
+}
+
+/// Leaves the processor to others after work that began at some time.
+fn rest(began: Instant, least: Duration) {
+    std::thread::sleep(least.max(REST_FACTOR * began.elapsed()));
 }
 
 /// Slots on their way to one shard.
@@ -178,9 +227,12 @@ impl<'a> Moving<'a> {
         loop {
             self.check()?;
             let behind = self.follow(u64::MAX)?;
+            let began = Instant::now();
             self.copy()?;
             self.line.flush()?;
-            if !self.relay.has_more() && behind <= NEAR_BYTES {
+            if self.relay.has_more() {
+                rest(began, REST_MIN);
+            } else if behind <= NEAR_BYTES {
                 break;
             }
         }
@@ -270,7 +322,7 @@ impl<'a> Moving<'a> {
     }
 
     /// Asks the cluster to end the moves, and waits until it is known what became of that.
-    fn hand_over(&self, frozen: Frozen<'_>) -> Result<(), String> {
+    fn hand_over(&mut self, frozen: Frozen<'_>) -> Result<(), String> {
         let node = self.node;
         let (from_epoch, to_epoch) = self.epochs;
         let mut asked: BTreeMap<Slot, (u64, Instant)> = BTreeMap::new();
@@ -279,9 +331,13 @@ impl<'a> Moving<'a> {
             let pending: Vec<Slot> = self.slots.iter().copied().filter(|slot| self.is_pending(&view, *slot)).collect();
             if pending.is_empty() || node.is_stopping() {
                 asked.values().for_each(|(ticket, _)| node.cluster.forget(*ticket));
-                drop(frozen);
                 let is_there = |slot: &Slot| view.topology.owner(*slot) == Some(self.target);
-                return if self.slots.iter().all(is_there) { Ok(()) } else { Err("it was called off".to_owned()) };
+                let are_there = self.slots.iter().all(is_there);
+                if are_there {
+                    self.wait_until_known(view.topology.epoch());
+                }
+                drop(frozen);
+                return if are_there { Ok(()) } else { Err("it was called off".to_owned()) };
             }
             asked.retain(|slot, (ticket, since)| {
                 let is_over = !pending.contains(slot)
@@ -303,6 +359,17 @@ impl<'a> Moving<'a> {
                 }
             }
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until the target has a topology of this epoch. One that does not say so in time is not waited for.
+    fn wait_until_known(&mut self, epoch: u64) {
+        let until = Instant::now() + LEARN_MAX;
+        while Instant::now() < until && !self.node.is_stopping() {
+            match self.line.topology_epoch(LEARN_MAX) {
+                Ok(known) if known < epoch => std::thread::sleep(Duration::from_millis(1)),
+                _ => return,
+            }
         }
     }
 

@@ -38,6 +38,9 @@ pub const NUMBER_MAX: u64 = 1 << 62;
 
 /// Ticks without a word from the leader after which a voter stands for election, or up to one less than twice as many.
 pub const ELECTION_TICKS: usize = 10;
+/// Ticks after which a voter that stands and has not won stands again, or up to almost four times as many; twice as many the second
+/// time, and so on up to the time above. An election takes a few milliseconds, so by then the vote is split.
+pub const STAND_AGAIN_TICKS: u32 = 2;
 /// Ticks between two heartbeats of the leader.
 pub const HEARTBEAT_TICKS: usize = 2;
 /// Ticks after which a snapshot that was sent and never confirmed is sent again.

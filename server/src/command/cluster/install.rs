@@ -4,19 +4,21 @@
 use super::gate::{Slots, Stand, Want};
 use super::view::View;
 use crate::base::number::push_integer;
-use crate::cluster::topology::Topology;
 use crate::command::session::Session;
 use crate::command::shared::{Shared, now_ms};
 use larder_client::slot;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Shared {
-    /// Installs a topology. The caller holds the barrier, and no stripe.
+    /// Installs a topology, as [`Cluster::prepare`] has it: to look at all slots takes longer than workers are to stand still. The caller
+    /// holds the barrier, and no stripe.
     ///
     /// Keys of slots that have left are not deleted: whoever has moved them does that once nobody needs them any more.
-    pub fn install_topology(&self, topology: Topology) {
+    ///
+    /// [`Cluster::prepare`]: super::Cluster::prepare
+    pub fn install_topology(&self, view: View) {
         let before = self.cluster.view();
-        self.cluster.install(topology);
+        self.cluster.install(view);
         let view = self.cluster.view();
         self.turn_away(&view);
         self.tell_of_topology(&before, &view);

@@ -272,6 +272,28 @@ fn writes_to_a_slot_that_is_being_handed_over_wait() {
 }
 
 #[test]
+fn clients_are_sent_to_the_new_owner_of_a_slot_once_it_knows_that_it_is() {
+    let mut desk = Desk::in_cluster();
+    desk.check("SET b 1", "+OK");
+    let slot = slot::of(b"b");
+    desk.change(&[Change::BeginMove { slots: one(slot.number()), to: ShardId(2) }]);
+    let began = desk.node.cluster.view().topology.moves()[&slot].began;
+    desk.node.cluster.freeze([slot].into_iter(), true);
+    desk.check("GET b", "$1 1");
+    let epoch = |shard| desk.node.cluster.view().topology.shard(ShardId(shard)).unwrap().epoch;
+    let (from_epoch, to_epoch) = (epoch(1), epoch(2));
+    desk.change(&[Change::EndMove { slot, began, from_epoch, to_epoch }]);
+    for line in ["GET b", "SET b 2"] {
+        desk.check(line, "");
+        assert!(matches!(desk.ended, Ended::Wait { .. }), "{:?}", desk.ended);
+    }
+    // What has been elsewhere before is there.
+    desk.check("GET foo", "-MOVED 12182 10.0.0.3:7003");
+    desk.node.cluster.freeze([slot].into_iter(), false);
+    desk.check("GET b", &format!("-MOVED {slot} 10.0.0.3:7003"));
+}
+
+#[test]
 fn clients_of_a_new_primary_wait_for_its_first_lease() {
     let mut desk = Desk::in_cluster();
     desk.check("SET b 1", "+OK");

@@ -275,11 +275,18 @@ impl Cluster {
         self.view.read().clone()
     }
 
-    /// Makes a topology the one that commands see. The caller holds the barrier, and sees to those whom it concerns.
-    pub(super) fn install(&self, topology: Topology) {
-        let Some(me) = self.me else { return };
-        let version = self.version() + 1;
-        let view = View::new(version, (me, self.incarnation), topology);
+    /// What commands are to see of the topology that follows the present one. It is for one thread to make and to install.
+    pub fn prepare(&self, topology: Topology) -> View {
+        let me = self.me.unwrap_or(Id::new([0; 20]));
+        View::new(self.version() + 1, (me, self.incarnation), topology)
+    }
+
+    /// Makes a view the one that commands see. The caller holds the barrier, and sees to those whom it concerns.
+    pub(super) fn install(&self, view: View) {
+        if self.me.is_none() {
+            return;
+        }
+        let version = view.version;
         if !view.is_primary {
             self.lease_awaited_until_us.store(0, Relaxed);
         } else if view.led_epoch() != self.view().led_epoch() {

@@ -6,7 +6,7 @@ use super::{Forwarding, Manner, Outgoing};
 use crate::cluster::id::Id;
 use crate::command::cluster::{Slots, Stand, View, Want};
 use crate::command::context::Wait;
-use crate::command::dispatch::Call;
+use crate::command::dispatch::{Call, HELD_MS};
 use crate::command::fault::Fault;
 use crate::command::reply::Reply;
 use crate::command::row::{Flags, Scope};
@@ -163,6 +163,10 @@ impl Call<'_> {
             }
             Ok(()) if found.spread == Spread::No && !is_exec => return Ok(Way::Here),
             Ok(()) => None,
+            // The new owner may not know yet that it is.
+            Err(Fault::Moved { .. }) if slots.is_some_and(|slots| self.node.cluster.is_frozen(slots.first)) => {
+                return Ok(Way::Wait(Wait::Again(self.moment.ms + HELD_MS)));
+            }
             Err(fault) => Some(fault),
         };
         if session.is_forwarder && fault.is_some() {

@@ -92,6 +92,19 @@ impl Line {
         self.connection.set_read_timeout(Some(PATIENCE)).map_err(broke)
     }
 
+    /// The epoch of the topology that the other end has. All that was said before has been answered.
+    ///
+    /// # Errors
+    ///
+    /// If it does not say so within `time`.
+    pub fn topology_epoch(&mut self, time: Duration) -> Result<u64, String> {
+        self.connection.set_read_timeout(Some(time)).map_err(broke)?;
+        let info = self.connection.call(&["CLUSTER", "INFO"]).map_err(broke)?;
+        let info = String::from_utf8_lossy(info.as_bytes().unwrap_or_default()).into_owned();
+        let epoch = info.lines().find_map(|line| line.strip_prefix("cluster_current_epoch:"));
+        epoch.and_then(|epoch| epoch.trim().parse().ok()).ok_or_else(|| "it does not know its epoch".to_owned())
+    }
+
     /// Takes one answer.
     fn hear(&mut self) -> Result<(), String> {
         match self.connection.receive().map_err(broke)? {

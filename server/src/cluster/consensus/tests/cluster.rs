@@ -2,9 +2,9 @@
 //! the random tests longer.
 
 use super::super::journal::Start;
-use super::super::limits::{PROPOSAL_BYTES_MAX, PROPOSALS_MAX, READS_MAX};
+use super::super::limits::{ELECTION_TICKS, PROPOSAL_BYTES_MAX, PROPOSALS_MAX, READS_MAX};
 use super::super::{Change, Index, Member, NotAChange, NotCompacted, Refused, Rejected, Role, Settled, Ticket};
-use super::network::{Network, Weather};
+use super::network::{Network, TICK, Weather};
 use super::random::{Random, say, seeds};
 
 fn runs(count: u64) -> u64 {
@@ -236,6 +236,25 @@ fn leadership_is_handed_over_without_an_election_time() {
     network.run(2);
     let refused = network.consensus(old).transfer_leadership(Member(new));
     assert_eq!(refused, Err(Refused::NotLeader { leader: Some(Member(new)) }));
+}
+
+#[test]
+fn a_split_vote_is_soon_over() {
+    // A message takes half a tick at most, so two often stand before they hear of each other.
+    let mut ticks: Vec<u64> = Vec::new();
+    for seed in 0..runs(200) {
+        let mut network = Network::new(Random::new(seed), &[1, 2, 3, 4, 5]);
+        let leader = network.elect();
+        network.run(5);
+        network.crash(leader);
+        let began = network.now;
+        network.until(80, "another leads", |network| network.leader().is_some());
+        ticks.push((network.now - began) / TICK);
+    }
+    ticks.sort();
+    let (median, late, worst) = (ticks[ticks.len() / 2], ticks[ticks.len() * 97 / 100], ticks[ticks.len() - 1]);
+    eprintln!("{median} ticks at the median, {late} for all but 3 %, {worst} at the worst");
+    assert!(late < 2 * ELECTION_TICKS as u64, "{ticks:?}");
 }
 
 #[test]
