@@ -182,11 +182,7 @@ fn leave(node: &Shared, signal: &str) -> bool {
         return false;
     }
     tracing::info!("{signal} received: finishing what is in flight, then leaving");
-    let told = if node.cluster.is_on() { node.tell_of_leaving() } else { 0 };
-    node.cluster.leave();
-    if told > 0 {
-        node.await_leaving();
-    }
+    node.leave_cluster();
     node.stop_saving(saves);
     true
 }

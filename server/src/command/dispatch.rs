@@ -457,10 +457,7 @@ impl Call<'_> {
                     return self.pass_others_gates(found, all_flags, way, session, reply);
                 }
             }
-            let cluster = &self.node.cluster;
-            let is_held =
-                || slots.map_or_else(|| cluster.holds_writes_to_all(), |slots| cluster.is_frozen(slots.first));
-            if all_flags.has(Flags::WRITE) && !session.imports && is_held() {
+            if self.node.cluster.holds_some_back() && !session.imports && self.is_held_back(found, all_flags, session) {
                 return Ok(Way::Wait(Wait::Again(self.moment.ms + HELD_MS)));
             }
         }
@@ -473,6 +470,17 @@ impl Call<'_> {
         gate::loading(self.node.loading.is_on(), flags)?;
         let pause = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags);
         Ok(pause.map_or(Way::Here, |until_ms| Way::Wait(Wait::Until(until_ms))))
+    }
+
+    /// Whether a command waits until slots have been handed over.
+    #[cold]
+    fn is_held_back(&self, found: &Found, flags: Flags, session: &Session) -> bool {
+        let (cluster, is_write) = (&self.node.cluster, flags.has(Flags::WRITE));
+        let each = self.each_slot(found, session);
+        match each.is_empty() {
+            true => is_write,
+            false => (is_write || cluster.holds_reads_back()) && each.into_iter().any(|slot| cluster.is_frozen(slot)),
+        }
     }
 
     /// The gates of a command that is not run here, or not yet: the others are those of the node that runs it.

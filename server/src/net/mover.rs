@@ -6,7 +6,8 @@
 //! slots are the target's; until then they are served here. Whatever breaks, they are on one side or the other with all
 //! their data, since only that one entry changes whose they are.
 //!
-//! Writes are held back until it is known what became of that entry: one that may still come true is not forgotten. Clients are sent to
+//! Writes, and reads from when that entry is asked for, are held back until it is known what became of it: one that may still come
+//! true is not forgotten. Clients are sent to
 //! the new owner once that knows it, too: else both would send them to each other, more often than many a client follows.
 
 mod line;
@@ -326,6 +327,8 @@ impl<'a> Moving<'a> {
         let node = self.node;
         let (from_epoch, to_epoch) = self.epochs;
         let mut asked: BTreeMap<Slot, (u64, Instant)> = BTreeMap::new();
+        // From the entry on the new owner takes writes, of which reads here would not know. What is being read is read by then.
+        node.barrier.alone(|| node.cluster.hold_reads_back(true));
         loop {
             let view = node.cluster.view();
             let pending: Vec<Slot> = self.slots.iter().copied().filter(|slot| self.is_pending(&view, *slot)).collect();
@@ -390,6 +393,7 @@ struct Frozen<'a> {
 
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {
+        self.node.cluster.hold_reads_back(false);
         self.node.cluster.freeze(self.slots.iter().copied(), false);
     }
 }

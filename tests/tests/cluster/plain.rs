@@ -23,7 +23,12 @@ fn three() -> (Cluster, Client) {
 
 /// A key that another node than the first has.
 fn elsewhere(cluster: &Cluster, name: &str) -> String {
-    (0..).map(|number| format!("{name}{number}")).find(|key| cluster.primary_of(key) != 0).expect("a number")
+    elsewhere_than(cluster, 0, name)
+}
+
+/// A key that another node than this one has.
+fn elsewhere_than(cluster: &Cluster, node: usize, name: &str) -> String {
+    (0..).map(|number| format!("{name}{number}")).find(|key| cluster.primary_of(key) != node).expect("a number")
 }
 
 #[test]
@@ -271,4 +276,35 @@ fn others_go_on_when_a_primary_is_killed() {
         let told = cluster.client(killed).text(&format!("GET {lost}"));
         (told == "after", told)
     });
+}
+
+#[test]
+fn who_asks_a_node_that_is_shut_down_is_sent_to_another() {
+    let _alone = alone();
+    let mut cluster = Cluster::start(4, &[("--cluster-replicas", "1"), FORWARDS]);
+    let leaving = cluster.primary_of("k");
+    let (heir, far) = (cluster.replicas_of(leaving)[0], elsewhere_than(&cluster, leaving, "far"));
+    let mut client = cluster.client(leaving);
+    client.check_matches("HELLO 3", "*");
+    client.check("CLIENT MAINT_NOTIFICATIONS ON MOVING-ENDPOINT-TYPE internal-ip", "OK");
+    client.check("SET k v", "OK");
+    client.check(&format!("SET {far} w"), "OK");
+    cluster.client(leaving).send("SHUTDOWN NOSAVE");
+    let mut told = Vec::new();
+    wait_long(PATIENCE, "the client is told to go", || {
+        client.check("PING", "PONG");
+        told.extend(client.connection().take_pushes());
+        let is_told = |push: &Vec<Reply>| push[0].as_bytes() == Some(b"MOVING");
+        (told.iter().any(is_told), format!("{told:?}"))
+    });
+    let moving = told.iter().find(|push| push[0].as_bytes() == Some(b"MOVING")).expect("it was told");
+    let place = String::from_utf8_lossy(moving[3].as_bytes().expect("a place")).into_owned();
+    let other = (0..4).find(|node| cluster.address(*node).to_string() == place).expect("it is a node");
+    assert_ne!(other, leaving);
+    let mut there = cluster.client(other);
+    there.check("GET k", "v");
+    there.check(&format!("GET {far}"), "w");
+    drop(client);
+    wait_long(PATIENCE, "the node ends", || (cluster.has_left(leaving), String::new()));
+    assert_eq!(cluster.client(heir).text("ROLE").split('"').nth(1), Some("master"), "the shard was handed over");
 }

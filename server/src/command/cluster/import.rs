@@ -13,7 +13,7 @@ use crate::command::generic::dump::payload_of;
 use crate::command::shared::{Shared, now_ms};
 use crate::config::Durability;
 use larder_client::slot::{SLOTS, Slot};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What an owner is told that brings what is not awaited.
 pub const NOT_AWAITED: &str = "ERR the slot is not on its way to this node, or this node does not lead";
@@ -28,6 +28,8 @@ pub struct Moving {
     frozen: Frozen,
     /// How many these are.
     frozen_count: AtomicUsize,
+    /// Whether their reads are held back as well.
+    holds_reads_back: AtomicBool,
 }
 
 struct Frozen([AtomicU64; SLOTS as usize / 64]);
@@ -45,9 +47,21 @@ impl Cluster {
         self.moving.frozen.0[usize::from(slot) / 64].load(Relaxed) >> (slot % 64) & 1 == 1
     }
 
-    /// Whether a write that may be about all keys, as it names none, is held back: `FLUSHALL` has to be done on one side or the other.
-    pub fn holds_writes_to_all(&self) -> bool {
+    /// Whether writes to some slots are held back. Then those are, too, that may be about all keys, as they name none: `FLUSHALL` has
+    /// to be done on one side or the other.
+    #[inline]
+    pub fn holds_some_back(&self) -> bool {
         self.moving.frozen_count.load(Relaxed) > 0
+    }
+
+    /// Whether reads of these slots are held back, too: the new owner may know already that it is, and take writes.
+    pub fn holds_reads_back(&self) -> bool {
+        self.moving.holds_reads_back.load(Relaxed)
+    }
+
+    /// Says whether they are.
+    pub fn hold_reads_back(&self, is_on: bool) {
+        self.moving.holds_reads_back.store(is_on, Relaxed);
     }
 
     /// Holds writes to some slots back, or no longer. Once this has been called under the barrier, no write is under way.

@@ -134,7 +134,7 @@ impl Shared {
 
     /// Tells clients that know of no cluster to connect to other nodes, since this one is about to stop. Returns how many these
     /// are.
-    pub fn tell_of_leaving(&self) -> usize {
+    pub(super) fn tell_of_leaving(&self) -> usize {
         let view = self.cluster.view();
         let heard = self.cluster.heard();
         let is_online = |id: &Id| heard.get(id).is_none_or(|heard| heard.health == Health::Online);
@@ -153,8 +153,21 @@ impl Shared {
         plain.len()
     }
 
-    /// Waits until clients that were told to go have gone, for a time. Whoever runs the node's commands must not call this.
-    pub fn await_leaving(&self) {
+    /// Lets others take over what they can, so that the node may stop without being missed. That takes some seconds at the most; whoever
+    /// runs the node's commands must not call this.
+    pub fn leave_cluster(&self) {
+        if !self.cluster.is_on() {
+            return;
+        }
+        let told = self.tell_of_leaving();
+        self.cluster.leave();
+        if told > 0 {
+            self.await_leaving();
+        }
+    }
+
+    /// Waits until clients that were told to go have gone, for a time.
+    fn await_leaving(&self) {
         let until = Instant::now() + MOVING_MAX;
         let is_there = |client: &Arc<Client>| wants_to_know(client) && client.is_plain.load(Relaxed);
         while Instant::now() < until && self.clients.all().iter().any(is_there) {

@@ -265,8 +265,20 @@ fn writes_to_a_slot_that_is_being_handed_over_wait() {
     assert!(matches!(desk.ended, Ended::Wait { .. }), "{:?}", desk.ended);
     desk.check("GET b", "$1 1");
     desk.check("SET j 1", "+OK");
-    desk.check("FLUSHALL", "");
-    assert!(matches!(desk.ended, Ended::Wait { .. }), "{:?}", desk.ended);
+    for line in ["FLUSHALL", "GET b"] {
+        desk.node.cluster.hold_reads_back(line == "GET b");
+        desk.check(line, "");
+        assert!(matches!(desk.ended, Ended::Wait { .. }), "{line}: {:?}", desk.ended);
+    }
+    desk.check("GET j", "$1 1");
+    // Other nodes ask about keys in several slots at once.
+    desk.node.cluster.hold_reads_back(false);
+    desk.session.is_forwarder = true;
+    desk.check("MGET j b", "*2 $1 1 $1 1");
+    for line in ["MSET j 2 b 2", "DEL j b"] {
+        desk.check(line, "");
+        assert!(matches!(desk.ended, Ended::Wait { .. }), "{line}: {:?}", desk.ended);
+    }
     desk.node.cluster.freeze([slot].into_iter(), false);
     desk.check("SET b 2", "+OK");
 }

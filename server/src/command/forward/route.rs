@@ -194,7 +194,7 @@ impl Call<'_> {
     }
 
     /// The slots of all keys of a command, or of those that are queued.
-    fn each_slot(&self, found: &Found, session: &Session) -> Vec<u16> {
+    pub fn each_slot(&self, found: &Found, session: &Session) -> Vec<u16> {
         match session.queue.as_ref().filter(|_| found.row.scope == Scope::Transaction) {
             Some(queue) => queue.each_slot(self.node),
             None if found.is_of_channels => self.slots(found).iter().map(|slots| slots.first).collect(),

@@ -79,7 +79,7 @@ fn rewrite_log(_: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
 pub const SHUTDOWN: Command = Command {
     name: "SHUTDOWN",
     run: shutdown,
-    summary: "Finishes what is in flight, saves if there are save points or SAVE asks for it, and ends the node.",
+    summary: "Finishes what is in flight, hands over in a cluster unless NOW is said, saves if there are save points or SAVE asks for it, and ends the node.",
     complexity: "O(N) when saving, where N is the number of keys in all databases, otherwise O(1)",
     args: &[
         one_of("save-selector", &[token("nosave", "NOSAVE"), token("save", "SAVE")]).optional(),
@@ -112,13 +112,24 @@ fn shutdown(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         }
     }
     tracing::info!(client = %cx.session.client.address, "a client asked the node to shut down");
-    cx.node.stop_saving(saves);
+    match cx.node.itself().filter(|node| node.cluster.is_on() && !asked.now) {
+        Some(node) => {
+            let leave = move || {
+                node.leave_cluster();
+                node.stop_saving(saves);
+            };
+            let started = std::thread::Builder::new().name("larder-leave".into()).spawn(leave);
+            started.map_err(|error| Fault::owned(format!("ERR Errors trying to SHUTDOWN: {error}")))?;
+        }
+        None => cx.node.stop_saving(saves),
+    }
     Ok(Done::Close)
 }
 
 #[derive(Default)]
 struct ShutdownOptions {
     save: Option<bool>,
+    now: bool,
     force: bool,
     abort: bool,
 }
@@ -141,6 +152,7 @@ impl ShutdownOptions {
             return Err(Fault::Syntax);
         }
         options.save = (save || nosave).then_some(save);
+        options.now = now;
         Ok(options)
     }
 }

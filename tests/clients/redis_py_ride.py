@@ -1,8 +1,9 @@
-"""redis-py's RedisCluster, as ride.py leads it: PORT of one node."""
+"""redis-py as ride.py leads it: `cluster` (RedisCluster) or `plain` (Redis, which knows of no cluster), and PORT of one node."""
 
 import sys
 import threading
 
+from redis import Redis
 from redis.cluster import ClusterNode, RedisCluster
 
 # `tolerations` counts how often errors began to be excusable.
@@ -24,7 +25,11 @@ def is_strict(since):
     return since["strict"] and told["strict"] and since["tolerations"] == told["tolerations"]
 
 
-client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", int(sys.argv[1]))], socket_timeout=5, decode_responses=True)
+kind, port = sys.argv[1], int(sys.argv[2])
+if kind == "plain":
+    client = Redis("127.0.0.1", port, socket_timeout=10, decode_responses=True)
+else:
+    client = RedisCluster(startup_nodes=[ClusterNode("127.0.0.1", port)], socket_timeout=5, decode_responses=True)
 threading.Thread(target=listen, daemon=True).start()
 operations, excused, errors, wrong = 0, 0, [], []
 written, counters = {}, {}
