@@ -88,7 +88,7 @@ impl Forwarding {
             && self.errands.len() < UNDER_WAY_MAX
             && self.bytes < UNDER_WAY_BYTES
             && !self.has_due
-            && !self.errands.back().is_some_and(|last| last.lone.is_some());
+            && self.errands.back().is_none_or(|last| last.lone.is_none());
         self.is_awaited = !self.is_idle() && !is_in_order;
         self.is_awaited
     }
