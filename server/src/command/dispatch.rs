@@ -510,10 +510,21 @@ impl Call<'_> {
 
     /// Locks what a command needs and runs it. One about everything is called while no other worker runs any.
     pub fn act(&self, found: &'static Found, session: &mut Session, reply: &mut Reply) -> Outcome {
+        if self.node.store.has_snapshot() {
+            self.capture_ahead(found, session.db);
+        }
         guarded(&found.name, || {
             let keys = self.lock(found.row.scope, session.db, self.moment_of(found, session));
             self.run_with(found, keys, session, reply)
         })
+    }
+
+    /// Has a snapshot take a long string before its key changes: it would be copied under the lock then. The caller holds no stripe.
+    #[cold]
+    pub fn capture_ahead(&self, found: &Found, db: usize) {
+        if matches!(found.row.name, "RENAME" | "RENAMENX" | "MOVE") {
+            self.node.store.capture_ahead(db, self.node.store.key(self.words.get(1)));
+        }
     }
 
     /// As [`Call::act`], if `has_chance` says so of the keys that are locked; else the command goes on waiting.

@@ -381,7 +381,11 @@ impl Run<'_> {
             if request.found.row.scope.is_all(self.queue.words(request)) {
                 stripes = Numbers::all();
             }
-            let of_request = Call::places(request.found, self.queue.words(request), node);
+            let words = self.queue.words(request);
+            if node.store.has_snapshot() {
+                Call { words, places: &[], ..*self.call }.capture_ahead(request.found, session.db);
+            }
+            let of_request = Call::places(request.found, words, node);
             of_request.iter().for_each(|place| stripes.add(place.stripe()));
             places.push(of_request);
         }

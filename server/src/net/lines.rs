@@ -22,6 +22,10 @@ use tokio::sync::Notify;
 /// Lines of which nobody is the owner that are kept for the next.
 const SPARE_MAX: usize = 64;
 
+/// Bytes of messages that may wait on a line: of more, as while the other node stands still, the next are left out. A message reaches
+/// who listens at the moment.
+const MESSAGES_BYTES_MAX: usize = 32 << 20;
+
 /// The lines of one worker.
 #[derive(Default)]
 pub struct Lines {
@@ -40,6 +44,8 @@ struct Line {
     /// Whether one client alone speaks on it.
     is_lone: bool,
     queue: RefCell<VecDeque<Outgoing>>,
+    /// Bytes of these.
+    queued: Cell<usize>,
     bell: Notify,
     /// Whether it is broken: nobody takes what is put into the queue.
     is_over: Cell<bool>,
@@ -58,6 +64,10 @@ impl Lines {
             if let (Some(owner), true) = (request.lone, request.is_last) {
                 self.lone.remove(&owner);
             }
+            if request.answer.is_none() && line.queued.get() > MESSAGES_BYTES_MAX {
+                continue;
+            }
+            line.queued.set(line.queued.get() + request.request.len());
             line.queue.borrow_mut().push_back(request);
             line.bell.notify_one();
         }
@@ -92,8 +102,8 @@ impl Lines {
 impl Line {
     /// A line on which something can be put at once, and a task that speaks on it.
     fn open((to, manner): (Id, Manner), is_lone: bool, spare: Spare, worker: usize, node: &Arc<Shared>) -> Rc<Line> {
-        let (queue, bell, is_over) = Default::default();
-        let line = Rc::new(Line { to, manner, is_lone, queue, bell, is_over });
+        let (queue, queued, bell, is_over) = Default::default();
+        let line = Rc::new(Line { to, manner, is_lone, queue, queued, bell, is_over });
         tracing::debug!(%to, worker, is_lone, "a line to another node is opened");
         tokio::task::spawn_local(speak(line.clone(), spare, node.clone()));
         line

@@ -7,8 +7,8 @@
 //! Large values are not captured under the lock. Of a collection the walk gets a share, which takes microseconds however
 //! large it is: the walk's own when it comes to the record, or one that was made before somebody changed the collection in
 //! place. A buffer is read block by block, with the lock let go in between: whoever changes it in place keeps the blocks
-//! that it changes as they were ([`Original`]), and a buffer whose record goes is left to the walk. Only one whose record
-//! changes its key is copied under the lock.
+//! that it changes as they were ([`Original`]), and a buffer whose record goes is left to the walk. One whose record is to
+//! change its key is read block by block before, by whoever changes it.
 //!
 //! What others have captured waits until the walk collects it. There is a bound for that: a snapshot whose owner cannot
 //! keep up with the writes becomes void. Shares are not counted: what they take is what the changes have copied, and is
@@ -19,7 +19,7 @@
 
 use super::record::Value;
 use super::shared::Store;
-use super::stripe::Stripe;
+use super::stripe::{Key, Stripe};
 use crate::types::object::Object;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -180,6 +180,14 @@ pub(super) struct Gathered {
     pub read: usize,
 }
 
+impl Gathered {
+    /// Makes room for one more block. Fresh memory is written to without the lock: the first time takes longest.
+    fn make_room(&mut self) {
+        let len = (self.read + BLOCK).min(self.bytes.capacity());
+        self.bytes.resize(len, 0);
+    }
+}
+
 /// How far a buffer was read.
 pub(super) enum Reading {
     /// There is more.
@@ -227,6 +235,25 @@ impl Store {
         self.each_stripe(|stripe| stripe.begin_walk(captor(), pile.clone()));
         Some(Snapshot { store: self, stripe: 0, asked: 0, pile })
     }
+
+    /// Whether a snapshot is on its way.
+    #[inline]
+    pub fn has_snapshot(&self) -> bool {
+        self.snapshotting.load(Ordering::Relaxed)
+    }
+
+    /// Has a large buffer captured whose record is about to change its key, if a snapshot has not come to it yet: block by block, with
+    /// the lock let go in between. `db` is the number that clients know. The caller holds no stripe.
+    pub fn capture_ahead(&self, db: usize, key: Key<'_>) {
+        let (db, stripe) = (self.database(db), key.place.stripe());
+        let Some(mut gathered) = self.with_stripe(stripe, |stripe| stripe.want_ahead(db, key)) else { return };
+        loop {
+            gathered.make_room();
+            if !self.with_stripe(stripe, |stripe| stripe.read_ahead(&mut gathered)) {
+                return;
+            }
+        }
+    }
 }
 
 impl Snapshot<'_> {
@@ -253,9 +280,7 @@ impl Snapshot<'_> {
     /// Reads a buffer of the stripe that the walk is in.
     fn gather(&self, mut gathered: Gathered) -> Option<Large> {
         loop {
-            // Fresh memory is written to without the lock: the first time takes longest.
-            let len = (gathered.read + BLOCK).min(gathered.bytes.capacity());
-            gathered.bytes.resize(len, 0);
+            gathered.make_room();
             let reading = if self.stripe < self.store.stripes().len() {
                 self.store.with_stripe(self.stripe, |stripe| stripe.read_on(&mut gathered))
             } else {

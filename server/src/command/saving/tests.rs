@@ -360,6 +360,39 @@ fn a_first_change_during_a_snapshot_takes_microseconds() {
     }
 }
 
+/// Prints for how long others wait at most while a long string changes its key during a snapshot, and how long that takes itself.
+#[test]
+#[ignore = "it measures"]
+fn others_wait_for_a_block_while_a_long_string_changes_its_key() {
+    let mut desk = Desk::new();
+    desk.run("SETRANGE {long}a 100000000 end");
+    let node = desk.node.clone();
+    for round in 0..4 {
+        let begun = (round > 0).then(|| begin(&node, Version::default(), true, &mut Vec::new()));
+        let is_over = AtomicBool::new(false);
+        let (longest, took) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                let mut longest = Duration::ZERO;
+                while !is_over.load(Relaxed) {
+                    let start = Instant::now();
+                    // As a command of another worker takes the stripe.
+                    drop(node.store.lock_one(node.store.place(b"{long}a").stripe(), 0, node.store.moment(now_ms())));
+                    longest = longest.max(start.elapsed());
+                }
+                longest
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            let start = Instant::now();
+            desk.run(if round % 2 == 0 { "RENAME {long}a {long}b" } else { "RENAME {long}b {long}a" });
+            let took = start.elapsed();
+            is_over.store(true, Relaxed);
+            (other.join().expect("it does not fail"), took)
+        });
+        println!("snapshot: {:5} RENAME {took:10.1?}, others at most {longest:10.1?}", round > 0);
+        drop(begun);
+    }
+}
+
 #[test]
 fn what_is_told_follows_what_has_happened() {
     let saves = Saves::new(1_000);

@@ -156,6 +156,7 @@ impl Talk {
             if self.unanswered.is_empty() {
                 self.heard = Instant::now();
             }
+            line.queued.set(line.queued.get() - request.request.len());
             let from = self.sent_before + self.out.len() as u64;
             self.out.extend_from_slice(&request.request);
             self.unanswered.push_back(Unanswered {

@@ -298,6 +298,32 @@ impl Stripe {
     }
 }
 
+impl Stripe {
+    /// As the walk wants a large buffer: one whose record is about to change its key, and is not captured yet.
+    pub(in crate::store) fn want_ahead(&self, db: usize, key: Key<'_>) -> Option<Gathered> {
+        let (_, found) = self.find(db, key)?;
+        let at = self.arena.at(found);
+        let is_due = record::header(at).era() != self.era && record::header(at).shape() == Shape::Heap;
+        if is_due && is_large(at) && !self.is_void() { self.want(found) } else { None }
+    }
+
+    /// Reads the next block of it. Returns whether there are more; what is whole is left to the walk.
+    pub(in crate::store) fn read_ahead(&mut self, gathered: &mut Gathered) -> bool {
+        let bytes = gathered.bytes.capacity();
+        match self.read_on(gathered) {
+            Reading::On => return true,
+            Reading::Gone => {}
+            Reading::Whole(large) => {
+                if let Some(walk) = &mut self.walk {
+                    walk.pile_up(bytes);
+                    walk.owned.push(large);
+                }
+            }
+        }
+        false
+    }
+}
+
 /// Whether a value is not to be captured under the lock.
 fn is_large(at: NonNull<u8>) -> bool {
     match record::header(at).shape() {
