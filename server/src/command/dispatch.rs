@@ -38,6 +38,9 @@ const EVICTIONS_MAX: usize = 1024;
 /// How long a command waits before it looks again whether its slot, or the shard, has been handed over.
 pub const HELD_MS: u64 = 1;
 
+/// Blocks of a long string that are read for a snapshot at a time before its key changes: some hundred microseconds.
+const AHEAD_BLOCKS: usize = 16;
+
 /// Keys of a batch whose memory is asked for ahead.
 const PREFETCH_MAX: usize = 1024;
 
@@ -417,6 +420,13 @@ impl Call<'_> {
         if transaction::enqueue(found, self, session, reply)? {
             return Ok(REPLIED);
         }
+        if self.node.store.has_snapshot() {
+            // What a primary has run is run at once.
+            let blocks = if session.is_primary { usize::MAX } else { AHEAD_BLOCKS };
+            if self.capture_ahead(found, session, blocks) {
+                return Ok(Ok(Done::Wait(Wait::Again(self.moment.ms + HELD_MS))));
+            }
+        }
         if !found.row.flags.has(Flags::SKIP_MONITOR) {
             self.show_to_monitors(found, session);
         }
@@ -510,21 +520,19 @@ impl Call<'_> {
 
     /// Locks what a command needs and runs it. One about everything is called while no other worker runs any.
     pub fn act(&self, found: &'static Found, session: &mut Session, reply: &mut Reply) -> Outcome {
-        if self.node.store.has_snapshot() {
-            self.capture_ahead(found, session.db);
-        }
         guarded(&found.name, || {
             let keys = self.lock(found.row.scope, session.db, self.moment_of(found, session));
             self.run_with(found, keys, session, reply)
         })
     }
 
-    /// Has a snapshot take a long string before its key changes: it would be copied under the lock then. The caller holds no stripe.
+    /// Has a snapshot take a long string before its key changes: it would be copied under the lock then. Returns whether there is more
+    /// to take, for which others are let have their turn first. The caller holds no stripe.
     #[cold]
-    pub fn capture_ahead(&self, found: &Found, db: usize) {
-        if matches!(found.row.name, "RENAME" | "RENAMENX" | "MOVE") {
-            self.node.store.capture_ahead(db, self.node.store.key(self.words.get(1)));
-        }
+    pub fn capture_ahead(&self, found: &Found, session: &mut Session, blocks: usize) -> bool {
+        let store = &self.node.store;
+        let changes_key = matches!(found.row.name, "RENAME" | "RENAMENX" | "MOVE");
+        changes_key && store.capture_ahead(&mut session.ahead, session.db, store.key(self.words.get(1)), blocks)
     }
 
     /// As [`Call::act`], if `has_chance` says so of the keys that are locked; else the command goes on waiting.

@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::tracking::Tracking;
 use super::transaction::{Queue, Watched};
 use crate::config::Durability;
+use crate::store::snapshot::Ahead;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -63,6 +64,8 @@ pub struct Session {
     pub topology_seen: u64,
     /// The change of the cluster that its command has asked for.
     pub asked_cluster: Option<cluster::Ticket>,
+    /// The long string that is read for a snapshot before the command at hand changes its key.
+    pub ahead: Option<Ahead>,
     /// Whether the primary wants to know how far the node is.
     pub wants_ack: bool,
     /// What it has said of itself as a replica, and what it asks for.
@@ -107,6 +110,7 @@ impl Session {
             evidence: Evidence::default(),
             topology_seen: 0,
             asked_cluster: None,
+            ahead: None,
             wants_ack: false,
             asked: None,
             ask: None,

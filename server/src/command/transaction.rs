@@ -383,7 +383,7 @@ impl Run<'_> {
             }
             let words = self.queue.words(request);
             if node.store.has_snapshot() {
-                Call { words, places: &[], ..*self.call }.capture_ahead(request.found, session.db);
+                Call { words, places: &[], ..*self.call }.capture_ahead(request.found, session, usize::MAX);
             }
             let of_request = Call::places(request.found, words, node);
             of_request.iter().for_each(|place| stripes.add(place.stripe()));

@@ -67,6 +67,8 @@ pub struct Store {
     follows: AtomicBool,
     /// Whether a snapshot is on its way.
     pub(super) snapshotting: AtomicBool,
+    /// How many there have been.
+    pub(super) snapshots: AtomicU32,
     /// Stripes that were emptied as a whole before the snapshot had been through them.
     pub(super) emptied: Mutex<Vec<Stripe>>,
 }
@@ -114,6 +116,7 @@ impl Store {
             listener: OnceLock::new(),
             follows: AtomicBool::new(false),
             snapshotting: AtomicBool::new(false),
+            snapshots: AtomicU32::new(0),
             emptied: Mutex::default(),
         }
     }

@@ -180,6 +180,19 @@ pub(super) struct Gathered {
     pub read: usize,
 }
 
+/// A buffer that is read ahead of a snapshot's walk.
+pub struct Ahead {
+    gathered: Gathered,
+    /// Which of all snapshots it is read for.
+    snapshot: u32,
+}
+
+impl Ahead {
+    fn is_of(&self, db: usize, key: Key<'_>) -> bool {
+        self.gathered.db == db && *self.gathered.key == *key.bytes
+    }
+}
+
 impl Gathered {
     /// Makes room for one more block. Fresh memory is written to without the lock: the first time takes longest.
     fn make_room(&mut self) {
@@ -232,6 +245,7 @@ impl Store {
             return None;
         }
         let pile = Arc::new(Pile::new(pile_max));
+        self.snapshots.fetch_add(1, Ordering::Relaxed);
         self.each_stripe(|stripe| stripe.begin_walk(captor(), pile.clone()));
         Some(Snapshot { store: self, stripe: 0, asked: 0, pile })
     }
@@ -243,16 +257,26 @@ impl Store {
     }
 
     /// Has a large buffer captured whose record is about to change its key, if a snapshot has not come to it yet: block by block, with
-    /// the lock let go in between. `db` is the number that clients know. The caller holds no stripe.
-    pub fn capture_ahead(&self, db: usize, key: Key<'_>) {
+    /// the lock let go in between, and at most so many blocks. Returns whether there are more, which `ahead` leads to. `db` is the
+    /// number that clients know. The caller is in one gate of the barrier meanwhile, and holds no stripe.
+    pub fn capture_ahead(&self, ahead: &mut Option<Ahead>, db: usize, key: Key<'_>, blocks: usize) -> bool {
         let (db, stripe) = (self.database(db), key.place.stripe());
-        let Some(mut gathered) = self.with_stripe(stripe, |stripe| stripe.want_ahead(db, key)) else { return };
-        loop {
-            gathered.make_room();
-            if !self.with_stripe(stripe, |stripe| stripe.read_ahead(&mut gathered)) {
-                return;
+        let snapshot = self.snapshots.load(Ordering::Relaxed);
+        // What was read for an earlier snapshot is not what this one is to have.
+        let begun = ahead.take().filter(|begun| begun.snapshot == snapshot && begun.is_of(db, key));
+        let begun = begun.or_else(|| {
+            let gathered = self.with_stripe(stripe, |stripe| stripe.want_ahead(db, key))?;
+            Some(Ahead { gathered, snapshot })
+        });
+        let Some(mut begun) = begun else { return false };
+        for _ in 0..blocks {
+            begun.gathered.make_room();
+            if !self.with_stripe(stripe, |stripe| stripe.read_ahead(&mut begun.gathered)) {
+                return false;
             }
         }
+        *ahead = Some(begun);
+        true
     }
 }
 
