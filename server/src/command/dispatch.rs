@@ -39,7 +39,7 @@ const EVICTIONS_MAX: usize = 1024;
 pub const HELD_MS: u64 = 1;
 
 /// Blocks of a long string that are read for a snapshot at a time before its key changes: some hundred microseconds.
-const AHEAD_BLOCKS: usize = 16;
+const AHEAD_BLOCKS: usize = 4;
 
 /// Keys of a batch whose memory is asked for ahead.
 const PREFETCH_MAX: usize = 1024;
