@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{ErrorKind, Read, Write},
+    io::{ErrorKind, Read},
     net::{SocketAddr, TcpStream},
     os::fd::AsRawFd,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -23,7 +23,7 @@ use super::{
     nodes::{SlotMap, key},
 };
 use crate::{
-    engine::SILENCE_MAX,
+    engine::{self, SILENCE_MAX},
     error::Error,
     histogram::Histogram,
     os::{self, Epoll},
@@ -382,18 +382,7 @@ impl Client {
 
 impl Link {
     fn flush(&mut self) -> Result<(), Error> {
-        while self.taken < self.out.len() {
-            match self.socket.write(&self.out[self.taken..]) {
-                Ok(0) => return Err(Error::Closed { hint: None }),
-                Ok(count) => self.taken += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("cannot send a request")(error)),
-            }
-        }
-        self.out.clear();
-        self.taken = 0;
-        Ok(())
+        engine::send(&mut self.socket, &mut self.out, &mut self.taken)
     }
 }
 

@@ -23,6 +23,22 @@ pub struct Connection {
     scanner: Scanner,
 }
 
+/// Sends of `out`, of which the socket has `taken` some bytes, as much as it takes now.
+pub fn send(socket: &mut TcpStream, out: &mut Vec<u8>, taken: &mut usize) -> Result<(), Error> {
+    while *taken < out.len() {
+        match socket.write(&out[*taken..]) {
+            Ok(0) => return Err(Error::Closed { hint: None }),
+            Ok(count) => *taken += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("cannot send a request")(error)),
+        }
+    }
+    out.clear();
+    *taken = 0;
+    Ok(())
+}
+
 impl Connection {
     /// Connects, waiting for the server to accept.
     pub fn open(address: SocketAddr, workload: &Workload) -> Result<Self, Error> {
@@ -54,18 +70,7 @@ impl Connection {
 
     /// Sends what is left of the requests.
     pub fn flush(&mut self) -> Result<(), Error> {
-        while self.taken < self.out.len() {
-            match self.socket.write(&self.out[self.taken..]) {
-                Ok(0) => return Err(Error::Closed { hint: None }),
-                Ok(count) => self.taken += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("cannot send a request")(error)),
-            }
-        }
-        self.out.clear();
-        self.taken = 0;
-        Ok(())
+        send(&mut self.socket, &mut self.out, &mut self.taken)
     }
 
     /// Reads what is there and returns how many replies it completed.

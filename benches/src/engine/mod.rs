@@ -25,6 +25,7 @@ use crate::{
     workload::Workload,
 };
 use connection::Connection;
+pub use connection::send;
 
 /// A server that owes replies and stays silent for this long is given up on.
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);

@@ -19,7 +19,7 @@ use super::row::Flags;
 use super::session::Session;
 use super::shared::{Shared, now_ms};
 use super::table::Found;
-use super::words::{REPLIED, Span, Words};
+use super::words::{Kept, REPLIED};
 use crate::base::long_double::LongDouble;
 use crate::base::number::{parse_f64, parse_i64};
 use crate::config::Durability;
@@ -64,8 +64,7 @@ pub struct Await<'a> {
 pub struct Parked {
     client: Arc<Client>,
     found: &'static Found,
-    buffer: Vec<u8>,
-    spans: Vec<Span>,
+    words: Kept,
     /// The number of the database, as the client knows it.
     db: usize,
     protocol: u8,
@@ -200,21 +199,15 @@ impl Ctx<'_> {
     }
 
     fn park(&self, wait: &Await<'_>) -> Parked {
-        let (mut buffer, mut spans) = (Vec::new(), Vec::new());
-        let mut keep = |word: &[u8]| {
-            spans.push(Span { start: buffer.len() as u32, len: word.len() as u32 });
-            buffer.extend_from_slice(word);
+        let words = match &wait.words {
+            Some(words) => Kept::of(words.iter().map(Vec::as_slice)),
+            None => Kept::of(self.words.iter()),
         };
-        match &wait.words {
-            Some(words) => words.iter().for_each(|word| keep(word)),
-            None => self.words.iter().for_each(keep),
-        }
         let name = |key: &Key<'_>| (key.place.stripe(), key.bytes.into());
         Parked {
             client: self.session.client.clone(),
             found: self.found,
-            buffer,
-            spans,
+            words,
             db: self.session.db,
             protocol: self.reply.protocol(),
             keys: wait.keys.iter().map(name).collect(),
@@ -328,7 +321,7 @@ impl Parked {
         let mut session = Session::proxy(self.client.clone(), self.db, worker);
         let mut reply = Reply::default();
         reply.set_protocol(self.protocol);
-        let words = Words { buffer: &self.buffer, spans: &self.spans };
+        let words = self.words.words();
         let places = Call::places(self.found, words, node);
         let moment = Moment { by: self.client.id, ..moment };
         let call = Call { node, words, places: &places, moment };

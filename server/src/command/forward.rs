@@ -20,7 +20,7 @@ mod spread;
 mod tests;
 
 pub use answer::{Answer, Came, Manner, Outgoing, is_refusal};
-pub use errand::{Errand, Kept, Lone, Outcome, Work};
+pub use errand::{Errand, Lone, Outcome, Work};
 pub use route::{Evidence, Journey, Way};
 pub use spread::{Cursor, Gather, Spread};
 

@@ -48,6 +48,28 @@ impl<'a> Words<'a> {
     }
 }
 
+/// The words of a request, kept beyond the buffer that they were read into.
+#[derive(Debug)]
+pub struct Kept {
+    buffer: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Kept {
+    pub fn of<'a>(words: impl Iterator<Item = &'a [u8]>) -> Kept {
+        let mut kept = Kept { buffer: Vec::new(), spans: Vec::new() };
+        for word in words {
+            kept.spans.push(Span { start: kept.buffer.len() as u32, len: word.len() as u32 });
+            kept.buffer.extend_from_slice(word);
+        }
+        kept
+    }
+
+    pub fn words(&self) -> Words<'_> {
+        Words { buffer: &self.buffer, spans: &self.spans }
+    }
+}
+
 /// Where the keys of a request were found to live.
 #[derive(Clone, Copy, Debug)]
 pub struct Placed<'a> {

@@ -41,6 +41,14 @@ pub struct Outgoing {
     pub answer: Option<Arc<Answer>>,
 }
 
+impl Outgoing {
+    /// One command, for whose reply nobody waits.
+    pub fn told(to: Id, request: Arc<[u8]>) -> Outgoing {
+        let manner = Manner { protocol: 2, durability: None, is_quiet: false };
+        Outgoing { to, manner, lone: None, is_last: false, goes_on: false, request, commands: 1, answer: None }
+    }
+}
+
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Came {

@@ -6,7 +6,7 @@ use crate::cluster::id::{Id, ShardId};
 use crate::command::clients::Client;
 use crate::command::cluster::View;
 use crate::command::fault::Fault;
-use crate::command::words::{Span, Words};
+use crate::command::words::Kept;
 use crate::repl::spell::push_command;
 use larder_client::slot::{self, Slot};
 use std::collections::BTreeMap;
@@ -22,27 +22,6 @@ pub enum Work {
     All { request: Arc<[u8]>, gather: Gather },
     /// One shard is asked, whose place among all is in the cursor.
     Scan { request: Arc<[u8]>, cursor: Cursor },
-}
-
-/// The words of a request, kept.
-pub struct Kept {
-    buffer: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-impl Kept {
-    pub fn new(words: Words<'_>) -> Kept {
-        let mut kept = Kept { buffer: Vec::with_capacity(words.bytes()), spans: Vec::with_capacity(words.len()) };
-        for word in words.iter() {
-            kept.spans.push(Span { start: kept.buffer.len() as u32, len: word.len() as u32 });
-            kept.buffer.extend_from_slice(word);
-        }
-        kept
-    }
-
-    fn words(&self) -> Words<'_> {
-        Words { buffer: &self.buffer, spans: &self.spans }
-    }
 }
 
 /// Lines of its own: as many, from this number on, as nodes are asked.
@@ -113,7 +92,7 @@ impl Errand {
     pub fn bytes(&self) -> usize {
         match &self.work {
             Work::Slot { request, .. } | Work::All { request, .. } | Work::Scan { request, .. } => request.len(),
-            Work::Keys { words, .. } => words.buffer.len(),
+            Work::Keys { words, .. } => words.words().bytes(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Where a client's command is run: here, or by others; and who is told where instead.
 
-use super::errand::{Errand, Kept, Lone, Work};
+use super::errand::{Errand, Lone, Work};
 use super::spread::{Cursor, Gather, Spread};
 use super::{Forwarding, Manner, Outgoing};
 use crate::cluster::id::Id;
@@ -14,8 +14,10 @@ use crate::command::session::{Replies, Session};
 use crate::command::shared::{Shared, now_ms};
 use crate::command::table::Found;
 use crate::command::transaction;
+use crate::command::words::Kept;
 use crate::config::Routing;
 use crate::repl::spell::push_command;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What speaks for a connection's knowing of the cluster by itself: all its commands were for this node.
@@ -96,22 +98,11 @@ impl Session {
     /// Sends a message to all other nodes: each primary passes it on to its replicas.
     pub fn broadcast(&mut self, node: &Shared, words: &[&[u8]]) {
         let view = node.cluster.view();
-        let mut request = Vec::new();
-        push_command(&mut request, words.iter().copied());
-        let request: std::sync::Arc<[u8]> = request.into();
+        let request = spelled(words.iter().copied());
         let alone = view.topology.nodes().iter().filter(|(_, node)| node.shard.is_none()).map(|(id, _)| *id);
         let primaries = view.topology.shards().values().map(|shard| shard.primary);
         for to in primaries.chain(alone).filter(|id| *id != view.me) {
-            self.forwarding().tell(Outgoing {
-                to,
-                manner: Manner { protocol: 2, durability: None, is_quiet: false },
-                lone: None,
-                is_last: false,
-                goes_on: false,
-                request: request.clone(),
-                commands: 1,
-                answer: None,
-            });
+            self.forwarding().tell(Outgoing::told(to, request.clone()));
         }
     }
 
@@ -119,17 +110,12 @@ impl Session {
     pub fn leave_watching(&mut self) {
         let Some(forwarding) = &mut self.forwarding else { return };
         let Some((to, number)) = forwarding.watch_no_more() else { return };
-        let mut request = Vec::new();
-        push_command(&mut request, [&b"UNWATCH"[..]].into_iter());
+        let owner = (self.client.id, number);
         forwarding.tell(Outgoing {
-            to,
-            manner: Manner { protocol: 2, durability: None, is_quiet: false },
-            lone: Some((self.client.id, number)),
+            lone: Some(owner),
             is_last: true,
             goes_on: true,
-            request: request.into(),
-            commands: 1,
-            answer: None,
+            ..Outgoing::told(to, spelled([&b"UNWATCH"[..]].into_iter()))
         });
     }
 }
@@ -210,17 +196,15 @@ impl Call<'_> {
 
     /// A command about all keys is asked of all shards.
     fn leave_for_all(&self, found: &'static Found) -> Result<Way, Fault> {
-        let request = spelled(self);
+        let request = spelled(self.words.iter());
         let work = match found.spread {
             Spread::All(gather) => Work::All { request, gather },
             Spread::Scan => {
                 let Some(cursor) = Cursor::parse(self.words.get(1)) else { return Ok(Way::Here) };
-                let mut request = Vec::new();
                 let inner = cursor.inner.to_string();
-                let words: Vec<&[u8]> =
-                    [self.words.get(0), inner.as_bytes()].into_iter().chain(self.words.iter().skip(2)).collect();
-                push_command(&mut request, words.into_iter());
-                Work::Scan { request: request.into(), cursor }
+                let mut words: Vec<&[u8]> = self.words.iter().collect();
+                words[1] = inner.as_bytes();
+                Work::Scan { request: spelled(words.into_iter()), cursor }
             }
             Spread::No | Spread::Keys(_) => return Ok(Way::Here),
         };
@@ -250,7 +234,7 @@ impl Call<'_> {
             return self.leave_for_watched(found, stand, session);
         }
         let work = match (slots.crosses, found.spread) {
-            (false, _) => Work::Slot { slot: slots.first, request: spelled(self), commands: 1 },
+            (false, _) => Work::Slot { slot: slots.first, request: spelled(self.words.iter()), commands: 1 },
             (true, Spread::Keys(gather)) => {
                 if self.admit_each(found, stand, session, session.want(flags, false)).is_ok() {
                     return Ok(way_here(session));
@@ -269,7 +253,7 @@ impl Call<'_> {
     fn work_by_keys(&self, found: &Found, gather: Gather) -> Option<Work> {
         let (first, step) = (found.placed.first, found.placed.step.max(1));
         let is_whole = (self.words.len() - first).is_multiple_of(step);
-        is_whole.then(|| Work::Keys { words: Kept::new(self.words), first, step, gather })
+        is_whole.then(|| Work::Keys { words: Kept::of(self.words.iter()), first, step, gather })
     }
 
     /// `WATCH` on another node goes over a line of its own, over which `EXEC` comes later. All that is watched must be there.
@@ -285,7 +269,7 @@ impl Call<'_> {
         let number = before.map_or_else(|| session.forwarding().new_lines(1), |(_, line)| line);
         session.forwarding().watch_at(node, number);
         let otherwise = before.map(|_| &b"+OK\r\n"[..]);
-        let work = Work::Slot { slot, request: spelled(self), commands: 1 };
+        let work = Work::Slot { slot, request: spelled(self.words.iter()), commands: 1 };
         let lone = Some(Lone { number, is_last: false, otherwise });
         Ok(Way::Away(Journey { work, lone, is_repeatable: false, nothing: None }))
     }
@@ -387,10 +371,10 @@ fn nothing_of(found: &Found, protocol: u8) -> &'static [u8] {
     }
 }
 
-/// The request as it was said.
-fn spelled(call: &Call<'_>) -> std::sync::Arc<[u8]> {
+/// A command as it is said.
+fn spelled<'a>(words: impl ExactSizeIterator<Item = &'a [u8]>) -> Arc<[u8]> {
     let mut request = Vec::new();
-    push_command(&mut request, call.words.iter());
+    push_command(&mut request, words);
     request.into()
 }
 
