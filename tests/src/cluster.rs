@@ -12,15 +12,17 @@
 //!
 //! Nodes are known by their number, from 0. Whatever is waited for is asked again and again, up to [`PATIENCE`].
 
+mod clock;
 mod guide;
 mod history;
+mod lost;
 mod member;
 mod network;
 mod readings;
 mod seen;
 
 pub use guide::{Attempt, Guide};
-pub use history::{History, check_histories};
+pub use history::{History, check_histories, check_losses};
 pub use network::{Network, Route, on_a_network};
 pub use readings::{Promise, Readings, Sum, check_readings, read};
 pub use seen::{NodeLine, Seen};
@@ -29,8 +31,10 @@ use crate::client::Client;
 use crate::launch::Ended;
 use crate::process::{free_address, new_folder};
 use crate::wait::wait_long;
+use clock::Clock;
 use larder_client::slot;
 use member::{Member, Way};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -76,16 +80,18 @@ impl Cluster {
         Self { folder, members, flags }
     }
 
-    /// Prepares the nodes of a network, one in each place, that are to begin a cluster together.
+    /// Prepares the nodes of a network, one in each place and with a clock of its own, that are to begin a cluster together.
     pub fn prepare_on(network: &Network, flags: &[(&str, &str)]) -> Self {
         // What a node asks for that listens on more than its own machine, and clients who come from elsewhere.
         const OPEN: &[(&str, &str)] = &[("--cluster-secret", "of these tests alone"), ("--protected-mode", "no")];
         let folder = new_folder();
         let flags = with_routing(OPEN.iter().chain(flags));
+        let library = clock::build(&folder).expect("a clock can be built");
         let member = |number| {
             let address = network.address(number);
             let mut member = Member::at(address, address.port() + 10_000, &folder, number, Way::Together);
             member.network = Some(network.namespace(number));
+            member.clock = Some(Clock::new(&library, &member.folder).expect("a file can be written"));
             member
         };
         let members = (0..network.nodes()).map(member).collect();
@@ -179,6 +185,17 @@ impl Cluster {
     fn end_all(&mut self) {
         self.members.iter_mut().for_each(Member::begin_to_kill);
         self.members.iter_mut().for_each(Member::kill);
+    }
+
+    /// Sets the clock of a node that is on a network: to how many milliseconds it is ahead of the machine's.
+    pub fn set_clock(&self, node: usize, millis: i64) {
+        let clock = self.members[node].clock.as_ref().expect("nodes on a network have clocks");
+        clock.set(millis).expect("a file can be written");
+    }
+
+    /// The elements that nodes say to have lost: what they appended to which list, and kept in their files.
+    pub fn told_lost(&self) -> BTreeSet<(String, String)> {
+        self.members.iter().flat_map(|member| lost::appended(&member.folder)).collect()
     }
 
     /// Lets every thread of a node stand still: SIGSTOP.

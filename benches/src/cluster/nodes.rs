@@ -162,8 +162,10 @@ impl Nodes {
     /// If a node does not say.
     pub fn keys(&self) -> Result<u64, Error> {
         let count = |node: &Running| {
-            let text = ask(node.address(), "DBSIZE").map_err(Error::io("cannot ask a node"))?;
-            text.parse::<u64>().map_err(|_| Error::Server(format!("DBSIZE is {text}")))
+            // `DBSIZE` would be of all nodes for one that shows no sign of knowing the cluster.
+            let text = ask(node.address(), "INFO keyspace").map_err(Error::io("cannot ask a node"))?;
+            let keys = text.split_once("db0:keys=").map_or("0", |(_, rest)| rest.split(',').next().unwrap_or(rest));
+            keys.parse::<u64>().map_err(|_| Error::Server(format!("INFO keyspace is {text}")))
         };
         self.running.iter().map(count).sum()
     }

@@ -17,7 +17,7 @@ use super::replication::Mark;
 use super::reply::Reply;
 use super::row::Flags;
 use super::session::Session;
-use super::shared::{Shared, now_ms};
+use super::shared::{Shared, steady_ms};
 use super::table::Found;
 use super::words::{Kept, REPLIED};
 use crate::base::long_double::LongDouble;
@@ -75,7 +75,7 @@ pub struct Parked {
     pub arrival: u64,
     /// Whether its reply may be sent only once what it shows lasts.
     is_at_quorum: bool,
-    /// Milliseconds since 1970; for ever if `None`.
+    /// A time of `steady_ms`; for ever if `None`.
     until_ms: Option<u64>,
     nothing: fn(&mut Reply),
     /// Held while somebody runs it. Its lock is taken before those of stripes.
@@ -215,7 +215,7 @@ impl Ctx<'_> {
             arrival: self.node.audience.arrive(),
             is_at_quorum: self.session.durability(self.node) == Durability::Quorum,
             // The millisecond that has begun does not count, and what ran before in the same batch took its time.
-            until_ms: wait.for_ms.map(|ms| now_ms() + ms + 1),
+            until_ms: wait.for_ms.map(|ms| steady_ms() + ms + 1),
             nothing: wait.nothing,
             state: Mutex::new(State::Waiting),
             is_served: AtomicBool::new(false),
@@ -286,14 +286,14 @@ impl Parked {
     }
 
     /// Sees how it stands, for its connection.
-    fn resume(self: &Arc<Parked>, node: &Shared, now_ms: u64, reply: &mut Reply) -> Resumed {
+    fn resume(self: &Arc<Parked>, node: &Shared, reply: &mut Reply) -> Resumed {
         let mut state = self.state.lock();
         if let State::Served(bytes, read) = &*state {
             reply.out.extend_from_slice(bytes);
             return Resumed::Replied(*read);
         }
         let ended = if self.client.is_unblocked() { self.client.take_unblocked() } else { None };
-        let is_late = self.until_ms.is_some_and(|until| until <= now_ms);
+        let is_late = self.until_ms.is_some_and(|until| until <= steady_ms());
         if ended.is_none() && !is_late {
             return Resumed::Waits(self.wait());
         }
@@ -353,9 +353,9 @@ fn held(keys: &Keys<'_>, key: Key<'_>) -> Option<Awaited> {
 }
 
 /// Looks after the parked command of a connection whose turn it is; `None` if it has none.
-pub fn resume(node: &Shared, session: &mut Session, now_ms: u64, reply: &mut Reply) -> Option<Outcome> {
+pub fn resume(node: &Shared, session: &mut Session, reply: &mut Reply) -> Option<Outcome> {
     let parked = session.parked.clone()?;
-    let outcome = match parked.resume(node, now_ms, reply) {
+    let outcome = match parked.resume(node, reply) {
         Resumed::Waits(wait) => return Some(Ok(Done::Wait(wait))),
         Resumed::Replied(read) => {
             session.read = read;

@@ -7,6 +7,7 @@ mod tracking;
 use super::clients::Unblocked;
 use super::help::HELP;
 use super::session::Replies;
+use super::shared::steady_ms;
 use super::*;
 use crate::base::number::parse_i64;
 use crate::config::{Durability, Named};
@@ -207,8 +208,7 @@ fn pause(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         1 => pause_mode(args)?,
         _ => return Err(too_many(args)),
     };
-    let now_ms = cx.now_ms();
-    cx.node.clients.pause(end_of_pause(timeout, now_ms)?, writes_only, now_ms);
+    cx.node.clients.pause(end_of_pause(timeout)?, writes_only);
     cx.reply.ok();
     REPLIED
 }
@@ -224,11 +224,11 @@ fn pause_mode(args: &mut Args<'_>) -> Result<bool, Fault> {
     }
 }
 
-/// The time in milliseconds since 1970 at which a pause of so many milliseconds ends.
-fn end_of_pause(timeout: &[u8], now_ms: u64) -> Result<u64, Fault> {
+/// The time of [`steady_ms`] at which a pause of so many milliseconds ends.
+fn end_of_pause(timeout: &[u8]) -> Result<u64, Fault> {
     let timeout = parse_i64(timeout).ok_or(Fault::text("ERR timeout is not an integer or out of range"))?;
     let timeout = u64::try_from(timeout).map_err(|_| Fault::text("ERR timeout is negative"))?;
-    let end = timeout.saturating_add(now_ms);
+    let end = timeout.saturating_add(steady_ms());
     if end > i64::MAX as u64 { Err(Fault::OutOfRange("timeout")) } else { Ok(end) }
 }
 

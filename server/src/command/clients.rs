@@ -1,6 +1,7 @@
 //! The connections of a node, as other connections may see and end them.
 
 use super::fault::Fault;
+use super::shared::steady_ms;
 use super::table::Found;
 use super::tracking::Tracked;
 use parking_lot::Mutex;
@@ -353,7 +354,7 @@ pub struct Clients {
     /// Whether writes wait for the end of something else than a pause: a failover.
     holds_writes: AtomicBool,
     /// Read before the lock is taken.
-    paused_until: AtomicU64,
+    may_be_paused: AtomicBool,
 }
 
 #[derive(Default)]
@@ -366,7 +367,7 @@ struct All {
 /// Which commands wait, and until when.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Milliseconds since 1970.
+    /// A time of [`steady_ms`].
     pub until_ms: u64,
     /// Only commands that may write.
     pub writes_only: bool,
@@ -418,19 +419,19 @@ impl Clients {
     }
 
     /// Holds commands back. A pause in force is lengthened, never shortened, and never made milder.
-    pub fn pause(&self, until_ms: u64, writes_only: bool, now_ms: u64) {
+    pub fn pause(&self, until_ms: u64, writes_only: bool) {
         let mut pause = self.pause.lock();
-        let in_force = pause.until_ms > now_ms;
+        let in_force = pause.until_ms > steady_ms();
         let writes_only = writes_only && (!in_force || pause.writes_only);
         let until_ms = if in_force { until_ms.max(pause.until_ms) } else { until_ms };
         *pause = Pause { until_ms, writes_only };
-        self.note_end(pause.until_ms);
+        self.note(&pause);
     }
 
     pub fn unpause(&self) {
         let mut pause = self.pause.lock();
         *pause = Pause::default();
-        self.note_end(0);
+        self.note(&pause);
         drop(pause);
         self.all().iter().for_each(|client| client.wake());
     }
@@ -439,28 +440,32 @@ impl Clients {
     pub fn hold_writes(&self, holds: bool) {
         let pause = self.pause.lock();
         self.holds_writes.store(holds, Relaxed);
-        self.note_end(pause.until_ms);
+        self.note(&pause);
         drop(pause);
         if !holds {
             self.all().iter().for_each(|client| client.wake());
         }
     }
 
-    /// Notes until when some commands may have to wait. The caller holds the lock of the pause.
-    fn note_end(&self, pause_until_ms: u64) {
-        let until_ms = if self.holds_writes.load(Relaxed) { u64::MAX } else { pause_until_ms };
-        self.paused_until.store(until_ms, Relaxed);
+    /// Notes whether some commands may have to wait. The caller holds the lock of the pause.
+    fn note(&self, pause: &Pause) {
+        self.may_be_paused.store(pause.until_ms > 0 || self.holds_writes.load(Relaxed), Relaxed);
     }
 
     /// The pause in force, if any.
     #[inline]
-    pub fn paused(&self, now_ms: u64) -> Option<Pause> {
-        if self.paused_until.load(Relaxed) <= now_ms { None } else { self.pause_in_force(now_ms) }
+    pub fn paused(&self) -> Option<Pause> {
+        if self.may_be_paused.load(Relaxed) { self.pause_in_force() } else { None }
     }
 
     #[cold]
-    fn pause_in_force(&self, now_ms: u64) -> Option<Pause> {
-        let pause = Some(*self.pause.lock()).filter(|pause| pause.until_ms > now_ms);
+    fn pause_in_force(&self) -> Option<Pause> {
+        let mut pause = self.pause.lock();
+        if pause.until_ms <= steady_ms() {
+            *pause = Pause::default();
+            self.note(&pause);
+        }
+        let pause = Some(*pause).filter(|pause| pause.until_ms > 0);
         let is_of_all = pause.is_some_and(|pause| !pause.writes_only);
         if self.holds_writes.load(Relaxed) && !is_of_all {
             return Some(Pause { until_ms: u64::MAX, writes_only: true });

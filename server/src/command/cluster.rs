@@ -24,7 +24,7 @@ mod tests;
 
 pub use gate::{Seen, Slots, Stand, Want};
 pub use heard::{Everyone, Health, Heard};
-pub use import::NOT_AWAITED;
+pub use import::{NOT_AWAITED, Step};
 pub use view::{Cluster, Serving, View};
 pub use wishes::{Settled, Ticket, Wish};
 

@@ -30,7 +30,7 @@ pub enum Done {
 /// What a connection waits for before its next command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// A time in milliseconds since 1970, or before that what the session tells of: a key, acknowledgements, the end of a pause.
+    /// A time of `steady_ms`, or before that what the session tells of: a key, acknowledgements, the end of a pause.
     Until(u64),
     /// A time, and no earlier: what is waited for is looked at then, as nobody tells of it.
     Again(u64),

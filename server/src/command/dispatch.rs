@@ -12,7 +12,7 @@ use super::replication::{Hold, Mark};
 use super::reply::Reply;
 use super::row::{Flags, Group, KeyRange, Scope};
 use super::session::{Replies, Session};
-use super::shared::{Pass, Shared, now_ms};
+use super::shared::{Pass, Shared, now_ms, steady_ms};
 use super::table::Found;
 use super::words::{Args, Placed, REPLIED, Span, Words};
 use super::{audience, blocking, replication, transaction};
@@ -369,7 +369,7 @@ impl Call<'_> {
         let mark = if is_read && !stand.is_none_or(has_led) { mark.over() } else { mark };
         let mut hold = Hold { from: start, to, mark, durability, is_read, until_ms: 0 };
         if !replication.is_due(&hold) {
-            hold.until_ms = now_ms() + replication.durability_timeout_ms();
+            hold.until_ms = steady_ms() + replication.durability_timeout_ms();
             session.holds.push_back(hold);
         }
     }
@@ -398,7 +398,7 @@ impl Call<'_> {
         reply: &mut Reply,
         pass: &mut Pass<'_>,
     ) -> Result<Outcome, Fault> {
-        if let Some(outcome) = blocking::resume(self.node, session, self.moment.ms, reply) {
+        if let Some(outcome) = blocking::resume(self.node, session, reply) {
             return Ok(outcome);
         }
         if session.is_primary {
@@ -478,7 +478,7 @@ impl Call<'_> {
         self.node.replication.gate(all_flags)?;
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
         gate::loading(self.node.loading.is_on(), flags)?;
-        let pause = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags);
+        let pause = gate::pause(self.node.clients.paused(), found, all_flags);
         Ok(pause.map_or(Way::Here, |until_ms| Way::Wait(Wait::Until(until_ms))))
     }
 
@@ -504,7 +504,7 @@ impl Call<'_> {
         reply: &Reply,
     ) -> Result<Way, Fault> {
         gate::subscriber(session.is_subscriber() && reply.protocol() == 2, found)?;
-        let pause = gate::pause(self.node.clients.paused(self.moment.ms), found, all_flags);
+        let pause = gate::pause(self.node.clients.paused(), found, all_flags);
         Ok(pause.map_or(way, |until_ms| Way::Wait(Wait::Until(until_ms))))
     }
 

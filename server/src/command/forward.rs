@@ -58,7 +58,7 @@ pub struct Forwarding {
     has_due: bool,
     /// Whether this node is asked as well, by a line of its own, since there was nothing under way.
     asks_itself: bool,
-    /// When that which was refused is tried again, in milliseconds since 1970.
+    /// When that which was refused is tried again, a time of `steady_ms`.
     again_ms: u64,
 }
 
@@ -150,7 +150,7 @@ impl Forwarding {
     }
 
     /// Sees what has come, and says again what was refused, once all others are answered. Returns when to look again if nothing
-    /// comes, in milliseconds since 1970.
+    /// comes, a time of `steady_ms`.
     pub fn settle(&mut self, view: &View, client: &Arc<Client>, now_ms: u64) -> Option<u64> {
         if client.is_unblocked() {
             self.call_off(client);

@@ -381,10 +381,21 @@ pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// How long it is to a time in milliseconds since 1970.
+/// Milliseconds of a clock that never jumps, for everything that waits: the machine's clock may be set while somebody does. When it
+/// was read first it showed the time since 1970.
+pub fn steady_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(ms) = super::testing::frozen_ms() {
+        return ms;
+    }
+    static BEGIN: OnceLock<(Instant, u64)> = OnceLock::new();
+    let (begin, began_ms) = BEGIN.get_or_init(|| (Instant::now(), now_ms()));
+    began_ms + begin.elapsed().as_millis() as u64
+}
+
+/// How long it is to a time of [`steady_ms`].
 pub fn time_to(until_ms: u64) -> Duration {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Duration::from_millis(until_ms).saturating_sub(now)
+    Duration::from_millis(until_ms.saturating_sub(steady_ms()))
 }
 
 /// 40 hexadecimal digits that no other node has.

@@ -9,7 +9,7 @@ use crate::command::clients::Buffers;
 use crate::command::dispatch::{Batch, Ended, OUTPUT_PAUSE};
 use crate::command::forward::Outcome;
 use crate::command::replication::{Hold, Waiting};
-use crate::command::shared::{Pass, Shared, now_ms};
+use crate::command::shared::{Pass, Shared, steady_ms};
 use crate::command::table::{self, Found};
 use crate::command::tuning::INPUT_MAX;
 use crate::command::words::Span;
@@ -38,7 +38,7 @@ pub enum Wish {
     Read,
     /// To be run again, once the driver has tried to send.
     Run,
-    /// To be run again at this time, in milliseconds since 1970, or earlier if what is waited for may be told of.
+    /// To be run again at this time, one of `steady_ms`, or earlier if what is waited for may be told of.
     Wait { until_ms: u64, is_told: bool },
     /// To be closed once its output is sent.
     Close,
@@ -112,10 +112,10 @@ impl Connection {
     }
 
     /// Frees replies that are held no longer: their writes are acknowledged, or their time is over; and puts those where they
-    /// belong that other nodes have given. Returns when to do so again, in milliseconds since 1970, if one is left; the
+    /// belong that other nodes have given. Returns when to do so again, a time of `steady_ms`, if one is left; the
     /// connection is woken if something comes before.
     pub fn release(&mut self, node: &Shared) -> Option<u64> {
-        let now_ms = now_ms();
+        let now_ms = steady_ms();
         match (self.gather(node, now_ms), self.release_held(node, now_ms)) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

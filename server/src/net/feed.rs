@@ -186,8 +186,10 @@ impl Feeding<'_> {
             Some(Entered { number, id, offset }) => {
                 ears.set_number(number);
                 tracing::info!(address = %self.client.address, offset, "a replica goes on where it was");
-                let answer =
-                    if asked.knows_psync2 { format!("+CONTINUE {id}\r\n") } else { "+CONTINUE\r\n".to_owned() };
+                let answer = match asked.knows_psync2 {
+                    true => format!("+CONTINUE {id}{}\r\n", self.kin_word(&id, asked)),
+                    false => "+CONTINUE\r\n".to_owned(),
+                };
                 self.send(answer.as_bytes()).await?;
                 number
             }
@@ -197,6 +199,12 @@ impl Feeding<'_> {
             return Ok(());
         }
         self.send_stream(number, asked.node.is_some() && self.node.cluster.is_on(), ears).await
+    }
+
+    /// What a replica is told of the kin of the history `id`, with a space before it. Redis and Valkey take no such word.
+    fn kin_word(&self, id: &str, asked: &Asked) -> String {
+        let kin = self.node.replication.kin(id).to_word();
+        if asked.is_larder && !kin.is_empty() { format!(" {kin}") } else { String::new() }
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -231,11 +239,9 @@ impl Feeding<'_> {
             if let Some(Entered { number: new, id, offset }) = entered {
                 number = Some(new);
                 ears.set_number(new);
-                if let Ask::Continue { id: asked_id, .. } = ask {
-                    // Redis and Valkey take no third word.
-                    let shared = self.node.replication.shared_with(&id, asked_id).filter(|_| asked.is_larder);
-                    let shared = shared.map_or(String::new(), |shared| format!(" {shared}"));
-                    self.send(format!("+FULLRESYNC {id} {offset}{shared}\r\n").as_bytes()).await?;
+                if let Ask::Continue { .. } = ask {
+                    let kin = self.kin_word(&id, asked);
+                    self.send(format!("+FULLRESYNC {id} {offset}{kin}\r\n").as_bytes()).await?;
                 }
                 if asked.knows_eof {
                     self.send(format!("$EOF:{mark}\r\n").as_bytes()).await?;

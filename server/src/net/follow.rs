@@ -154,8 +154,9 @@ async fn link(
     }
     let next = greeted?;
     let (db, rest) = match next {
-        Next::Full { id, offset, shared, snapshot } => {
+        Next::Full { id, offset, kin, snapshot } => {
             tracing::info!(%host, port, offset, "all data comes from the primary");
+            let shared = goal.place.as_ref().and_then(|(own, _)| kin.shared_with(own));
             let tell_lost = || {
                 if let Some(shared) = shared {
                     lost::tell(node, goal.generation, shared);
@@ -165,15 +166,15 @@ async fn link(
                 link.renounce(goal.generation).await?;
                 tell_lost();
             }
-            *receiving = Some(Receiving::begin(node, goal.generation, (id, offset), snapshot)?);
+            *receiving = Some(Receiving::begin(node, goal.generation, (id, offset, kin), snapshot)?);
             link.receive_all(goal.generation, greeting.take_rest(), receiving).await?;
             tell_lost();
             let rest = link.take_over(receiving)?;
             tracing::info!(%host, port, keys = node.store.totals().keys.iter().sum::<usize>(), "the data is here");
             (node.replication.selected(), rest)
         }
-        Next::Continue { id } => {
-            node.replication.go_on(goal.generation, id).map_err(late)?;
+        Next::Continue { id, kin } => {
+            node.replication.go_on(goal.generation, id, kin).map_err(late)?;
             tracing::info!(%host, port, "goes on where it was");
             (goal.db, greeting.take_rest())
         }
@@ -458,6 +459,7 @@ mod tests {
     use super::*;
     use crate::command::replication::NewFollower;
     use crate::command::testing::Desk;
+    use crate::repl::history::Kin;
     use crate::repl::spell::push_command;
     use std::collections::HashMap;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -524,7 +526,7 @@ mod tests {
         let node = desk.node.clone();
         node.barrier.alone(|| node.follow(Some(("primary".to_owned(), 1))));
         let (generation, id) = (node.replication.goal().generation, "a".repeat(40));
-        node.replication.begin_at(generation, id.clone(), 0, 0).expect("it is followed");
+        node.replication.begin_at(generation, (id.clone(), 0, Kin::default()), 0).expect("it is followed");
         let client = desk.again().session.client.clone();
         let who = NewFollower { client, host: "h".into(), port: 1, is_mute: true, node: None };
         let number = node.replication.enter_partial(who, &id, 0).expect("it begins where the stream does").number;

@@ -19,7 +19,7 @@ use crate::cluster::id::ShardId;
 use crate::cluster::topology::Change;
 use crate::command::Flags;
 use crate::command::clients::Client;
-use crate::command::cluster::{NOT_AWAITED, Serving, View, Wish};
+use crate::command::cluster::{NOT_AWAITED, Serving, Step, View, Wish};
 use crate::command::gate;
 use crate::command::replication::NewFollower;
 use crate::command::shared::{Shared, now_ms};
@@ -212,6 +212,7 @@ impl<'a> Moving<'a> {
         let began = view.topology.moves().iter().map(|(slot, a)| (*slot, a.began)).collect();
         let mut moving = Moving { node, target, epochs, slots, began, is_moving, line, follower, relay, keys: 0 };
         moving.list();
+        moving.took(Step::Cleared);
         Ok(moving)
     }
 
@@ -231,6 +232,7 @@ impl<'a> Moving<'a> {
             let began = Instant::now();
             self.copy()?;
             self.line.flush()?;
+            self.took(Step::Copied);
             if self.relay.has_more() {
                 rest(began, REST_MIN);
             } else if behind <= NEAR_BYTES {
@@ -239,6 +241,7 @@ impl<'a> Moving<'a> {
         }
         // What is on its way is confirmed before anybody has to wait for it.
         self.line.settle(CONFIRM_MAX)?;
+        self.took(Step::Confirmed);
         let slots = self.slots.clone();
         let node = self.node;
         let end = node.barrier.alone(|| {
@@ -246,7 +249,9 @@ impl<'a> Moving<'a> {
             node.replication.offset()
         });
         let frozen = Frozen { node, slots };
+        self.took(Step::Held);
         self.bring_rest(end)?;
+        self.took(Step::Brought);
         self.hand_over(frozen)?;
         Ok(self.keys)
     }
@@ -262,6 +267,17 @@ impl<'a> Moving<'a> {
             }
         }
         self.line.settle(HOLD_MAX)
+    }
+
+    /// Stands still after this step if a test has asked for that (`DEBUG MOVE-STOP`).
+    fn took(&self, step: Step) {
+        let stop = || self.node.cluster.stop().filter(|stop| *stop == step && !self.node.is_stopping());
+        if stop().is_some() {
+            tracing::warn!("DEBUG MOVE-STOP: the move to {} stands still after {step:?}", self.line.peer());
+        }
+        while stop().is_some() {
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Whether the slots are still to be moved by this node.
@@ -326,24 +342,29 @@ impl<'a> Moving<'a> {
     fn hand_over(&mut self, frozen: Frozen<'_>) -> Result<(), String> {
         let node = self.node;
         let (from_epoch, to_epoch) = self.epochs;
-        let mut asked: BTreeMap<Slot, (u64, Instant)> = BTreeMap::new();
+        // By when their moves began.
+        let mut asked: BTreeMap<u64, (u64, Instant)> = BTreeMap::new();
         // From the entry on the new owner takes writes, of which reads here would not know. What is being read is read by then.
         node.barrier.alone(|| node.cluster.hold_reads_back(true));
         loop {
             let view = node.cluster.view();
-            let pending: Vec<Slot> = self.slots.iter().copied().filter(|slot| self.is_pending(&view, *slot)).collect();
+            let mut pending: BTreeMap<u64, Vec<Slot>> = BTreeMap::new();
+            for slot in self.slots.iter().filter(|slot| self.is_pending(&view, **slot)) {
+                pending.entry(self.began[slot]).or_default().push(*slot);
+            }
             if pending.is_empty() || node.is_stopping() {
                 asked.values().for_each(|(ticket, _)| node.cluster.forget(*ticket));
                 let is_there = |slot: &Slot| view.topology.owner(*slot) == Some(self.target);
                 let are_there = self.slots.iter().all(is_there);
                 if are_there {
+                    self.took(Step::HandedOver);
                     self.wait_until_known(view.topology.epoch());
                 }
                 drop(frozen);
                 return if are_there { Ok(()) } else { Err("it was called off".to_owned()) };
             }
-            asked.retain(|slot, (ticket, since)| {
-                let is_over = !pending.contains(slot)
+            asked.retain(|began, (ticket, since)| {
+                let is_over = !pending.contains_key(began)
                     || since.elapsed() > ASK_AGAIN
                     // If it was made, the topology that says so is about to come. If not, what is wrong will be seen there, too.
                     || node.cluster.take_settled(*ticket).is_some_and(|how| how.is_err());
@@ -352,15 +373,16 @@ impl<'a> Moving<'a> {
                 }
                 !is_over
             });
-            for slot in pending {
-                if asked.contains_key(&slot) {
+            for (began, slots) in pending {
+                if asked.contains_key(&began) {
                     continue;
                 }
-                let change = Change::EndMove { slot, began: self.began[&slot], from_epoch, to_epoch };
+                let change = Change::EndMove { slots: slots.into_iter().collect(), began, from_epoch, to_epoch };
                 if let Some(ticket) = node.cluster.ask(Wish::Change(change)) {
-                    asked.insert(slot, (ticket, Instant::now()));
+                    asked.insert(began, (ticket, Instant::now()));
                 }
             }
+            self.took(Step::Asked);
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -3,8 +3,9 @@
 //!
 //! The replica says who it is, line by line, and then asks for the stream (`PSYNC`). The primary answers `+CONTINUE`, and the
 //! stream goes on; or `+FULLRESYNC`, and a snapshot comes first: `$` and its length, or `$EOF:` and 40 bytes that stand behind
-//! it. A Larder that knows the replica's history adds a third word to `+FULLRESYNC`: the offset up to which that is its own.
+//! it. A Larder adds a word to both for one of its kind: the histories that its own has parted from, and where ([`Kin`]).
 
+use super::history::{Kin, is_id};
 use super::spell::push_command;
 
 /// Bytes of a line that a primary may say.
@@ -41,10 +42,10 @@ pub enum Next {
     /// More bytes are to be read.
     Read,
     /// The stream goes on where the replica is; the primary may call it by another id from here on.
-    Continue { id: Option<String> },
-    /// A snapshot comes, which is of this place in this history. What the replica has seen of its own history beyond the
-    /// offset that is `shared` is not in there; nothing if the primary does not tell.
-    Full { id: String, offset: u64, shared: Option<u64>, snapshot: Snapshot },
+    Continue { id: Option<String>, kin: Kin },
+    /// A snapshot comes, which is of this place in this history. What the replica has seen of its own history beyond where
+    /// that has parted from this one is not in there.
+    Full { id: String, offset: u64, kin: Kin, snapshot: Snapshot },
 }
 
 /// How the end of a snapshot is found.
@@ -81,7 +82,7 @@ pub struct Greeting {
     /// Whether what the step says has been sent.
     is_said: bool,
     input: Vec<u8>,
-    full: Option<(String, u64, Option<u64>)>,
+    full: Option<(String, u64, Kin)>,
     refusal: Option<String>,
 }
 
@@ -218,8 +219,8 @@ impl Greeting {
             Step::Capabilities | Step::Larder | Step::Node | Step::Valkey => self.advance(),
             Step::Ask => return self.hear_answer(line),
             Step::Snapshot => {
-                let (id, offset, shared) = self.full.clone().expect("the step begins with it");
-                return Ok(Some(Next::Full { id, offset, shared, snapshot: snapshot_of(line)? }));
+                let (id, offset, kin) = self.full.clone().expect("the step begins with it");
+                return Ok(Some(Next::Full { id, offset, kin, snapshot: snapshot_of(line)? }));
             }
         }
         Ok(None)
@@ -228,7 +229,7 @@ impl Greeting {
     fn hear_answer(&mut self, line: &str) -> Result<Option<Next>, Failed> {
         let mut words = line.split(' ');
         match (words.next(), words.next(), words.next(), words.next(), words.next()) {
-            (Some("+CONTINUE"), id, None, ..) => {
+            (Some("+CONTINUE"), id, kin, None, None) => {
                 if let Some(id) = id
                     && !is_id(id)
                 {
@@ -237,13 +238,11 @@ impl Greeting {
                 if self.manners.place.is_none() {
                     return Err(Failed("goes on where nothing was begun".into()));
                 }
-                Ok(Some(Next::Continue { id: id.map(str::to_owned) }))
+                Ok(Some(Next::Continue { id: id.map(str::to_owned), kin: kin_of(line, kin, u64::MAX)? }))
             }
-            (Some("+FULLRESYNC"), Some(id), Some(offset), shared, None) if is_id(id) => {
+            (Some("+FULLRESYNC"), Some(id), Some(offset), kin, None) if is_id(id) => {
                 let offset = offset.parse().map_err(|_| Failed(format!("said \"{line}\", and that is no offset")))?;
-                let shared = shared.map(|shared| shared_of(shared, offset)).transpose();
-                let shared = shared.map_err(|why| Failed(format!("said \"{line}\", and {why}")))?;
-                self.full = Some((id.to_owned(), offset, shared));
+                self.full = Some((id.to_owned(), offset, kin_of(line, kin, offset)?));
                 self.advance();
                 Ok(None)
             }
@@ -255,17 +254,10 @@ impl Greeting {
     }
 }
 
-fn is_id(id: &str) -> bool {
-    id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// Up to where a primary that is at an offset says that the replica's history is its own.
-fn shared_of(word: &str, offset: u64) -> Result<u64, String> {
-    let shared = word.parse().map_err(|_| format!("\"{word}\" is no offset"))?;
-    if shared > offset {
-        return Err(format!("it cannot share what is beyond its own end, which is {offset}"));
-    }
-    Ok(shared)
+/// The kin that a primary tells of in this word of a line, if it does.
+fn kin_of(line: &str, word: Option<&str>, offset: u64) -> Result<Kin, Failed> {
+    let kin = word.map(|word| Kin::of_word(word, offset)).transpose();
+    kin.map(Option::unwrap_or_default).map_err(|why| Failed(format!("said \"{line}\", and {why}")))
 }
 
 fn snapshot_of(line: &str) -> Result<Snapshot, Failed> {
@@ -326,9 +318,12 @@ mod tests {
             ]
         );
         let snapshot = Snapshot::Mark(ID.as_bytes().try_into().unwrap());
-        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, shared: None, snapshot }));
+        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, kin: Kin::default(), snapshot }));
         let (_, end) = talk(manners, &["+PONG", "+OK", "+OK", "-ERR no", "-ERR no", &full, "\n\n$1234"]);
-        assert_eq!(end, Ok(Next::Full { id: ID.into(), offset: 17, shared: None, snapshot: Snapshot::Bytes(1234) }));
+        assert_eq!(
+            end,
+            Ok(Next::Full { id: ID.into(), offset: 17, kin: Kin::default(), snapshot: Snapshot::Bytes(1234) })
+        );
     }
 
     #[test]
@@ -349,7 +344,7 @@ mod tests {
         assert_eq!(said[3], "REPLCONF ip-address 10.0.0.1");
         assert_eq!(said[6], format!("REPLCONF node-id {ID} memory 5"));
         assert_eq!(said[8], format!("PSYNC {ID} 100"));
-        assert_eq!(end, Ok(Next::Continue { id: None }));
+        assert_eq!(end, Ok(Next::Continue { id: None, kin: Kin::default() }));
     }
 
     #[test]
@@ -360,19 +355,27 @@ mod tests {
             talk(manners.clone(), &["+PONG", "+OK", "+OK", "+OK", "+OK", &full, "$5"]).1
         };
         let shared = |end: Result<Next, Failed>| match end {
-            Ok(Next::Full { offset: 900, shared, .. }) => shared,
+            Ok(Next::Full { offset: 900, kin, .. }) => kin.shared_with(ID),
             other => panic!("{other:?}"),
         };
         assert_eq!(shared(told("900")), None);
-        assert_eq!(shared(told("900 70")), Some(70));
-        assert_eq!(shared(told("900 900")), Some(900));
+        let other = "f".repeat(40);
+        assert_eq!(shared(told(&format!("900 {ID}:70"))), Some(70));
+        assert_eq!(shared(told(&format!("900 {other}:70"))), None);
+        assert_eq!(shared(told(&format!("900 {other}:70,{ID}:900"))), Some(900));
         let refused = |words: &str, why: &str| {
             assert_eq!(told(words), Err(Failed(format!("said \"+FULLRESYNC {ID} {words}\", and {why}"))));
         };
-        refused("900 x", "\"x\" is no offset");
-        refused("900 -1", "\"-1\" is no offset");
-        refused("900 901", "it cannot share what is beyond its own end, which is 900");
-        assert_eq!(told("900 70 1"), Err(Failed(format!("answered PSYNC with \"+FULLRESYNC {ID} 900 70 1\""))));
+        refused("900 x", "\"x\" is no id with an offset");
+        refused("900 x:1", "\"x:1\" is no id with an offset");
+        refused(&format!("900 {ID}:-1"), "\"-1\" is no offset");
+        refused(&format!("900 {ID}:901"), "it cannot share what is beyond its own end, which is 900");
+        refused(&format!("900 {}", vec![format!("{ID}:1"); 17].join(",")), "these are more than 16");
+        let more = format!("+FULLRESYNC {ID} 900 {ID}:70 1");
+        assert_eq!(told(&more["+FULLRESYNC ".len() + 41..]), Err(Failed(format!("answered PSYNC with \"{more}\""))));
+        let on = format!("+CONTINUE {other} {ID}:70");
+        let end = talk(manners, &["+PONG", "+OK", "+OK", "+OK", "+OK", &on]).1;
+        assert_eq!(end, Ok(Next::Continue { id: Some(other), kin: Kin::of_word(&format!("{ID}:70"), 70).unwrap() }));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::guide::{Attempt, Guide};
 use larder_client::resp::Reply;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,11 +66,11 @@ impl History {
         times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
     }
 
-    /// How many elements were acknowledged and are not in this list.
-    pub fn lost(&self, list: &[String]) -> usize {
-        let there: std::collections::BTreeSet<&String> = list.iter().collect();
+    /// The elements that were acknowledged and are not in this list.
+    pub fn lost<'a>(&'a self, list: &[String]) -> Vec<&'a str> {
+        let there: BTreeSet<&String> = list.iter().collect();
         let is_lost = |append: &&Append| append.acknowledged.is_some() && !there.contains(&append.element);
-        self.appended.iter().filter(is_lost).count()
+        self.appended.iter().filter(is_lost).map(|append| append.element.as_str()).collect()
     }
 
     /// What is wrong with the list that is there in the end.
@@ -129,6 +129,41 @@ pub(super) fn texts(reply: &Reply) -> Vec<String> {
     reply.as_slice().expect("LRANGE answers a list").iter().map(text).collect()
 }
 
+/// Compares what was acknowledged and is gone with what nodes say to have lost (key and element). `is_all` says whether that should be
+/// all: no node was killed that may have had more. Returns how many elements are gone, and how many of them were told.
+///
+/// # Panics
+///
+/// If an element is there that is said to be lost, or one is gone that nobody tells of though all should be told.
+#[track_caller]
+pub fn check_losses(
+    guide: &mut Guide,
+    histories: &[History],
+    told: &BTreeSet<(String, String)>,
+    is_all: bool,
+) -> (usize, usize) {
+    let (mut gone, mut gone_and_told) = (0, 0);
+    for history in histories {
+        let list = list(guide, &history.key);
+        let is_told = |element: &str| told.contains(&(history.key.clone(), element.to_owned()));
+        if let Some(element) = list.iter().find(|element| is_told(element)) {
+            panic!("{}: element {element} is said to be lost and is there.\n{}", history.key, history.told());
+        }
+        let lost = history.lost(&list);
+        if let Some(element) = lost.iter().find(|element| is_all && !is_told(element)) {
+            let list = list.join(" ");
+            panic!(
+                "{}: element {element} is lost and nobody tells.\nThere are: {list}\n{}",
+                history.key,
+                history.told()
+            );
+        }
+        gone += lost.len();
+        gone_and_told += lost.iter().filter(|element| is_told(element)).count();
+    }
+    (gone, gone_and_told)
+}
+
 /// Compares what is there with what was told. Returns how many elements were acknowledged, of how many nothing was known, and how
 /// many were refused.
 ///
@@ -177,7 +212,7 @@ mod tests {
         for list in [&["0", "1"][..], &["1", "2"], &["0", "0", "2"], &["2", "0"], &["0", "2", "3"], &["1", "0", "2"]] {
             assert!(told.fault(&strings(list)).is_some(), "{list:?}");
         }
-        assert_eq!(told.lost(&strings(&["0", "1"])), 1);
+        assert_eq!(told.lost(&strings(&["0", "1"])), ["2"]);
         assert_eq!(told.disorder(&strings(&["0", "1"])), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The process of one node of a cluster, from start to start.
 
+use super::clock::Clock;
 use crate::launch::Ended;
 use crate::namespace;
 use crate::process::{self, free_address, own_binary};
@@ -19,6 +20,8 @@ pub(super) struct Member {
     pub(super) way: Way,
     /// The network that it is in, if it is not the test's.
     pub(super) network: Option<Arc<File>>,
+    /// The clock that it has instead of the machine's.
+    pub(super) clock: Option<Clock>,
     /// Which start of the node its cluster knew of when it was killed.
     pub(super) last_incarnation: Option<String>,
     child: Option<Child>,
@@ -51,6 +54,7 @@ impl Member {
             flags: Vec::new(),
             way,
             network: None,
+            clock: None,
             last_incarnation: None,
             child: None,
             is_held: false,
@@ -86,6 +90,9 @@ impl Member {
         command.stdout(log.try_clone().expect("a file handle can be copied")).stderr(log);
         process::forget_own_settings(&mut command);
         process::die_with_the_test(&mut command);
+        if let Some(clock) = &self.clock {
+            clock.give(&mut command);
+        }
         if let Some(network) = &self.network {
             namespace::start_within(&mut command, network);
         }

@@ -91,7 +91,7 @@ pub fn check_readings(guide: &mut Guide, promise: Promise, histories: &[History]
 /// What came of one key, or what is wrong with it.
 fn look(history: &History, promise: Promise, list: &[String], readings: &[Reading]) -> Result<Sum, String> {
     let [acknowledged, unknown, refused] = history.counts();
-    let lost = history.lost(list);
+    let lost = history.lost(list).len();
     let mut sum = Sum { acknowledged, unknown, refused, lost, reads: readings.len(), ..Sum::default() };
     if let Some(fault) = history.disorder(list) {
         return Err(fault);

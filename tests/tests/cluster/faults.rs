@@ -1,13 +1,14 @@
-//! Faults at random, of the network and of nodes, while writers write and readers read: what was promised holds all the same.
+//! Faults at random, of the network, of nodes and of their clocks, while writers write and readers read: what was promised holds all the same.
 
 use crate::alone;
 use crate::load::Ending;
 use larder_tests::cluster::{
-    Cluster, Guide, History, Network, NodeLine, Promise, Readings, Route, Sum, check_readings, on_a_network, read,
+    Cluster, Guide, History, Network, NodeLine, Promise, Readings, Route, Sum, check_losses, check_readings,
+    on_a_network, read,
 };
 use larder_tests::random::{Random, seed, setting};
 use larder_tests::wait_long;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,6 +52,7 @@ const KINDS: &[(&str, usize, Inflict)] = &[
     ("a replica stands still", 1, |play| play.hold_replica()),
     ("a node is killed", 3, |play| play.kill()),
     ("two are killed", 1, |play| play.kill_two()),
+    ("a clock jumps", 3, |play| play.set_clock()),
 ];
 
 /// The name of what comes between rounds.
@@ -181,6 +183,10 @@ struct Play<'a> {
     /// As they were when all was well: each primary with its replicas behind it.
     shards: Vec<Vec<usize>>,
     held: Vec<usize>,
+    /// Whether a node was killed in this round: what it alone had can be told by nobody.
+    has_killed: bool,
+    /// Elements that nodes said to have lost, each with its key.
+    told_lost: BTreeSet<(String, String)>,
     counts: BTreeMap<&'static str, usize>,
 }
 
@@ -193,7 +199,9 @@ impl<'a> Play<'a> {
         cluster.run_all();
         let (random, begin) = (Random::new(seed), Instant::now());
         let (shards, held, counts) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut play = Self { network, cluster, promise, random, begin, replicas, shards, held, counts };
+        let (has_killed, told_lost) = (false, BTreeSet::new());
+        let mut play =
+            Self { network, cluster, promise, random, begin, replicas, shards, held, has_killed, told_lost, counts };
         play.mend();
         let (mut sum, mut rounds) = (Sum::default(), 0);
         while play.begin.elapsed() < time {
@@ -208,6 +216,7 @@ impl<'a> Play<'a> {
 
     /// Has writers and readers go on during some faults, and looks back when all is well again.
     fn round(&mut self, round: usize) -> Sum {
+        self.has_killed = false;
         let keys = |writer: usize| (0..KEYS).map(move |key| format!("list {round} {writer} {key}"));
         let (is_over, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
         let (histories, readings) = thread::scope(|scope| {
@@ -259,6 +268,12 @@ impl<'a> Play<'a> {
         let gap = histories.iter().map(History::gap).max().unwrap_or_default();
         let sum = check_readings(&mut self.cluster.guide(), self.promise, &histories, &readings);
         self.tell(&format!("round {round}: {sum}; no writes to one key for {gap:.1?} at most"));
+        if self.promise == Promise::Async {
+            self.told_lost.extend(self.cluster.told_lost());
+            let is_all = !self.has_killed;
+            let (gone, told) = check_losses(&mut self.cluster.guide(), &histories, &self.told_lost, is_all);
+            self.tell(&format!("round {round}: {gone} are gone, of {told} of them nodes told"));
+        }
         if self.random.percent(20) {
             self.kill_all();
             let after = check_readings(&mut self.cluster.guide(), self.promise, &histories, &readings);
@@ -291,6 +306,7 @@ impl<'a> Play<'a> {
     /// Ends all faults, and starts who was killed.
     fn end_faults(&mut self) {
         self.network.heal();
+        (0..NODES).for_each(|node| self.cluster.set_clock(node, 0));
         self.held.drain(..).for_each(|node| self.cluster.release(node));
         self.cluster.run_all();
     }
@@ -443,8 +459,26 @@ impl<'a> Play<'a> {
         self.hold(replica)
     }
 
+    /// Puts the clock of a node, or of half of them, forward or back: by a blink, some seconds, or up to a month.
+    fn set_clock(&mut self) -> String {
+        const MILLIS: &[usize] = &[100, 5_000, 600_000, 2_600_000_000];
+        let mut nodes = vec![self.any_node()];
+        if self.random.percent(30) {
+            nodes = (0..NODES).filter(|_| self.random.percent(50)).collect();
+        }
+        let most = MILLIS[self.random.below(MILLIS.len())];
+        let mut told = Vec::new();
+        for node in nodes {
+            let millis = self.random.below(2 * most) as i64 - most as i64;
+            self.cluster.set_clock(node, millis);
+            told.push(format!("that of {node} by {millis} ms"));
+        }
+        told.join(", ")
+    }
+
     /// Kills nodes of so many shards, which have another copy of what these held; sometimes while that can't be reached.
     fn kill_of(&mut self, shards: usize) -> String {
+        self.has_killed = true;
         self.mend();
         let first = self.any_shard();
         let mut told = Vec::new();

@@ -6,6 +6,7 @@
 //! * `LARDER_TEST_MINUTES=30 cargo test -p larder-tests --test cluster many_faults -- --ignored --nocapture` cuts, slows, holds and
 //!   kills for so long. Tests of faults on the network make one of their own, for which they have to run as root or below
 //!   `unshare -Ur`; otherwise they are left out and say so.
+//! * `cargo test -p larder-tests --test cluster at_each_step -- --ignored --nocapture` breaks moves of slots off at each step, in each way.
 //!
 //! The nodes of a cluster are many processes, and their time-outs are short. So one test runs at a time.
 
@@ -20,6 +21,7 @@ mod moves;
 mod plain;
 mod restarts;
 mod start;
+mod steps;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

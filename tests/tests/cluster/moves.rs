@@ -22,7 +22,7 @@ fn owners(seen: &Seen) -> Vec<u16> {
 
 /// Waits until so many shards share all slots evenly, as every node says.
 #[track_caller]
-fn wait_until_even(cluster: &Cluster, shards: usize) {
+pub fn wait_until_even(cluster: &Cluster, shards: usize) {
     let is_even = |seen: &Seen| {
         let held: Vec<usize> = seen.nodes.iter().map(|line| line.slot_count()).filter(|held| *held > 0).collect();
         let (most, least) = (held.iter().max(), held.iter().min());

@@ -203,7 +203,12 @@ impl World {
         }
         for (slot, a) in topology.moves().iter().filter(|(_, a)| a.from == id) {
             let to_epoch = topology.shard(a.to).map_or(0, |shard| shard.epoch);
-            wishes.push(Change::EndMove { slot: *slot, began: a.began, from_epoch: epoch, to_epoch });
+            wishes.push(Change::EndMove {
+                slots: [*slot].into_iter().collect(),
+                began: a.began,
+                from_epoch: epoch,
+                to_epoch,
+            });
         }
         if let Some(heir) = control.hand_over_to().filter(|heir| shard.in_sync.contains(heir)) {
             wishes.push(Change::Promote { shard: id, epoch, node: heir, forced: false });

@@ -35,9 +35,9 @@ pub enum Change {
     Assign { shard: ShardId, slots: Ranges },
     /// Slots begin to move to another shard.
     BeginMove { slots: Ranges, to: ShardId },
-    /// A slot has moved: all its data is with the target. The move is the one that `began` at this index, and the epochs are
-    /// those of both shards while the data was brought there.
-    EndMove { slot: Slot, began: u64, from_epoch: u64, to_epoch: u64 },
+    /// Slots have moved: all their data is with the target. Their moves are those that `began` at this index, and the epochs are
+    /// those of both shards while the data was brought there. It is all of them or none.
+    EndMove { slots: Ranges, began: u64, from_epoch: u64, to_epoch: u64 },
     /// Slots stay where they are.
     CancelMove { slots: Ranges },
     /// A node is to hold nothing any more and to go, or to stay after all.
@@ -153,8 +153,8 @@ impl Topology {
             Change::Promote { shard, epoch, node, forced } => self.promote(index, *shard, *epoch, *node, *forced)?,
             Change::Assign { shard, slots } => self.assign(*shard, slots)?,
             Change::BeginMove { slots, to } => self.begin_move(index, slots, *to)?,
-            Change::EndMove { slot, began, from_epoch, to_epoch } => {
-                self.end_move(*slot, *began, *from_epoch, *to_epoch)?;
+            Change::EndMove { slots, began, from_epoch, to_epoch } => {
+                self.end_move(slots, *began, (*from_epoch, *to_epoch))?;
             }
             Change::CancelMove { slots } => self.cancel_move(slots)?,
             Change::SetLeaving { node, is_leaving } => {
@@ -356,13 +356,18 @@ impl Topology {
         Ok(())
     }
 
-    fn end_move(&mut self, slot: Slot, began: u64, from_epoch: u64, to_epoch: u64) -> Result<(), Refused> {
-        let moving = self.moves.get(&slot).filter(|a| a.began == began);
-        let Move { from, to, .. } = *moving.ok_or(Refused::NotMoving(slot))?;
-        self.shard_of_epoch(from, from_epoch)?;
-        self.shard_of_epoch(to, to_epoch)?;
-        self.moves.remove(&slot);
-        self.slots.set(slot, Some(to));
+    fn end_move(&mut self, slots: &Ranges, began: u64, epochs: (u64, u64)) -> Result<(), Refused> {
+        ensure(!slots.is_empty(), || Refused::Already)?;
+        for slot in slots.iter() {
+            let moving = self.moves.get(&slot).filter(|a| a.began == began);
+            let Move { from, to, .. } = *moving.ok_or(Refused::NotMoving(slot))?;
+            self.shard_of_epoch(from, epochs.0)?;
+            self.shard_of_epoch(to, epochs.1)?;
+        }
+        for slot in slots.iter() {
+            let moved = self.moves.remove(&slot);
+            self.slots.set(slot, moved.map(|a| a.to));
+        }
         Ok(())
     }
 

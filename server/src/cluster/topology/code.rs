@@ -47,8 +47,8 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
         }
         Change::Assign { shard, slots } => write_ranges(to.byte(8).number(shard.0.into()), slots),
         Change::BeginMove { slots, to: shard } => write_ranges(to.byte(9).number(shard.0.into()), slots),
-        Change::EndMove { slot, began, from_epoch, to_epoch } => {
-            to.byte(10).number(slot.number().into()).number(*began).number(*from_epoch).number(*to_epoch);
+        Change::EndMove { slots, began, from_epoch, to_epoch } => {
+            write_ranges(to.byte(10).number(*began).number(*from_epoch).number(*to_epoch), slots);
         }
         Change::CancelMove { slots } => write_ranges(to.byte(11), slots),
         Change::SetLeaving { node, is_leaving } => {
@@ -100,8 +100,8 @@ pub fn decode_change(bytes: &[u8]) -> Result<Change, CodeError> {
             Change::BeginMove { slots: read_ranges(from)?, to }
         }
         10 => {
-            let (slot, began) = (read_slot(from)?, from.number()?);
-            Change::EndMove { slot, began, from_epoch: from.number()?, to_epoch: from.number()? }
+            let (began, from_epoch, to_epoch) = (from.number()?, from.number()?, from.number()?);
+            Change::EndMove { slots: read_ranges(from)?, began, from_epoch, to_epoch }
         }
         11 => Change::CancelMove { slots: read_ranges(from)? },
         12 => Change::SetLeaving { node: from.id()?, is_leaving: from.flag()? },

@@ -208,11 +208,13 @@ fn a_slot_moves_by_one_change_if_neither_end_has_changed() {
     let mut log = Log::of_two_shards();
     let slot = Slot::new(7).unwrap();
     let epochs = (log.shard(1).epoch, log.shard(2).epoch);
-    log.refuses(Change::EndMove { slot, began: 0, from_epoch: epochs.0, to_epoch: epochs.1 }, "slot 7 does not move");
+    let seven = || ranges(7, 7);
+    let late = Change::EndMove { slots: seven(), began: 0, from_epoch: epochs.0, to_epoch: epochs.1 };
+    log.refuses(late, "slot 7 does not move");
     log.make(Change::BeginMove { slots: ranges(7, 9), to: ShardId(2) });
     let began = log.0.moves()[&slot].began;
-    let end = |(from_epoch, to_epoch)| Change::EndMove { slot, began, from_epoch, to_epoch };
-    let earlier = Change::EndMove { slot, began: began - 1, from_epoch: epochs.0, to_epoch: epochs.1 };
+    let end = |(from_epoch, to_epoch)| Change::EndMove { slots: seven(), began, from_epoch, to_epoch };
+    let earlier = Change::EndMove { slots: seven(), began: began - 1, from_epoch: epochs.0, to_epoch: epochs.1 };
     log.refuses(earlier, "slot 7 does not move");
     log.refuses(Change::BeginMove { slots: ranges(9, 10), to: ShardId(2) }, "slot 9 moves already");
     log.refuses(Change::BeginMove { slots: ranges(8192, 8192), to: ShardId(2) }, "slot 8192 has an owner already");
@@ -222,10 +224,15 @@ fn a_slot_moves_by_one_change_if_neither_end_has_changed() {
     log.refuses(end(epochs), &format!("the primary of shard 2 is not that of epoch {}", epochs.1));
     assert_eq!(log.0.owner(slot), Some(ShardId(1)));
     let epochs = (log.shard(1).epoch, log.shard(2).epoch);
+    let too_many = Change::EndMove { slots: ranges(7, 10), began, from_epoch: epochs.0, to_epoch: epochs.1 };
+    log.refuses(too_many, "slot 10 does not move");
+    assert_eq!(log.0.owner(slot), Some(ShardId(1)), "it is all or none");
     log.make(end(epochs));
     assert_eq!(log.0.owner(slot), Some(ShardId(2)));
-    log.make(Change::CancelMove { slots: ranges(8, 9) });
-    assert_eq!(log.0.slots_of(ShardId(2)).to_string(), "7 8192-16383");
+    log.make(Change::EndMove { slots: ranges(8, 9), began, from_epoch: epochs.0, to_epoch: epochs.1 });
+    log.make(Change::BeginMove { slots: ranges(10, 11), to: ShardId(2) });
+    log.make(Change::CancelMove { slots: ranges(10, 11) });
+    assert_eq!(log.0.slots_of(ShardId(2)).to_string(), "7-9 8192-16383");
 }
 
 #[test]
@@ -284,7 +291,7 @@ fn changes() -> impl Strategy<Value = Change> {
         (shard(), slots()).prop_map(|(shard, slots)| Change::Assign { shard, slots }),
         (shard(), slots()).prop_map(|(to, slots)| Change::BeginMove { slots, to }),
         (slots(), 0u64..60, 0u64..60).prop_map(|(slots, from_epoch, to_epoch)| Change::EndMove {
-            slot: slots.iter().next().unwrap(),
+            slots,
             began: from_epoch,
             from_epoch,
             to_epoch
@@ -307,11 +314,11 @@ fn on_time(topology: &Topology, change: Change) -> Change {
         }
         Change::Renounce { node, .. } => Change::Renounce { node, memory: memory_of(node) },
         Change::Promote { shard, node, forced, .. } => Change::Promote { shard, epoch: epoch_of(shard), node, forced },
-        Change::EndMove { slot, .. } => {
-            let moving = topology.moves().get(&slot);
+        Change::EndMove { slots, .. } => {
+            let moving = slots.iter().next().and_then(|slot| topology.moves().get(&slot));
             let (from_epoch, to_epoch) = moving.map_or((0, 0), |a| (epoch_of(a.from), epoch_of(a.to)));
             let began = moving.map_or(0, |a| a.began);
-            Change::EndMove { slot, began, from_epoch, to_epoch }
+            Change::EndMove { slots, began, from_epoch, to_epoch }
         }
         other => other,
     }

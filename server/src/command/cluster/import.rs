@@ -13,7 +13,7 @@ use crate::command::generic::dump::payload_of;
 use crate::command::shared::{Shared, now_ms};
 use crate::config::Durability;
 use larder_client::slot::{SLOTS, Slot};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// What an owner is told that brings what is not awaited.
 pub const NOT_AWAITED: &str = "ERR the slot is not on its way to this node, or this node does not lead";
@@ -30,6 +30,39 @@ pub struct Moving {
     frozen_count: AtomicUsize,
     /// Whether their reads are held back as well.
     holds_reads_back: AtomicBool,
+    /// The step at which a test has moves stand still: its place in [`Step::ALL`], from 1 on.
+    stop: AtomicU8,
+}
+
+/// The steps of a move of slots, as the owner that moves them away takes them, each by what has just been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The target has deleted what it held of them.
+    Cleared,
+    /// Some keys have been copied.
+    Copied,
+    /// All keys are there, and the target's quorum has them.
+    Confirmed,
+    /// Writes are held back.
+    Held,
+    /// Nothing is missing any more.
+    Brought,
+    /// The cluster has been asked to end the move.
+    Asked,
+    /// They are the target's, and clients are still kept waiting.
+    HandedOver,
+}
+
+impl Step {
+    pub const ALL: &[(&'static str, Step)] = &[
+        ("cleared", Step::Cleared),
+        ("copied", Step::Copied),
+        ("confirmed", Step::Confirmed),
+        ("held", Step::Held),
+        ("brought", Step::Brought),
+        ("asked", Step::Asked),
+        ("handed-over", Step::HandedOver),
+    ];
 }
 
 struct Frozen([AtomicU64; SLOTS as usize / 64]);
@@ -62,6 +95,18 @@ impl Cluster {
     /// Says whether they are.
     pub fn hold_reads_back(&self, is_on: bool) {
         self.moving.holds_reads_back.store(is_on, Relaxed);
+    }
+
+    /// Lets moves stand still once they have taken this step, as tests ask for, or go on.
+    pub fn stop_moves_at(&self, step: Option<Step>) {
+        let place = |step| Step::ALL.iter().position(|(_, other)| *other == step).map_or(0, |at| at + 1);
+        self.moving.stop.store(step.map_or(0, place) as u8, Relaxed);
+    }
+
+    /// Where moves are to stand still.
+    pub fn stop(&self) -> Option<Step> {
+        let place = usize::from(self.moving.stop.load(Relaxed));
+        place.checked_sub(1).map(|at| Step::ALL[at].1)
     }
 
     /// Holds writes to some slots back, or no longer. Once this has been called under the barrier, no write is under way.

@@ -41,9 +41,9 @@ fn moved(desk: &Desk, slot: u16) {
 fn end_move(desk: &Desk, slot: u16) {
     let topology = &desk.node.cluster.view().topology;
     let epoch = |shard| topology.shard(ShardId(shard)).unwrap().epoch;
-    let (slot, from_epoch, to_epoch) = (Slot::new(slot).unwrap(), epoch(1), epoch(2));
-    let began = topology.moves()[&slot].began;
-    desk.change(&[Change::EndMove { slot, began, from_epoch, to_epoch }]);
+    let (from_epoch, to_epoch) = (epoch(1), epoch(2));
+    let began = topology.moves()[&Slot::new(slot).unwrap()].began;
+    desk.change(&[Change::EndMove { slots: one(slot), began, from_epoch, to_epoch }]);
 }
 
 /// What has come to a connection beside its replies, line ends as spaces.
@@ -294,7 +294,7 @@ fn clients_are_sent_to_the_new_owner_of_a_slot_once_it_knows_that_it_is() {
     desk.check("GET b", "$1 1");
     let epoch = |shard| desk.node.cluster.view().topology.shard(ShardId(shard)).unwrap().epoch;
     let (from_epoch, to_epoch) = (epoch(1), epoch(2));
-    desk.change(&[Change::EndMove { slot, began, from_epoch, to_epoch }]);
+    desk.change(&[Change::EndMove { slots: one(slot.number()), began, from_epoch, to_epoch }]);
     for line in ["GET b", "SET b 2"] {
         desk.check(line, "");
         assert!(matches!(desk.ended, Ended::Wait { .. }), "{:?}", desk.ended);

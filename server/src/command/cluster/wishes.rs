@@ -6,7 +6,7 @@ use super::view::{Cluster, View};
 use super::{Args, Ctx, Done, Fault, Outcome, REPLIED, Reply, Wait, view};
 use crate::cluster::id::Id;
 use crate::cluster::topology::Change;
-use crate::command::shared::now_ms;
+use crate::command::shared::steady_ms;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -112,7 +112,7 @@ fn wish(
     what: impl FnOnce(&View) -> Result<Wish, Fault>,
     reply: impl FnOnce(&mut Reply, u64),
 ) -> Outcome {
-    let (view, now_ms) = (view(cx)?, now_ms());
+    let (view, now_ms) = (view(cx)?, steady_ms());
     if cx.session.in_transaction {
         return Err(Fault::text("ERR Command not allowed inside a transaction"));
     }

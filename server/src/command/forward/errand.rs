@@ -74,7 +74,7 @@ pub struct Errand {
     pub is_repeatable: bool,
     /// If it may wait there for long: its reply where that is called off.
     pub nothing: Option<&'static [u8]>,
-    /// Milliseconds since 1970 after which it is not tried again.
+    /// A time of `steady_ms` after which it is not tried again.
     pub until_ms: u64,
     work: Work,
     parts: Vec<Part>,

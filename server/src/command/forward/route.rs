@@ -11,7 +11,7 @@ use crate::command::fault::Fault;
 use crate::command::reply::Reply;
 use crate::command::row::{Flags, Scope};
 use crate::command::session::{Replies, Session};
-use crate::command::shared::{Shared, now_ms};
+use crate::command::shared::{Shared, steady_ms};
 use crate::command::table::Found;
 use crate::command::transaction;
 use crate::command::words::Kept;
@@ -332,7 +332,7 @@ impl Call<'_> {
             durability: session.durability,
             is_quiet: session.client.no_touch.load(Relaxed),
         };
-        let until_ms = now_ms() + self.node.cluster.forward_timeout_ms();
+        let until_ms = steady_ms() + self.node.cluster.forward_timeout_ms();
         let mut errand = Errand::new(reply.out.len(), work, manner, until_ms);
         (errand.lone, errand.is_repeatable, errand.nothing) = (lone, is_repeatable, nothing);
         errand.is_hushed = matches!(session.replies, Replies::Off | Replies::Skip);

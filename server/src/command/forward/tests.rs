@@ -78,13 +78,12 @@ fn waits(desk: &Desk) -> bool {
 /// The first shard gets a slot of the second, or the other way round.
 fn moved(desk: &Desk, slot: u16, to: u32) {
     let slots = Ranges::checked(&[(slot, slot)]).unwrap();
-    desk.change(&[Change::BeginMove { slots, to: ShardId(to) }]);
+    desk.change(&[Change::BeginMove { slots: slots.clone(), to: ShardId(to) }]);
     let topology = &desk.node.cluster.view().topology;
     let epoch = |shard| topology.shard(ShardId(shard)).unwrap().epoch;
-    let slot = Slot::new(slot).unwrap();
     let (from_epoch, to_epoch) = (epoch(3 - to), epoch(to));
-    let began = topology.moves()[&slot].began;
-    desk.change(&[Change::EndMove { slot, began, from_epoch, to_epoch }]);
+    let began = topology.moves()[&Slot::new(slot).unwrap()].began;
+    desk.change(&[Change::EndMove { slots, began, from_epoch, to_epoch }]);
 }
 
 #[test]

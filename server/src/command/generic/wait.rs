@@ -5,7 +5,7 @@
 use crate::base::number::parse_i64;
 use crate::command::clients::Unblocked;
 use crate::command::replication::{AwaitedAcks, Needed, Waiting};
-use crate::command::shared::now_ms;
+use crate::command::shared::steady_ms;
 use crate::command::*;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -45,14 +45,14 @@ fn refuse_replica(cx: &Ctx<'_>) -> Result<(), Fault> {
 /// Replicas that hold what the connection has written; `None` if it is to wait for more of them.
 fn await_acks(cx: &mut Ctx<'_>, replicas: usize, timeout_ms: u64) -> Result<Option<usize>, Fault> {
     let is_new = cx.session.awaited.is_none();
-    let until_ms = if timeout_ms == 0 { u64::MAX } else { now_ms() + timeout_ms };
+    let until_ms = if timeout_ms == 0 { u64::MAX } else { steady_ms() + timeout_ms };
     // What it wrote in a stream that the node has left since is nobody's to acknowledge.
     let end = cx.node.replication.offset();
     // A node that asks for one of its clients says it on another line than what that has written.
     let offset = if cx.session.is_forwarder { end } else { cx.session.client.written.load(Relaxed).min(end) };
     let awaited = *cx.session.awaited.get_or_insert(AwaitedAcks { offset, replicas, until_ms });
     let acked = cx.node.replication.acked_by(awaited.offset);
-    let is_over = acked >= replicas || now_ms() >= awaited.until_ms || cx.session.in_transaction;
+    let is_over = acked >= replicas || steady_ms() >= awaited.until_ms || cx.session.in_transaction;
     let unblocked = if cx.session.client.is_unblocked() { cx.session.client.take_unblocked() } else { None };
     if is_over || unblocked.is_some() {
         cx.session.awaited = None;

@@ -80,7 +80,7 @@ impl Hold {
 pub struct AwaitedAcks {
     pub offset: u64,
     pub replicas: usize,
-    /// Milliseconds since 1970; all ones for ever.
+    /// A time of `steady_ms`; all ones for ever.
     pub until_ms: u64,
 }
 
@@ -101,7 +101,7 @@ pub struct Hold {
     pub durability: Durability,
     /// Whether its command has written nothing.
     pub is_read: bool,
-    /// Milliseconds since 1970 after which an error is sent instead.
+    /// A time of `steady_ms` after which an error is sent instead.
     pub until_ms: u64,
 }
 

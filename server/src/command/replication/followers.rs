@@ -5,6 +5,7 @@ use crate::cluster::id::Id;
 use crate::command::clients::Client;
 use crate::command::shared::Shared;
 use crate::config::OutputLimit;
+use crate::repl::history::Kin;
 use crate::repl::ring::{Part, Ring};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -191,12 +192,10 @@ impl Replication {
         Some(state.enter(who, Phase::Online, offset))
     }
 
-    /// Up to where the history that a replica asks for is the node's history `own`, if the node knows for sure: it leads, so it is
-    /// its own promotion that parted them. One that follows knows only that they are the same up to where it was itself then.
-    pub fn shared_with(&self, own: &str, asked: &str) -> Option<u64> {
-        let state = self.state.lock();
-        let leads_it = state.upstream.is_none() && state.history.id == own;
-        leads_it.then(|| state.history.shared_with(asked)).flatten()
+    /// The kin of the node's history, if that is `id`.
+    pub fn kin(&self, id: &str) -> Kin {
+        let history = &self.state.lock().history;
+        if history.id == id { history.kin.clone() } else { Kin::default() }
     }
 
     /// Notes how far the node has come with a replica.

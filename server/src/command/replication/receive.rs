@@ -8,6 +8,7 @@ use super::upstream::Refused;
 use crate::command::loading::Intake;
 use crate::command::shared::Shared;
 use crate::repl::greeting::{MARK_LEN, Snapshot};
+use crate::repl::history::Kin;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -20,8 +21,8 @@ pub struct Receiving {
     spool: Option<Spool>,
     received: u64,
     generation: u64,
-    id: String,
-    offset: u64,
+    /// The place in the primary's history that the data is of, and the history's kin.
+    place: (String, u64, Kin),
     /// Bytes behind the end of the snapshot.
     rest: Vec<u8>,
     is_whole: bool,
@@ -54,7 +55,7 @@ impl Receiving {
     pub fn begin(
         node: &Shared,
         generation: u64,
-        (id, offset): (String, u64),
+        place: (String, u64, Kin),
         snapshot: Snapshot,
     ) -> Result<Receiving, String> {
         node.replication.set_link(generation, LinkState::Sync).map_err(late)?;
@@ -68,17 +69,7 @@ impl Receiving {
             }
         };
         let intake = Intake::new(node, true);
-        Ok(Receiving {
-            intake,
-            snapshot,
-            spool,
-            received: 0,
-            generation,
-            id,
-            offset,
-            rest: Vec::new(),
-            is_whole: false,
-        })
+        Ok(Receiving { intake, snapshot, spool, received: 0, generation, place, rest: Vec::new(), is_whole: false })
     }
 
     /// Takes bytes. Returns whether the data is whole.
@@ -150,7 +141,7 @@ impl Receiving {
             result.map_err(|error| format!("its data is damaged: {error}"))?;
             db = loaded.place.and_then(|place| place.db).or(db);
         }
-        node.replication.begin_at(self.generation, self.id.clone(), self.offset, db.unwrap_or(0)).map_err(late)?;
+        node.replication.begin_at(self.generation, self.place.clone(), db.unwrap_or(0)).map_err(late)?;
         node.loading.end();
         Ok(std::mem::take(&mut self.rest))
     }

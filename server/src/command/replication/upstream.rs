@@ -6,7 +6,7 @@ use crate::command::fault::Fault;
 use crate::command::row::Flags;
 use crate::command::shared::{Shared, random_id};
 use crate::config::Durability;
-use crate::repl::history::History;
+use crate::repl::history::{History, Kin};
 use crate::repl::ring::Ring;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -131,12 +131,13 @@ impl Replication {
     /// # Errors
     ///
     /// [`Refused`]
-    pub fn go_on(&self, generation: u64, id: Option<String>) -> Result<(), Refused> {
+    pub fn go_on(&self, generation: u64, id: Option<String>, kin: Kin) -> Result<(), Refused> {
         let mut state = self.state.lock();
         state.link(generation)?.is_shared = true;
-        if let Some(id) = id.filter(|id| *id != state.history.id) {
-            let end = state.ring.end();
-            state.history.fork(id, end);
+        let (end, id) = (state.ring.end(), id.unwrap_or_else(|| state.history.id.clone()));
+        let is_news = id != state.history.id;
+        state.history.follow(id, end, kin);
+        if is_news {
             state.drop_followers();
         }
         Ok(())
@@ -147,10 +148,10 @@ impl Replication {
     /// # Errors
     ///
     /// [`Refused`]
-    pub fn begin_at(&self, generation: u64, id: String, offset: u64, db: usize) -> Result<(), Refused> {
+    pub fn begin_at(&self, generation: u64, (id, offset, kin): (String, u64, Kin), db: usize) -> Result<(), Refused> {
         let mut state = self.state.lock();
         state.link(generation)?.is_shared = true;
-        state.history = History::new(id);
+        state.history = History { kin, ..History::new(id) };
         state.ring = Ring::at(offset);
         state.selected = Some(db);
         state.is_active = true;
@@ -333,6 +334,7 @@ mod tests {
     use crate::command::replication::Receiving;
     use crate::command::testing::Desk;
     use crate::repl::greeting::Snapshot;
+    use crate::repl::history::Kin;
 
     fn demoted(desk: &Desk) {
         desk.node.barrier.alone(|| desk.node.follow(Some(("primary".to_owned(), 1))));
@@ -344,9 +346,11 @@ mod tests {
         demoted(&desk);
         let replication = &desk.node.replication;
         let generation = replication.goal().generation;
-        replication.begin_at(generation, "a".repeat(40), 700, 0).unwrap();
+        replication.begin_at(generation, ("a".repeat(40), 700, Kin::default()), 0).unwrap();
         assert_eq!(replication.goal().place, Some(("a".repeat(40), 700)));
-        let begin = || Receiving::begin(&desk.node, generation, ("b".repeat(40), 900), Snapshot::Bytes(9)).unwrap();
+        let begin = || {
+            Receiving::begin(&desk.node, generation, ("b".repeat(40), 900, Kin::default()), Snapshot::Bytes(9)).unwrap()
+        };
         assert_eq!(desk.node.held_offset(), Some(700));
         let receiving = begin();
         assert_eq!(desk.node.held_offset(), None, "it is loading");
@@ -360,15 +364,20 @@ mod tests {
         let desk = Desk::new();
         let (replication, followed) = (&desk.node.replication, "a".repeat(40));
         demoted(&desk);
-        replication.begin_at(replication.goal().generation, followed.clone(), 700, 0).unwrap();
-        assert_eq!(replication.shared_with(&followed, &followed), None, "all of it is its own");
+        replication.begin_at(replication.goal().generation, (followed.clone(), 700, Kin::default()), 0).unwrap();
+        let shared = |own: &str, asked: &str| replication.kin(own).shared_with(asked);
+        assert_eq!(shared(&followed, &followed), None, "all of it is its own");
         desk.node.barrier.alone(|| desk.node.follow(None));
         let own = replication.id();
-        assert_eq!(replication.shared_with(&own, &followed), Some(700));
-        assert_eq!(replication.shared_with(&own, &"b".repeat(40)), None);
-        assert_eq!(replication.shared_with(&followed, &followed), None, "it has another history by now");
+        assert_eq!(shared(&own, &followed), Some(700));
+        assert_eq!(shared(&own, &"b".repeat(40)), None);
+        assert_eq!(shared(&followed, &followed), None, "it has another history by now");
         demoted(&desk);
-        assert_eq!(replication.shared_with(&own, &followed), None, "its primary may share more");
+        let next = "c".repeat(40);
+        let kin = Kin::of_word(&format!("{followed}:650,{own}:800"), 900).unwrap();
+        replication.go_on(replication.goal().generation, Some(next.clone()), kin).unwrap();
+        assert_eq!(shared(&next, &followed), Some(650), "its primary knows better");
+        assert_eq!(shared(&next, &own), Some(800));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::*;
 use crate::base::glob;
 use crate::base::number::parse_f64;
+use crate::command::cluster::Step;
 use crate::command::words::lower;
 use crate::store::header::Shape;
 use crate::store::{Key, New, Value};
@@ -45,6 +46,7 @@ fn debug(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         ("REPLYBUFFER", 2) => reply_buffer(cx, args),
         ("ERROR", 1) => Err(Fault::Bytes(args.word()?.to_vec())),
         ("LOG", 1) => log(cx, args),
+        ("MOVE-STOP", 1) => move_stop(cx, args),
         ("POPULATE", 1..=3) => populate(cx, args),
         ("PROTOCOL", 1) => debug_protocol::protocol(cx, args),
         ("STRINGMATCH-LEN", 2) => string_match(cx, args),
@@ -75,6 +77,9 @@ const HELP_LINES: &[&str] = &[
     "    Returns how the keys of a database are spread over stripes.",
     "LOG <text>",
     "    Writes to the node's log.",
+    "MOVE-STOP <step>",
+    "    Lets moves of slots away from this node stand still once they have taken a step: cleared, copied,",
+    "    confirmed, held, brought, asked, handed-over; or go on: off.",
     "OBJECT <key>",
     "    Shows how a key's value is kept.",
     "POPULATE <count> [<prefix>] [<size>]",
@@ -96,6 +101,18 @@ const HELP_LINES: &[&str] = &[
     "QUICKLIST-PACKED-THRESHOLD, RELOAD, REPLYBUFFER, SET-SKIP-CHECKSUM-VALIDATION, STRINGMATCH-TEST",
     "    Accepted so that test suites run; they change nothing.",
 ];
+
+fn move_stop(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
+    let word = String::from_utf8_lossy(args.word()?).to_ascii_lowercase();
+    let step = Step::ALL.iter().find(|(name, _)| *name == word).map(|(_, step)| *step);
+    if step.is_none() && word != "off" {
+        let names: Vec<&str> = Step::ALL.iter().map(|(name, _)| *name).collect();
+        return Err(Fault::owned(format!("ERR '{word}' is no step of a move: {}, or off", names.join(", "))));
+    }
+    cx.node.cluster.stop_moves_at(step);
+    cx.reply.ok();
+    REPLIED
+}
 
 fn sleep(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     // What is not a number counts as 0, as in Redis.

@@ -52,6 +52,7 @@ fn read(tail: &Tail) -> (Tally, bool) {
 mod tests {
     use super::*;
     use crate::command::testing::Desk;
+    use crate::repl::history::Kin;
     use std::path::PathBuf;
 
     /// A node that leads and has written these lines, of which the first so many are shared; by then it follows another one.
@@ -127,7 +128,7 @@ mod tests {
     fn what_the_backlog_does_not_hold_is_told_as_at_least_the_rest() {
         let (mut desk, generation, _) = after(&["SET a 1"], 0);
         let node = desk.node.clone();
-        node.replication.begin_at(generation, "a".repeat(40), 1_000, 4).unwrap();
+        node.replication.begin_at(generation, ("a".repeat(40), 1_000, Kin::default()), 4).unwrap();
         node.replication.pass_on(generation, b"*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n1\r\n", 4).unwrap();
         let folder = folder("rest");
         let tail = node.replication.tail(generation, 990).unwrap();

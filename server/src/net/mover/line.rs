@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Line {
     connection: Connection,
+    /// Whom it reaches, as `host:port`.
+    peer: String,
     out: Vec<u8>,
     unanswered: usize,
 }
@@ -28,8 +30,13 @@ impl Line {
     /// In words for an operator.
     pub fn open(host: &str, port: u16) -> Result<Line, String> {
         let connection = Connection::open((host, port));
-        let connection = connection.map_err(|error| format!("{host}:{port} cannot be reached: {error}"))?;
-        Ok(Line { connection, out: Vec::new(), unanswered: 0 })
+        let peer = format!("{host}:{port}");
+        let connection = connection.map_err(|error| format!("{peer} cannot be reached: {error}"))?;
+        Ok(Line { connection, peer, out: Vec::new(), unanswered: 0 })
+    }
+
+    pub fn peer(&self) -> &str {
+        &self.peer
     }
 
     /// Sends a command sooner or later.

@@ -2,7 +2,7 @@
 
 use super::{Accepted, Lent, READ_BYTES, Worker};
 use crate::command::Session;
-use crate::command::shared::{Pass, now_ms, time_to};
+use crate::command::shared::{Pass, now_ms, steady_ms, time_to};
 use crate::net::connection::{Connection, Wish};
 use crate::net::feed::HandedOver;
 use crate::net::round::{HELD_MAX, HeldRead, likely_key};
@@ -377,10 +377,10 @@ impl Served {
 
     /// Ready at a time; or, if that may be told of, when what is waited for has come about.
     fn poll_wait(&mut self, cx: &mut Context<'_>, until_ms: u64, is_told: bool) -> Poll<()> {
-        let now = now_ms();
+        let now = steady_ms();
         let session = &self.connection.session;
         let held_back = !is_told
-            || self.worker.node.clients.paused(now).is_some()
+            || self.worker.node.clients.paused().is_some()
             || session.is_waiting(now)
             || session.awaits_acks(&self.worker.node, now)
             || session.awaits_others();

@@ -234,7 +234,9 @@ impl World {
                 }
                 self.tally.changes += 1;
                 self.tally.promotions += u64::from(matches!(change, Change::Promote { .. }));
-                self.tally.moved += usize::from(matches!(change, Change::EndMove { .. }));
+                if let Change::EndMove { slots, .. } = change {
+                    self.tally.moved += slots.len();
+                }
             }
             Err(_) => self.tally.refused += 1,
         }
@@ -506,13 +508,18 @@ impl World {
             view.moves().iter().filter(|(_, a)| a.from == shard_id).map(|(slot, a)| (*slot, a.began, a.to)).collect();
         let began = |slot: Slot| view.moves().get(&slot).map(|a| a.began);
         self.node(id).fenced.retain(|slot, since| began(*slot) == Some(*since));
+        let mut ends: BTreeMap<(u64, ShardId), Vec<Slot>> = BTreeMap::new();
         for (slot, began, to) in moves {
-            let (Some(from), Some(target)) = (view.shard(shard_id), view.shard(to)) else { continue };
-            if self.reaches(id, target.primary) && self.random.below(3) == 0 {
+            let is_reached = view.shard(to).is_some_and(|target| self.reaches(id, target.primary));
+            if is_reached && self.random.below(3) == 0 {
                 self.node(id).fenced.insert(slot, began);
-                let end = Change::EndMove { slot, began, from_epoch: from.epoch, to_epoch: target.epoch };
-                self.propose(id, &end);
+                ends.entry((began, to)).or_default().push(slot);
             }
+        }
+        for ((began, to), slots) in ends {
+            let (Some(from), Some(target)) = (view.shard(shard_id), view.shard(to)) else { continue };
+            let slots = slots.into_iter().collect();
+            self.propose(id, &Change::EndMove { slots, began, from_epoch: from.epoch, to_epoch: target.epoch });
         }
     }
 

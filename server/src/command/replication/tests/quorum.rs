@@ -4,6 +4,7 @@ use crate::cluster::id::Id;
 use crate::command::replication::{NewFollower, Phase, QuorumOf};
 use crate::command::shared::now_ms;
 use crate::command::testing::{Desk, id};
+use crate::repl::history::Kin;
 use crate::store::hash::STRIPES;
 use std::collections::BTreeSet;
 
@@ -231,7 +232,7 @@ fn promoted(is_shared: bool) -> Shard {
     let replication = &node.replication;
     let generation = replication.goal().generation;
     if is_shared {
-        replication.begin_at(generation, "a".repeat(40), 700, 0).expect("it is followed");
+        replication.begin_at(generation, ("a".repeat(40), 700, Kin::default()), 0).expect("it is followed");
     }
     let mut primary = shard.writer.again();
     primary.session.is_primary = true;
