@@ -24,6 +24,7 @@ use crate::command::gate;
 use crate::command::replication::NewFollower;
 use crate::command::shared::{Shared, now_ms};
 use crate::command::words::Words;
+use crate::observe::process;
 use larder_client::slot::{self, SLOTS, Slot};
 use line::Line;
 use relay::{Relay, Verdict};
@@ -71,6 +72,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(6);
 
 /// Moves slots until the node stops.
 pub fn run(node: &Arc<Shared>) {
+    process::be_modest();
     let mut not_before: BTreeMap<ShardId, Instant> = BTreeMap::new();
     let mut leftovers = Leftovers::default();
     while !node.is_stopping() {
