@@ -11,5 +11,6 @@ pub mod observe;
 pub mod persist;
 mod progress;
 pub mod repl;
+pub mod rules;
 pub mod store;
 pub mod types;

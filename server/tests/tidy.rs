@@ -18,10 +18,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["base", "types", "client"]),
     ("persist", &["base", "types", "store", "client"]),
     ("observe", &["base", "types", "store", "client"]),
-    ("config", &["base"]),
+    ("rules", &["base"]),
+    ("config", &["base", "rules"]),
     ("repl", &["base"]),
     ("cluster", &["base", "types", "client"]),
-    ("command", &["base", "types", "store", "persist", "observe", "config", "repl", "cluster", "client"]),
+    ("command", &["base", "types", "store", "persist", "observe", "config", "repl", "cluster", "rules", "client"]),
     ("net", &["base", "client", "repl", "cluster", "command", "observe"]),
     (
         "node",

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod glob;
 pub mod hash;
 pub mod json;
+pub mod keep;
 pub mod lcs;
 pub mod long_double;
 pub mod lzf;

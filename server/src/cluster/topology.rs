@@ -32,6 +32,11 @@ pub const NODES_MAX: usize = 1000;
 /// Bytes of a host's name or address, as of a zone.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// The longest prefix of a rule, and its longest fields, in bytes; and how many rules there may be.
+pub const PREFIX_BYTES_MAX: usize = 512;
+pub const FIELDS_BYTES_MAX: usize = 4096;
+pub const RULES_MAX: usize = 1000;
+
 /// The weight of a shard whose nodes do not say otherwise is 100; this is the highest.
 pub const WEIGHT_MAX: u32 = 10_000;
 
@@ -50,6 +55,8 @@ pub struct Topology {
     shards: BTreeMap<ShardId, Shard>,
     slots: SlotMap,
     moves: BTreeMap<Slot, Move>,
+    /// Rules for keys: their prefixes, and their fields as they are written. What they mean is no matter of the cluster's.
+    rules: BTreeMap<String, String>,
     /// The numbers that the next node and the next shard get.
     next_node: u64,
     next_shard: u32,
@@ -156,6 +163,7 @@ impl Default for Topology {
             shards: BTreeMap::new(),
             slots: SlotMap::default(),
             moves: BTreeMap::new(),
+            rules: BTreeMap::new(),
             next_node: 1,
             next_shard: 1,
         }
@@ -174,6 +182,11 @@ impl Topology {
     /// How many nodes the cluster began with. Their numbers are the first ones.
     pub fn first_nodes(&self) -> u64 {
         self.first_nodes
+    }
+
+    /// Rules for keys: their prefixes, and their fields as they are written.
+    pub fn rules(&self) -> &BTreeMap<String, String> {
+        &self.rules
     }
 
     pub fn replicas_wanted(&self) -> u8 {

@@ -11,6 +11,7 @@ use super::blocking::{Awaited, Parked};
 use super::clients::Client;
 use super::events::Class;
 use super::shared::Shared;
+use crate::rules::{Lease, Terms, Verdict};
 use crate::store::{How, Listener, News, Store};
 use parking_lot::Mutex;
 use std::cell::RefCell;
@@ -33,6 +34,29 @@ pub struct Audience {
     /// Keys that somebody has read, and how often they are remembered in all.
     tracked_keys: AtomicUsize,
     tracked_items: AtomicUsize,
+    /// Stripes in which leases have ended, or may end without anybody saying so.
+    ended: Stripes,
+}
+
+/// Leases that a stripe remembers; beyond that, nobody is kept from loading.
+const LEASES_MAX: usize = 4096;
+
+/// A set of stripes, as bits.
+struct Stripes(Box<[AtomicU64]>);
+
+impl Stripes {
+    fn note(&self, stripe: usize) {
+        self.0[stripe / 64].fetch_or(1 << (stripe % 64), Relaxed);
+    }
+
+    /// Takes all of them out.
+    fn take(&self) -> Vec<usize> {
+        let of = |(at, word): (usize, &AtomicU64)| {
+            let bits = if word.load(Relaxed) == 0 { 0 } else { word.swap(0, Relaxed) };
+            (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| at * 64 + bit)
+        };
+        self.0.iter().enumerate().flat_map(of).collect()
+    }
 }
 
 /// The audience of a stripe.
@@ -43,6 +67,8 @@ struct Part {
     waiting: HashMap<Name, Line>,
     /// Who has read a key, in whatever database.
     readers: HashMap<Box<[u8]>, Readers>,
+    /// Who is loading a key that is missing or stale.
+    leases: HashMap<Name, Lease>,
 }
 
 /// Who waits for a key, by what it is to hold and in the order of arrival.
@@ -51,6 +77,7 @@ struct Line {
     lists: VecDeque<Waiter>,
     zsets: VecDeque<Waiter>,
     streams: VecDeque<Waiter>,
+    values: VecDeque<Waiter>,
     /// Those of `streams` that are told when the key goes.
     groups: usize,
 }
@@ -67,6 +94,7 @@ impl Line {
             Awaited::List => &self.lists,
             Awaited::ZSet => &self.zsets,
             Awaited::Stream | Awaited::Group => &self.streams,
+            Awaited::Value => &self.values,
         }
     }
 
@@ -75,11 +103,12 @@ impl Line {
             Awaited::List => &mut self.lists,
             Awaited::ZSet => &mut self.zsets,
             Awaited::Stream | Awaited::Group => &mut self.streams,
+            Awaited::Value => &mut self.values,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.lists.is_empty() && self.zsets.is_empty() && self.streams.is_empty()
+        [&self.lists, &self.zsets, &self.streams, &self.values].iter().all(|line| line.is_empty())
     }
 
     fn join(&mut self, parked: &Arc<Parked>) {
@@ -153,7 +182,7 @@ pub fn make_ready(stripe: usize, db: usize, key: &[u8]) {
 
 impl Part {
     fn is_empty(&self) -> bool {
-        self.watchers.is_empty() && self.waiting.is_empty() && self.readers.is_empty()
+        self.watchers.is_empty() && self.waiting.is_empty() && self.readers.is_empty() && self.leases.is_empty()
     }
 }
 
@@ -164,6 +193,7 @@ impl Audience {
             arrivals: AtomicU64::new(0),
             tracked_keys: AtomicUsize::new(0),
             tracked_items: AtomicUsize::new(0),
+            ended: Stripes((0..stripes.div_ceil(64)).map(|_| AtomicU64::new(0)).collect()),
         }
     }
 
@@ -336,10 +366,14 @@ impl Audience {
         {
             clients.values().for_each(|client| client.break_watch());
         }
+        let is_loaded = matches!(how, How::Written | How::Removed) && part.leases.remove(&name).is_some();
         if let Some(line) = part.waiting.get(&name)
-            && (how == How::Written || line.groups > 0)
+            && (how == How::Written || line.groups > 0 || is_loaded)
         {
             make_ready(stripe, db, key);
+        }
+        if is_loaded {
+            self.ended.note(stripe);
         }
         if how == How::GroupGone {
             return Vec::new();
@@ -347,6 +381,55 @@ impl Audience {
         let readers = part.readers.remove(key);
         self.count_forgotten(readers.iter());
         readers.unwrap_or_default()
+    }
+
+    /// Asks for the lease of a key. The caller holds the stripe, and lets it take notes if the lease is granted.
+    pub fn ask_lease(&self, stripe: usize, db: usize, key: &[u8], who: u64, now_ms: u64, terms: &Terms) -> Verdict {
+        let mut part = self.parts[stripe].lock();
+        if let Some(lease) = part.leases.get_mut(&(db, key.into()) as &Name) {
+            return lease.ask(who, now_ms, terms);
+        }
+        if part.leases.len() >= LEASES_MAX {
+            part.leases.retain(|_, lease| !lease.is_over(now_ms));
+            if part.leases.len() >= LEASES_MAX {
+                return Verdict::Nil;
+            }
+        }
+        part.leases.insert((db, key.into()), Lease::granted(who, now_ms, terms));
+        // It may never be set.
+        self.ended.note(stripe);
+        Verdict::Granted
+    }
+
+    /// How long it has been since the lease of a key was granted, if somebody has it. The caller holds the stripe.
+    pub fn lease_took_ms(&self, stripe: usize, db: usize, key: &[u8], now_ms: u64) -> Option<u64> {
+        self.parts[stripe].lock().leases.get(&(db, key.into()) as &Name)?.took_ms(now_ms)
+    }
+
+    /// Ends the lease of a connection that has gone, if it had it: the next who asks gets it, one that waits first.
+    pub fn leave_lease(&self, stripe: usize, db: usize, key: &[u8], who: u64) -> bool {
+        let mut part = self.parts[stripe].lock();
+        let name: Name = (db, key.into());
+        let was_its = part.leases.get_mut(&name).is_some_and(|lease| lease.left(who));
+        if was_its && part.waiting.contains_key(&name) {
+            make_ready(stripe, db, key);
+        }
+        was_its
+    }
+
+    /// Forgets leases that are over, and lets stripes take no more notes in which nobody is left. The caller holds no stripe.
+    pub fn tidy(&self, store: &Store, now_ms: u64) {
+        for stripe in self.ended.take() {
+            let (is_empty, has_leases) = {
+                let mut part = self.parts[stripe].lock();
+                part.leases.retain(|_, lease| !lease.is_over(now_ms));
+                (part.is_empty(), !part.leases.is_empty())
+            };
+            self.rest(store, stripe, is_empty);
+            if has_leases {
+                self.ended.note(stripe);
+            }
+        }
     }
 
     /// The first who waits for a key to hold something and came after `arrival`.
@@ -382,7 +465,7 @@ impl Audience {
         let mut all = BTreeMap::new();
         for part in &self.parts {
             let part = part.lock();
-            let lines = part.waiting.values().flat_map(|line| [&line.lists, &line.zsets, &line.streams]);
+            let lines = part.waiting.values().flat_map(|line| [&line.lists, &line.zsets, &line.streams, &line.values]);
             all.extend(lines.flatten().map(|waiter| (waiter.arrival, waiter.parked.clone())));
         }
         all.into_values().collect()
@@ -418,6 +501,7 @@ impl Audience {
         for part in &self.parts {
             let mut part = part.lock();
             part.watchers = part.watchers.drain().map(|((db, key), who)| ((swapped(db), key), who)).collect();
+            part.leases = part.leases.drain().map(|((db, key), lease)| ((swapped(db), key), lease)).collect();
             part.waiting = part.waiting.drain().map(|((db, key), who)| ((swapped(db), key), who)).collect();
         }
     }

@@ -38,6 +38,8 @@ pub enum Awaited {
     Stream,
     /// A stream with a consumer group: it is told when the key is gone.
     Group,
+    /// A string that another connection is loading.
+    Value,
 }
 
 impl Awaited {
@@ -325,8 +327,11 @@ impl Parked {
         let places = Call::places(self.found, words, node);
         let moment = Moment { by: self.client.id, ..moment };
         let call = Call { node, words, places: &places, moment };
-        let has_chance =
-            |keys: &Keys<'_>| self.what == Awaited::Group || held(keys, node.store.key(&ready.key)) == Some(self.what);
+        // Who waits for a group is told that it is gone, and who waits for a value may be sent for it.
+        let has_chance = |keys: &Keys<'_>| {
+            matches!(self.what, Awaited::Group | Awaited::Value)
+                || held(keys, node.store.key(&ready.key)) == Some(self.what)
+        };
         match call.act_if(self.found, &mut session, &mut reply, has_chance) {
             Ok(Done::Wait(_)) => return Attempt::Nothing,
             Ok(_) => {}
@@ -383,6 +388,7 @@ fn serve(node: &Shared, worker: usize, moment: Moment, ready: &Ready) {
     }
     // All of them, even where it is no stream any more: readers of a group are told.
     serve_line(node, worker, moment, ready, Awaited::Stream);
+    serve_line(node, worker, moment, ready, Awaited::Value);
 }
 
 /// Serves those who wait for a key to hold something, in the order of their arrival.

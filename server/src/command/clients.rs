@@ -65,6 +65,8 @@ pub struct Client {
     pub is_replica: AtomicBool,
     /// The offset of the stream behind its last write.
     pub written: AtomicU64,
+    /// Keys that it was sent to load, the last of them.
+    leases: Mutex<Vec<(usize, usize, Box<[u8]>)>>,
 }
 
 /// How many channels, patterns and shard channels a connection is subscribed to.
@@ -132,6 +134,9 @@ pub struct Names {
     pub library_version: Vec<u8>,
 }
 
+/// Keys that a connection was sent to load, as far as they are remembered.
+const LEASES_MAX: usize = 256;
+
 impl Client {
     pub fn new(id: u64, address: SocketAddr, local: SocketAddr, descriptor: i32, worker: usize, now_ms: u64) -> Client {
         Client {
@@ -174,7 +179,23 @@ impl Client {
             is_primary: AtomicBool::new(false),
             is_replica: AtomicBool::new(false),
             written: AtomicU64::new(0),
+            leases: Mutex::default(),
         }
+    }
+
+    /// Notes that it was sent to load a key, given by its stripe and the physical number of its database.
+    pub fn note_lease(&self, stripe: usize, db: usize, key: &[u8]) {
+        let mut leases = self.leases.lock();
+        if leases.len() >= LEASES_MAX {
+            // The older ones end by their time alone.
+            leases.drain(..LEASES_MAX / 2);
+        }
+        leases.push((stripe, db, key.into()));
+    }
+
+    /// Takes the keys that it was sent for, of which it may have loaded any.
+    pub fn take_leases(&self) -> Vec<(usize, usize, Box<[u8]>)> {
+        std::mem::take(&mut self.leases.lock())
     }
 
     /// Notes what the connection's buffers hold and take.

@@ -26,7 +26,7 @@ pub use gate::{Seen, Slots, Stand, Want};
 pub use heard::{Everyone, Health, Heard};
 pub use import::{NOT_AWAITED, Step};
 pub use view::{Cluster, Serving, View};
-pub use wishes::{Settled, Ticket, Wish};
+pub use wishes::{Settled, Ticket, Wish, set_rule};
 
 use super::help::HELP;
 use super::*;

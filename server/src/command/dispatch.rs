@@ -424,7 +424,7 @@ impl Call<'_> {
             // What a primary has run is run at once.
             let blocks = if session.is_primary { usize::MAX } else { AHEAD_BLOCKS };
             if self.capture_ahead(found, session, blocks) {
-                return Ok(Ok(Done::Wait(Wait::Again(self.moment.ms + HELD_MS))));
+                return Ok(Ok(Done::Wait(Wait::Again(steady_ms() + HELD_MS))));
             }
         }
         if !found.row.flags.has(Flags::SKIP_MONITOR) {
@@ -457,7 +457,7 @@ impl Call<'_> {
         if let Some(stand) = stand {
             let slots = queue.map_or_else(|| self.slots(found), |queue| queue.slots());
             if !stand.leads && slots.is_some() && self.node.cluster.is_between_leases() {
-                return Ok(Way::Wait(Wait::Again(self.moment.ms + HELD_MS)));
+                return Ok(Way::Wait(Wait::Again(steady_ms() + HELD_MS)));
             }
             if session.imports {
                 stand.admit_import(slots)?;
@@ -468,7 +468,7 @@ impl Call<'_> {
                 }
             }
             if self.node.cluster.holds_some_back() && !session.imports && self.is_held_back(found, all_flags, session) {
-                return Ok(Way::Wait(Wait::Again(self.moment.ms + HELD_MS)));
+                return Ok(Way::Wait(Wait::Again(steady_ms() + HELD_MS)));
             }
         }
         gate::memory(store.is_over(), all_flags, || {

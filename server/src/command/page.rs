@@ -20,6 +20,7 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::HyperLogLog, "HyperLogLog"),
     (Group::PubSub, "Publishing and subscribing"),
     (Group::Transactions, "Transactions"),
+    (Group::Cache, "Rules"),
     (Group::Connection, "Connections"),
     (Group::Cluster, "Cluster"),
     (Group::Server, "The server"),

@@ -86,6 +86,7 @@ pub enum Group {
     Geo,
     Stream,
     Bitmap,
+    Cache,
 }
 
 impl Group {
@@ -111,6 +112,7 @@ impl Group {
             Group::Geo => "geo",
             Group::Stream => "stream",
             Group::Bitmap => "bitmap",
+            Group::Cache => "cache",
         }
     }
 
@@ -128,7 +130,7 @@ impl Group {
             Group::Geo => Some("@geo"),
             Group::Stream => Some("@stream"),
             Group::Bitmap => Some("@bitmap"),
-            Group::PubSub | Group::Server | Group::Cluster => None,
+            Group::PubSub | Group::Server | Group::Cluster | Group::Cache => None,
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct Session {
     /// The commands that wait for `EXEC`, if `MULTI` was said.
     pub queue: Option<Box<Queue>>,
     pub watched: Vec<Watched>,
+    /// Whether nothing is known of requests behind the one at hand.
+    pub is_alone: bool,
     /// Whether `EXEC` is running: nothing may wait.
     pub in_transaction: bool,
     /// Whether this stands for a connection of which another worker looks after the rest.
@@ -99,6 +101,7 @@ impl Session {
             parked: None,
             queue: None,
             watched: Vec::new(),
+            is_alone: true,
             in_transaction: false,
             is_proxy: false,
             tracking: None,

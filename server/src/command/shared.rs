@@ -1,6 +1,7 @@
 //! What all workers of a node share, as handlers see it.
 
 use super::audience::{Audience, Ear};
+use super::cache::Rules;
 use super::clients::{Client, Clients};
 use super::cluster::Cluster;
 use super::events::Class;
@@ -59,6 +60,7 @@ pub struct Shared {
     pub slowlog: SlowLog,
     pub latency: Latency,
     pub barrier: Barrier,
+    pub rules: Rules,
     pub pubsub: PubSub,
     /// The events of keys that are published.
     pub events: Wanted,
@@ -112,6 +114,8 @@ impl Shared {
         let limits = Limits::default();
         limits.update(&parts.live);
         let stripes = parts.store.stripes().len();
+        let own = parts.live.config().rule.into_iter().map(|rule| (rule.prefix.into_bytes().into(), rule.policy));
+        let rules = Rules::new(own);
         Shared {
             store: parts.store,
             live: parts.live,
@@ -128,6 +132,7 @@ impl Shared {
             saves_last: AtomicBool::new(false),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
+            rules,
             barrier: Barrier::new(parts.workers + BESIDE_WORKERS),
             pubsub: PubSub::default(),
             events: Wanted::default(),
@@ -150,6 +155,20 @@ impl Shared {
         *self.admission.lock()
     }
 
+    /// Lets others load the keys that a connection was sent for and has not set. The caller holds no stripe.
+    fn leave_leases(&self, session: &Session) {
+        for (stripe, db, key) in session.client.take_leases() {
+            if self.audience.leave_lease(stripe, db, &key, session.client.id)
+                && let Some(rule) = self.rules.find(&key)
+            {
+                rule.counts.handed_over.fetch_add(1, Relaxed);
+            }
+        }
+        if audience::is_ready() {
+            blocking::serve_ready(self, session.worker, self.store.moment(now_ms()));
+        }
+    }
+
     /// Takes a connection that has ended out of the books.
     pub fn leave(&self, mut session: Session) {
         // SWAPDB would move the lines it stands in away from under it.
@@ -164,6 +183,7 @@ impl Shared {
             self.cluster.forget(ticket.number);
         }
         transaction::end(self, &mut session);
+        self.leave_leases(&session);
         // What others have been asked for it, nobody wants to know any more.
         session.forwarding = None;
         self.stop_tracking(&session.client);
@@ -225,6 +245,7 @@ impl Shared {
             self.store.watch_resident(process::resident_bytes());
         }
         self.trim_tracked();
+        self.audience.tidy(&self.store, steady_ms());
         if count.is_multiple_of(TICKS_PER_SECOND) {
             self.stats.tick(now_ms);
             self.end_idle(now_ms);

@@ -58,7 +58,11 @@ const GET: Command = Command {
 };
 
 fn get(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
-    answer(cx, args.key()?)?;
+    let key = args.key()?;
+    if cx.node.rules.are_any() {
+        return cache::get(cx, key);
+    }
+    answer(cx, key)?;
     REPLIED
 }
 

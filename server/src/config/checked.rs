@@ -9,7 +9,7 @@ use super::memory::Bytes;
 use super::peers::{Peer, peers_of};
 use super::raw::{Entry, Raw, Wrong};
 use super::table::{self, Effect, Id, Setting};
-use super::value::{BindAddress, Events, OutputLimits, SavePoint, Value};
+use super::value::{BindAddress, Events, OutputLimits, RuleLine, SavePoint, Value};
 
 /// A value for every row of the table, in its order.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,12 @@ fn check_entry(entry: &Entry, before: &Value, rank: Option<u8>, machine: &Machin
             if rank == Some(entry.origin.rank()) && !points.is_empty() =>
         {
             Ok(Value::SavePoints([earlier.as_slice(), &points].concat()))
+        }
+        (_, Value::Rules(earlier), Value::Rules(more)) if rank == Some(entry.origin.rank()) && !more.is_empty() => {
+            match earlier.iter().find(|rule| rule.prefix == more[0].prefix) {
+                Some(twice) => Err(Wrong::value(entry, &format!("there is a rule for '{}' already", twice.prefix))),
+                None => Ok(Value::Rules([earlier.as_slice(), &more].concat())),
+            }
         }
         (_, _, Value::Text(text)) if row.name == "replicaof" && !text.is_empty() && primary_of(&text).is_none() => {
             Err(Wrong::value(entry, "that is no HOST and PORT"))
@@ -299,7 +305,7 @@ macro_rules! typed_as {
 }
 
 typed_as!(bool: Switch, String: Text, Vec<BindAddress>: Addresses, OutputLimits: OutputLimits, Events: Events,
-          Vec<f64>: Percentiles, Vec<SavePoint>: SavePoints, Vec<&'static str>: Choices);
+          Vec<f64>: Percentiles, Vec<SavePoint>: SavePoints, Vec<RuleLine>: Rules, Vec<&'static str>: Choices);
 
 impl<T: Named> Typed for T {
     fn from_value(value: &Value, _: &Setting) -> Option<T> {
@@ -514,6 +520,8 @@ config! {
     dir: PathBuf = "dir",
     /// When snapshots are due.
     save: Vec<SavePoint> = "save",
+    /// What keys with a prefix are protected from.
+    rule: Vec<RuleLine> = "rule",
     /// The snapshot's name.
     dbfilename: String = "dbfilename",
     /// A snapshot to start from instead of the usual one.

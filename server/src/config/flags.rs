@@ -392,6 +392,7 @@ impl Setting {
             Kind::Addresses { .. } => "ADDRESSES",
             Kind::OutputLimits => "LIMITS",
             Kind::SavePoints => "TIMES",
+            Kind::Rules => "RULE",
             Kind::Events => "LETTERS",
             Kind::Percentiles { .. } => "NUMBERS",
         }

@@ -2,7 +2,8 @@
 
 use super::machine::Machine;
 use super::memory;
-use super::value::{BindAddress, Events, OutputLimit, OutputLimits, SavePoint, Value};
+use super::value::{BindAddress, Events, OutputLimit, OutputLimits, RuleLine, SavePoint, Value};
+use crate::rules;
 
 /// What a whole number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub enum Kind {
     SavePoints,
     /// Classes of keyspace events; none by default.
     Events,
+    /// Rules for keys with a prefix; none by default.
+    Rules,
     /// Percentiles.
     Percentiles { default: &'static [f64] },
 }
@@ -91,6 +94,7 @@ impl Kind {
             }
             Kind::OutputLimits => Value::OutputLimits(OutputLimits::DEFAULT),
             Kind::SavePoints => Value::SavePoints(SavePoint::DEFAULT.into()),
+            Kind::Rules => Value::Rules(Vec::new()),
             Kind::Events => Value::Events(Events::default()),
             Kind::Percentiles { default } => Value::Percentiles(default.to_vec()),
         }
@@ -108,7 +112,15 @@ impl Kind {
     /// Whether the setting takes more than one word.
     pub fn takes_words(&self) -> bool {
         use Kind::*;
-        matches!(self, Line { .. } | Choices { .. } | Addresses { .. } | OutputLimits | SavePoints | Percentiles { .. })
+        matches!(
+            self,
+            Line { .. } | Choices { .. } | Addresses { .. } | OutputLimits | SavePoints | Rules | Percentiles { .. }
+        )
+    }
+
+    /// Whether a file in TOML may give it as tables, each of which is one of several values.
+    pub fn is_of_tables(&self) -> bool {
+        matches!(self, Kind::Rules)
     }
 
     /// What is allowed, as the end of a sentence.
@@ -133,6 +145,7 @@ impl Kind {
                 "groups of CLASS HARD SOFT SECONDS; classes are normal, replica and pubsub, 0 is no limit".to_owned()
             }
             Kind::SavePoints => "pairs of SECONDS CHANGES, or \"\" for none".to_owned(),
+            Kind::Rules => format!("PREFIX FIELD VALUE [FIELD VALUE ...]; fields are {}", rules::policy::names()),
             Kind::Events => format!("letters of A{}", Events::LETTERS),
             Kind::Percentiles { .. } => "numbers from 0 to 100".to_owned(),
         }
@@ -157,6 +170,7 @@ impl Kind {
             Kind::Addresses { .. } => addresses(words),
             Kind::OutputLimits => output_limits(words, current),
             Kind::SavePoints => save_points(words),
+            Kind::Rules => a_rule(words),
             Kind::Percentiles { .. } => percentiles(words),
             _ => match words {
                 [word] => self.check_word(word, machine),
@@ -313,6 +327,18 @@ fn save_points(words: &[&str]) -> Result<Value, String> {
     };
     let points: Option<Vec<SavePoint>> = words.chunks_exact(2).map(point).collect();
     Ok(Value::SavePoints(points.ok_or(INVALID)?))
+}
+
+/// One rule, or none at all.
+fn a_rule(words: &[&str]) -> Result<Value, String> {
+    match words {
+        [] | [""] => Ok(Value::Rules(Vec::new())),
+        [prefix, fields @ ..] => {
+            rules::set::check_prefix(prefix.as_bytes())?;
+            let policy = rules::Policy::parse(fields.iter().copied())?;
+            Ok(Value::Rules(vec![RuleLine { prefix: (*prefix).to_owned(), policy }]))
+        }
+    }
 }
 
 fn events(word: &str) -> Result<Value, String> {

@@ -152,6 +152,7 @@ fn lines_of(id: Id, value: &Value) -> Vec<String> {
         Value::SavePoints(points) if !points.is_empty() => {
             points.iter().map(|point| format!("{name} {}", point.words().join(" "))).collect()
         }
+        Value::Rules(rules) => rules.iter().map(|rule| format!("{name} {}", rule.line())).collect(),
         Value::OutputLimits(limits) => limits
             .classes()
             .iter()

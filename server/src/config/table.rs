@@ -298,6 +298,15 @@ pub const SETTINGS: &[Setting] = &[
     node("databases", whole(16, 1, INT), "How many databases SELECT can choose from.").restart(),
     node("dir", text("./"), "The folder for what the node keeps on disk.").alias(&["data-dir"]).protected(),
     node("shutdown-timeout", timed(Unit::Seconds, 10, 0, INT), "How long a shutdown waits for what is in flight."),
+    // What keys are protected from.
+    row(
+        "rules",
+        "rule",
+        Kind::Rules,
+        "What keys with a prefix are protected from: PREFIX FIELD VALUE [FIELD VALUE ...], one rule to a line; in TOML a table \
+         [[rule]] each, with prefix = \"...\" and the fields. See docs/rules.md, and CACHE.RULE for rules at run time.",
+    )
+    .restart(),
     // What is kept on disk.
     persistence(
         "save",

@@ -66,10 +66,39 @@ impl Reader<'_> {
             let name: &str = key.get_ref();
             let origin = self.origin(key.span().start, name.to_owned());
             match (value.get_ref(), table::find(name)) {
+                (DeValue::Array(items), Some(id)) if id.row().kind.is_of_tables() => self.rules(id, items, reading),
                 (_, Some(id)) => take(id, value.get_ref(), origin, reading),
                 (DeValue::Table(rows), None) if is_table(name) => self.table(name, rows, reading),
                 (DeValue::Table(_), None) => reading.wrong.push(unknown_table(origin, name)),
                 (_, None) => reading.wrong.push(Wrong::unknown(origin, name, "")),
+            }
+        }
+    }
+
+    /// Tables of one name, such as `[[rule]]`: each is a value of its own.
+    fn rules(&self, id: Id, items: &[Spanned<DeValue<'_>>], reading: &mut Reading) {
+        for item in items {
+            let origin = self.origin(item.span().start, id.row().name.to_owned());
+            let DeValue::Table(rows) = item.get_ref() else {
+                take(id, item.get_ref(), origin, reading);
+                continue;
+            };
+            let of = |name: &str| rows.iter().find(|(key, _)| key.get_ref() == name).map(|(_, value)| value.get_ref());
+            let Some(DeValue::String(prefix)) = of("prefix") else {
+                reading.wrong.push(Wrong::new(origin, "a rule needs a prefix, such as prefix = \"user:\""));
+                continue;
+            };
+            let fields = rows.iter().filter(|(key, _)| key.get_ref() != "prefix");
+            let fields = flattened(fields.map(|(key, value)| match words(id, value.get_ref()) {
+                Ok(words) => Ok(vec![key.get_ref().to_string(), words.join(" ")]),
+                Err(problem) => Err(format!("{}: {problem}", key.get_ref())),
+            }));
+            match fields {
+                Ok(fields) => {
+                    let words = [vec![prefix.to_string()], fields].concat();
+                    reading.entries.push(Entry { id, words, origin });
+                }
+                Err(problem) => reading.wrong.push(Wrong::new(origin, problem)),
             }
         }
     }
@@ -230,6 +259,10 @@ pub fn literal(value: &Value) -> String {
         Value::Choices(_) | Value::Addresses(_) => {
             let words: Vec<String> = value.words().iter().map(|word| quoted(word)).collect();
             format!("[{}]", words.join(", "))
+        }
+        Value::Rules(rules) => {
+            let lines: Vec<String> = rules.iter().map(|rule| quoted(&rule.line())).collect();
+            format!("[{}]", lines.join(", "))
         }
         Value::Percentiles(percentiles) => {
             let numbers: Vec<String> = percentiles.iter().map(f64::to_string).collect();

@@ -1,5 +1,6 @@
 //! The values a setting can have, and their text: as `CONFIG GET` shows them, and as words of a `redis.conf` line.
 
+use crate::rules::Policy;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -28,6 +29,8 @@ pub enum Value {
     OutputLimits(OutputLimits),
     /// When a snapshot is due.
     SavePoints(Vec<SavePoint>),
+    /// Rules for keys with a prefix.
+    Rules(Vec<RuleLine>),
     /// The keyspace events that are published.
     Events(Events),
     /// Percentiles, 0 to 100.
@@ -50,6 +53,7 @@ impl Value {
             Value::Addresses(addresses) => addresses.iter().map(BindAddress::to_string).collect(),
             Value::OutputLimits(limits) => limits.words(|bytes| bytes.to_string()),
             Value::SavePoints(points) => points.iter().flat_map(SavePoint::words).collect(),
+            Value::Rules(rules) => rules.iter().map(RuleLine::line).collect(),
             Value::Events(events) => vec![events.to_string()],
             Value::Percentiles(percentiles) => percentiles.iter().map(f64::to_string).collect(),
         }
@@ -67,6 +71,20 @@ impl Value {
             Value::OutputLimits(limits) => limits.words(memory::shortest).join(" "),
             other => other.text(),
         }
+    }
+}
+
+/// A rule for keys with a prefix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleLine {
+    pub prefix: String,
+    pub policy: Policy,
+}
+
+impl RuleLine {
+    /// As one would write it.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.prefix, self.policy.line())
     }
 }
 

@@ -427,6 +427,7 @@ impl Connection {
             }
         }
         if !bench.batch.is_empty() {
+            self.session.is_alone = bench.batch.len() == 1 && start == input.len();
             let ended = bench.batch.run(input, node, &mut self.session, &mut self.reply, pass);
             match self.end_of_batch(ended, from) {
                 Some(resume) => return (resume, None),

@@ -46,7 +46,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const CALM: Duration = Duration::from_secs(1);
 
 /// Keys that are copied between two looks at the stream, and bytes of them. The target takes them in one go, while its clients wait.
-const KEYS_AT_ONCE: usize = 32;
+const KEYS_AT_ONCE: usize = 16;
 const BYTES_AT_ONCE: usize = 64 * 1024;
 
 /// The least rest after keys were copied, while writes are not held back, and a rest as a multiple of the time that the work before

@@ -33,7 +33,7 @@ pub use lock::{Held, Numbers};
 pub use moment::{Moment, Sight};
 pub use news::{Heed, How, Listener, News};
 pub use pieces::Pieces;
-pub use policy::Eviction;
+pub use policy::{Eviction, lfu::random};
 pub use record::{New, Value};
 pub use shared::{Keys, Options, Store, Totals};
 pub use stripe::{DATABASES, Entry, Key};

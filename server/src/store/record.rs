@@ -1,7 +1,7 @@
 //! A record: the header, an expiry if there is one, the key, and the value, in one block of the arena.
 //!
 //! ```text
-//! header 8 | expiry in ms since 1970 (48 bits) and 16 spare bits, if any, 8 | length 4, if the key is long | key | value
+//! header 8 | expiry in ms since 1970 (48 bits) and what a rule keeps (16), if any, 8 | length 4, if the key is long | key | value
 //! ```
 //! The functions here read and write raw memory and are private to the store; [`super::stripe`] hands out slices
 //! whose lifetime is the stripe's lock.
@@ -9,6 +9,7 @@
 use super::arena::{Arena, NIL, Ref, UNIT, UNITS_MIN};
 use super::header::{Header, SHORT_KEY_MAX, Shape};
 use super::pieces::{self, PIECE_BYTES, PIECE_LEN, PIECE_UNITS, PIECES_MAX, Pieces};
+use crate::base::keep::Keep;
 use crate::types::object::Object;
 use std::ptr::NonNull;
 
@@ -16,7 +17,9 @@ use std::ptr::NonNull;
 pub const INLINE_MAX: usize = 2000;
 
 /// Expiry times are kept up to this one (the year 10 889); later ones mean the same as this one.
-pub const EXPIRY_MAX: u64 = (1 << 48) - 1;
+pub const EXPIRY_MAX: u64 = (1 << EXPIRY_BITS) - 1;
+
+const EXPIRY_BITS: u32 = 48;
 
 /// The longest value: its length and its capacity are kept in 32 bits each.
 pub const LEN_MAX: usize = u32::MAX as usize;
@@ -358,7 +361,29 @@ pub(super) fn expiry(at: NonNull<u8>) -> Option<u64> {
     Some(word & EXPIRY_MAX)
 }
 
-/// Changes the expiry of a record that has one.
+/// What a rule keeps beside the expiry; nothing if there is none.
+pub(super) fn keep(at: NonNull<u8>) -> Keep {
+    if !header(at).expires() {
+        return Keep::default();
+    }
+    // SAFETY: the flag says that the word is there.
+    let word = unsafe { at.as_ptr().cast::<u64>().add(1).read() };
+    Keep((word >> EXPIRY_BITS) as u16)
+}
+
+/// Keeps that beside the expiry of a record that has one.
+pub(super) fn set_keep(at: NonNull<u8>, keep: Keep) {
+    let Some(expiry) = expiry(at) else { return };
+    // SAFETY: as in `expiry`.
+    unsafe { at.as_ptr().cast::<u64>().add(1).write(expiry | u64::from(keep.0) << EXPIRY_BITS) };
+}
+
+/// When a record goes: at its expiry, or once it is not even served stale any more.
+pub(super) fn lasts_until(at: NonNull<u8>) -> Option<u64> {
+    expiry(at).map(|expiry| expiry + keep(at).grace_ms())
+}
+
+/// Changes the expiry of a record that has one. What a rule kept beside it is gone.
 pub(super) fn set_expiry(at: NonNull<u8>, expiry: u64) {
     debug_assert!(header(at).expires());
     // SAFETY: as in `expiry`.

@@ -13,6 +13,7 @@ use super::record::{self, New};
 use super::room::Room;
 use super::stripe::{self, Counters, DATABASES, Entry, Key, Moment, Sight, Stripe};
 use super::taken::Taken;
+use crate::base::keep::Keep;
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -653,6 +654,17 @@ impl<'a> Keys<'a> {
         if is_tight {
             self.store.settle(self.held.stripe(number));
         }
+    }
+
+    /// Keeps what a rule says beside the expiry of a key that was just written.
+    pub fn keep_stale(&mut self, key: Key<'_>, keep: Keep) {
+        let (db, moment) = (self.db, self.moment);
+        self.held.stripe(key.place.stripe()).keep_stale(db, key, keep, moment);
+    }
+
+    /// The entry of a key that has expired and may be served stale. Neither counted nor taken for an access.
+    pub fn stale(&self, key: Key<'_>) -> Option<Entry<'_>> {
+        self.held.look(key.place.stripe()).stale(self.db, key, self.moment)
     }
 
     /// Deletes a key. Returns whether it was there.

@@ -14,6 +14,7 @@ use super::policy::{Family, lfu, lru};
 use super::record::{self, New, Placed, Value};
 use super::table::{self, At, ScanAt, Table};
 use super::wheel::Wheel;
+use crate::base::keep::Keep;
 use crate::types::object::Object;
 use crate::types::shared::SharedBox;
 use crate::types::stream::Group;
@@ -126,6 +127,11 @@ impl<'a> Entry<'a> {
     /// When it expires, in milliseconds since 1970.
     pub fn expiry(self) -> Option<u64> {
         record::expiry(self.at)
+    }
+
+    /// What a rule keeps beside the expiry.
+    pub fn keep(self) -> Keep {
+        record::keep(self.at)
     }
 
     pub fn shape(self) -> Shape {
@@ -261,7 +267,7 @@ impl Stripe {
     pub(super) fn live(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
         let (at, found) = self.find(db, key)?;
         if expiry::is_gone(self.arena.at(found), moment.due_ms()) {
-            if moment.decides() {
+            if moment.decides() && expiry::is_over(self.arena.at(found), moment.ms) {
                 self.bury(db, key.place, at, found, moment.ms);
             }
             return None;
@@ -459,6 +465,7 @@ impl Stripe {
     /// Deletes a key. Returns whether it was there and had not expired.
     pub fn remove(&mut self, db: usize, key: Key<'_>, moment: Moment) -> bool {
         let Some((at, found)) = self.live(db, key, moment) else {
+            self.remove_stale(db, key, moment);
             return false;
         };
         self.changed(db, key.bytes, How::Removed);

@@ -20,6 +20,7 @@ mod mistakes;
 mod moves;
 mod plain;
 mod restarts;
+mod rules;
 mod start;
 mod steps;
 

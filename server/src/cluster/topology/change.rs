@@ -1,6 +1,9 @@
 //! Changes of the topology: what the Raft log holds.
 
-use super::{Facts, Move, NAME_BYTES_MAX, NODES_MAX, Node, Shard, Topology, WEIGHT_MAX};
+use super::{
+    FIELDS_BYTES_MAX, Facts, Move, NAME_BYTES_MAX, NODES_MAX, Node, PREFIX_BYTES_MAX, RULES_MAX, Shard, Topology,
+    WEIGHT_MAX,
+};
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::ranges::Ranges;
 use larder_client::slot::Slot;
@@ -47,6 +50,8 @@ pub enum Change {
     Forget { node: Id, forced: bool },
     /// How many replicas every shard is to have.
     WantReplicas(u8),
+    /// Keys with a prefix have a rule of these fields, or none any longer.
+    SetRule { prefix: String, fields: Option<String> },
 }
 
 /// Why a change does not fit, in words for those who asked for it.
@@ -82,6 +87,8 @@ pub enum Refused {
     Homeless(Slot),
     Moving(Slot),
     NotMoving(Slot),
+    /// The prefix or the fields of a rule are too long, or there are too many rules.
+    Rule(&'static str),
     /// There is nothing to change.
     Already,
 }
@@ -109,6 +116,7 @@ impl fmt::Display for Refused {
             Refused::Homeless(slot) => write!(f, "slot {slot} belongs to nobody"),
             Refused::Moving(slot) => write!(f, "slot {slot} moves already"),
             Refused::NotMoving(slot) => write!(f, "slot {slot} does not move"),
+            Refused::Rule(what) => write!(f, "{what}"),
             Refused::Already => write!(f, "it is so already"),
         }
     }
@@ -167,6 +175,7 @@ impl Topology {
                 ensure(self.replicas_wanted != *count, || Refused::Already)?;
                 self.replicas_wanted = *count;
             }
+            Change::SetRule { prefix, fields } => self.set_rule(prefix, fields.as_deref())?,
         }
         self.shards.values_mut().filter(|shard| shard.has_quorum()).for_each(|shard| shard.eligible.clear());
         self.epoch = index;
@@ -368,6 +377,20 @@ impl Topology {
             let moved = self.moves.remove(&slot);
             self.slots.set(slot, moved.map(|a| a.to));
         }
+        Ok(())
+    }
+
+    fn set_rule(&mut self, prefix: &str, fields: Option<&str>) -> Result<(), Refused> {
+        ensure(self.rules.get(prefix).map(String::as_str) != fields, || Refused::Already)?;
+        let Some(fields) = fields else {
+            self.rules.remove(prefix);
+            return Ok(());
+        };
+        let is_short = prefix.len() <= PREFIX_BYTES_MAX && fields.len() <= FIELDS_BYTES_MAX;
+        ensure(is_short, || Refused::Rule("the rule is too long"))?;
+        let has_room = self.rules.len() < RULES_MAX || self.rules.contains_key(prefix);
+        ensure(has_room, || Refused::Rule("the cluster has as many rules as it takes, which is 1000"))?;
+        self.rules.insert(prefix.to_owned(), fields.to_owned());
         Ok(())
     }
 

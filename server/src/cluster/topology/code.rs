@@ -1,6 +1,9 @@
 //! Changes and topologies as bytes: entries and snapshots of the Raft log.
 
-use super::{Address, Change, Facts, Move, NAME_BYTES_MAX, NODES_MAX, Node, Shard, Topology};
+use super::{
+    Address, Change, FIELDS_BYTES_MAX, Facts, Move, NAME_BYTES_MAX, NODES_MAX, Node, PREFIX_BYTES_MAX, RULES_MAX,
+    Shard, Topology,
+};
 use crate::cluster::code::{CodeError, Reader, Writer};
 use crate::cluster::id::{Id, ShardId};
 use crate::cluster::ranges::Ranges;
@@ -9,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// The version of what is written here. A node that knows only older ones stops rather than to go on with another topology
 /// than the rest.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 const WRONG_SLOT: CodeError = CodeError::Wrong("there is no slot of such a number");
 
@@ -63,6 +66,12 @@ pub fn encode_change(change: &Change) -> Vec<u8> {
         Change::Renounce { node, memory } => {
             to.byte(15).id(node).number(*memory);
         }
+        Change::SetRule { prefix, fields } => {
+            to.byte(16).text(prefix).flag(fields.is_some());
+            if let Some(fields) = fields {
+                to.text(fields);
+            }
+        }
     }
     to.0
 }
@@ -108,6 +117,12 @@ pub fn decode_change(bytes: &[u8]) -> Result<Change, CodeError> {
         13 => Change::Forget { node: from.id()?, forced: from.flag()? },
         14 => Change::WantReplicas(from.byte()?),
         15 => Change::Renounce { node: from.id()?, memory: from.number()? },
+        16 => {
+            let prefix = from.text(PREFIX_BYTES_MAX)?;
+            let is_there = from.flag()?;
+            let fields = is_there.then(|| from.text(FIELDS_BYTES_MAX)).transpose()?;
+            Change::SetRule { prefix, fields }
+        }
         _ => return Err(CodeError::Wrong("there is no such change")),
     };
     from.end()?;
@@ -142,6 +157,9 @@ impl Topology {
         }
         to.list(self.moves.iter(), |to, (slot, a)| {
             to.number(slot.number().into()).number(a.from.0.into()).number(a.to.0.into()).number(a.began);
+        });
+        to.list(self.rules.iter(), |to, (prefix, fields)| {
+            to.text(prefix).text(fields);
         });
         to.0
     }
@@ -181,6 +199,8 @@ impl Topology {
             Ok((slot, Move { from: read_shard(from)?, to: read_shard(from)?, began: from.number()? }))
         });
         topology.moves = moves?.into_iter().collect();
+        let rules = from.list(RULES_MAX, |from| Ok((from.text(PREFIX_BYTES_MAX)?, from.text(FIELDS_BYTES_MAX)?)));
+        topology.rules = rules?.into_iter().collect();
         from.end()?;
         Ok(topology)
     }

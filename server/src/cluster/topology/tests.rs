@@ -236,6 +236,21 @@ fn a_slot_moves_by_one_change_if_neither_end_has_changed() {
 }
 
 #[test]
+fn rules_are_set_replaced_and_ended() {
+    let mut log = Log::of_two_shards();
+    let set = |fields: Option<&str>| Change::SetRule { prefix: "hot:".into(), fields: fields.map(str::to_owned) };
+    log.refuses(set(None), "it is so already");
+    log.make(set(Some("lease on")));
+    log.refuses(set(Some("lease on")), "it is so already");
+    log.make(set(Some("ttl-jitter 20%")));
+    assert_eq!(log.0.rules().iter().collect::<Vec<_>>(), [(&"hot:".to_owned(), &"ttl-jitter 20%".to_owned())]);
+    let long = Change::SetRule { prefix: "x".repeat(513), fields: Some("lease on".into()) };
+    log.refuses(long, "the rule is too long");
+    log.make(set(None));
+    assert!(log.0.rules().is_empty());
+}
+
+#[test]
 fn a_node_goes_when_it_holds_nothing_or_is_lost() {
     let mut log = Log::of_two_shards();
     log.refuses(Change::Forget { node: id(2), forced: false }, &format!("node {} is in shard 1", id(2)));
@@ -301,6 +316,7 @@ fn changes() -> impl Strategy<Value = Change> {
         (node(), any::<bool>()).prop_map(|(node, forced)| Change::Forget { node, forced }),
         any::<u8>().prop_map(Change::WantReplicas),
         (node(), 0u64..60).prop_map(|(node, memory)| Change::Renounce { node, memory }),
+        ("[a-c]:", prop::option::of("lease (on|off)")).prop_map(|(prefix, fields)| Change::SetRule { prefix, fields }),
     ]
 }
 
@@ -387,7 +403,7 @@ proptest! {
 #[test]
 fn a_newer_version_is_named() {
     let mut bytes = encode_change(&join(1));
-    bytes[0] = 2;
+    bytes[0] = 3;
     let error = decode_change(&bytes).unwrap_err().to_string();
-    assert_eq!(error, "it is of version 2, and this node knows versions up to 1: it is too old");
+    assert_eq!(error, "it is of version 3, and this node knows versions up to 2: it is too old");
 }

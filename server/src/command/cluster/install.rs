@@ -22,6 +22,9 @@ impl Shared {
         let view = self.cluster.view();
         self.turn_away(&view);
         self.tell_of_topology(&before, &view);
+        if before.topology.rules() != view.topology.rules() {
+            self.rules.agree(view.topology.rules());
+        }
         let left = |slot: u16| before.is_of_own_shard(slot) && !view.is_of_own_shard(slot);
         if !(0..slot::SLOTS).any(left) {
             return;

@@ -177,6 +177,19 @@ pub fn fail_over(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     wish(cx, what, |reply, _| reply.ok())
 }
 
+/// Makes a rule for all nodes, or ends it; `CACHE.RULE` asks for it. Returns 1 if that changes anything.
+pub fn set_rule(cx: &mut Ctx<'_>, prefix: &[u8], fields: Option<String>, reply: fn(&mut Reply, bool)) -> Outcome {
+    let prefix = std::str::from_utf8(prefix)
+        .map_err(|_| Fault::text("ERR the prefix of a rule that all nodes are to have is text in UTF-8"))?;
+    let is_so = view(cx)?.topology.rules().get(prefix) == fields.as_ref();
+    if is_so && cx.session.asked_cluster.is_none() {
+        reply(cx.reply, false);
+        return REPLIED;
+    }
+    let prefix = prefix.to_owned();
+    wish(cx, |_| Ok(Wish::Change(Change::SetRule { prefix, fields })), |out, _| reply(out, true))
+}
+
 /// `CLUSTER CHANGE`, by which `larder cluster` says what it wants.
 pub fn change(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let mut args = args.clone();

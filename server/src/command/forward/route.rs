@@ -151,7 +151,7 @@ impl Call<'_> {
             Ok(()) => None,
             // The new owner may not know yet that it is.
             Err(Fault::Moved { .. }) if slots.is_some_and(|slots| self.node.cluster.is_frozen(slots.first)) => {
-                return Ok(Way::Wait(Wait::Again(self.moment.ms + HELD_MS)));
+                return Ok(Way::Wait(Wait::Again(steady_ms() + HELD_MS)));
             }
             Err(fault) => Some(fault),
         };

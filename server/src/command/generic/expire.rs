@@ -1,6 +1,7 @@
 //! When keys expire: the `EXPIRE` family, the `TTL` family and `PERSIST`.
 
 use crate::base::number::parse_i64;
+use crate::command::cache;
 use crate::command::expiry::{Unit, deadline_or_past, has_passed};
 use crate::command::*;
 
@@ -69,9 +70,12 @@ fn expire(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit, from: From) -> Outc
         cx.event(Class::Generic, "del", key.bytes);
         cx.replicate(&[b"DEL", key.bytes]);
     } else if changed {
-        cx.store.set_expiry(key, Some(deadline));
+        let is_spread = matches!(from, From::Now) && condition.is_none();
+        let kept = cache::kept(cx, key, None, Some(deadline), is_spread);
+        cx.store.set_expiry(key, kept.until);
+        kept.apply(cx, key);
         cx.event(Class::Generic, "expire", key.bytes);
-        cx.replicate_time(key, deadline);
+        cx.replicate_time(key, kept.until.unwrap_or(deadline));
     }
     cx.reply.int(i64::from(changed));
     REPLIED
@@ -109,6 +113,10 @@ impl Condition {
             return Err(Fault::text("ERR GT and LT options at the same time are not compatible"));
         }
         Ok(condition)
+    }
+
+    fn is_none(&self) -> bool {
+        !(self.nx || self.xx || self.gt || self.lt)
     }
 
     /// A key without an expiry counts as one that expires after all others.

@@ -120,7 +120,7 @@ fn msetex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let until = lifetime.deadline(cx.now_ms(), cx.command)?;
     let is_allowed = presence.map_or(Ok(true), |presence| all_are(cx, presence, first.clone(), pairs))?;
     if is_allowed {
-        set_with_expiry(cx, first, pairs, until, lifetime)?;
+        set_with_expiry(cx, first, pairs, (until, lifetime), presence.is_some())?;
     }
     cx.reply.int(i64::from(is_allowed));
     REPLIED
@@ -150,16 +150,14 @@ fn set_with_expiry(
     cx: &mut Ctx<'_>,
     mut args: Args<'_>,
     pairs: usize,
-    until: Option<u64>,
-    lifetime: Lifetime<'_>,
+    (until, lifetime): (Option<u64>, Lifetime<'_>),
+    is_lock: bool,
 ) -> Result<(), Fault> {
     for _ in 0..pairs {
         let (key, value) = (args.key()?, args.word()?);
         let keeps = matches!(lifetime, Lifetime::Keep);
-        let kept = if keeps { cx.store.peek(key).and_then(|old| old.expiry()) } else { None };
-        set::put(cx, key, value, until.or(kept));
-        set::tell_expiry(cx, key, until);
-        set::say(cx, key, value, until, lifetime);
+        let before = if keeps { cx.store.peek(key).and_then(|old| old.expiry()) } else { None };
+        set::put_by_rule(cx, key, value, (until, before), lifetime, is_lock);
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub const SET: Command = Command {
 fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
     let value = args.word()?;
-    if args.is_empty() {
+    if args.is_empty() && !cx.node.rules.are_any() {
         write(cx, key, New::Set(value), None, "set");
         cx.reply.ok();
         return REPLIED;
@@ -64,10 +64,8 @@ fn set(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
         }
         return REPLIED;
     }
-    let kept = old.and_then(|old| old.expiry).filter(|_| matches!(wish.lifetime, Lifetime::Keep));
-    put(cx, key, value, until.or(kept));
-    tell_expiry(cx, key, until);
-    say(cx, key, value, until, wish.lifetime);
+    let is_lock = wish.condition.is_some();
+    put_by_rule(cx, key, value, (until, old.and_then(|old| old.expiry)), wish.lifetime, is_lock);
     if !wish.get {
         cx.reply.ok();
     }
@@ -90,8 +88,27 @@ fn look(cx: &mut Ctx<'_>, key: Key<'_>, wish: &Wish<'_>) -> Result<(Option<Old>,
     Ok((old, is_allowed))
 }
 
+/// Sets a key as its rule says, and tells of it: it expires at the first of two times if there is one, and at the second, which is that of
+/// before, if it keeps that. The time of a lock is taken as it is.
+pub(super) fn put_by_rule(
+    cx: &mut Ctx<'_>,
+    key: Key<'_>,
+    value: &[u8],
+    (until, before): (Option<u64>, Option<u64>),
+    lifetime: Lifetime<'_>,
+    is_lock: bool,
+) {
+    let asked = if matches!(lifetime, Lifetime::Keep) { before } else { until };
+    let kept = cache::kept(cx, key, Some(value), asked, !is_lock && lifetime.is_relative());
+    put(cx, key, value, kept.until);
+    kept.apply(cx, key);
+    let told = if kept.until == asked { until } else { kept.until };
+    tell_expiry(cx, key, told);
+    say(cx, key, value, told, lifetime);
+}
+
 /// Sets a key. With an expiry that has passed the key is gone at once, and needs no room.
-pub(super) fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u64>) {
+fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u64>) {
     if expiry.is_some_and(|expiry| has_passed(expiry, cx.due_ms())) {
         cx.event_if_new(key);
         cx.store.remove(key);
@@ -102,7 +119,7 @@ pub(super) fn put(cx: &mut Ctx<'_>, key: Key<'_>, value: &[u8], expiry: Option<u
 }
 
 /// Tells of the expiry that a key was set with, if any; one that has passed is over at once.
-pub(super) fn tell_expiry(cx: &Ctx<'_>, key: Key<'_>, until: Option<u64>) {
+fn tell_expiry(cx: &Ctx<'_>, key: Key<'_>, until: Option<u64>) {
     let Some(until) = until else { return };
     cx.event(Class::Generic, "expire", key.bytes);
     if has_passed(until, cx.due_ms()) {
@@ -111,7 +128,7 @@ pub(super) fn tell_expiry(cx: &Ctx<'_>, key: Key<'_>, until: Option<u64>) {
 }
 
 /// Says in the stream what has become of a key: conditions are met, and times are absolute.
-pub(super) fn say(cx: &Ctx<'_>, key: Key<'_>, value: &[u8], until: Option<u64>, lifetime: Lifetime<'_>) {
+fn say(cx: &Ctx<'_>, key: Key<'_>, value: &[u8], until: Option<u64>, lifetime: Lifetime<'_>) {
     match until {
         _ if !cx.is_noted() => {}
         Some(until) if has_passed(until, cx.due_ms()) => cx.replicate(&[b"DEL", key.bytes]),
@@ -154,9 +171,11 @@ fn set_until(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit) -> Outcome {
     let time = args.int()?;
     let value = args.word()?;
     let until = deadline(time, unit, Some(cx.now_ms()), cx.command)?;
-    write(cx, key, New::Set(value), Some(until), "set");
+    let kept = cache::kept(cx, key, Some(value), Some(until), true);
+    write(cx, key, New::Set(value), kept.until, "set");
+    kept.apply(cx, key);
     cx.event(Class::Generic, "expire", key.bytes);
-    say_until(cx, key, value, until);
+    say_until(cx, key, value, kept.until.unwrap_or(until));
     cx.reply.ok();
     REPLIED
 }
@@ -221,8 +240,10 @@ fn getex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
             "del"
         }
         (Some(until), _) => {
-            cx.store.set_expiry(key, Some(until));
-            cx.replicate_time(key, until);
+            let kept = cache::kept(cx, key, None, Some(until), lifetime.is_relative());
+            cx.store.set_expiry(key, kept.until);
+            kept.apply(cx, key);
+            cx.replicate_time(key, kept.until.unwrap_or(until));
             "expire"
         }
         (None, Lifetime::Persist) if old.expiry.is_some() => {
@@ -385,6 +406,11 @@ impl<'a> Lifetime<'a> {
             _ => std::mem::discriminant(&self) == std::mem::discriminant(&new),
         };
         if agrees { Ok(Some(new)) } else { Err(Fault::Syntax) }
+    }
+
+    /// Whether a time was given that is counted from now.
+    pub(super) fn is_relative(self) -> bool {
+        matches!(self, Lifetime::Until { form, .. } if !form.absolute)
     }
 
     /// When the key is to expire, in milliseconds since 1970, if a time was given.

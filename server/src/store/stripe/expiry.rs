@@ -8,7 +8,8 @@ use super::super::news::{Heed, How};
 use super::super::record;
 use super::super::table::{self, At};
 use super::super::wheel::Work;
-use super::{Moment, Place, Ref, Stripe};
+use super::{Entry, Key, Moment, Place, Ref, Stripe};
+use crate::base::keep::Keep;
 use crate::base::number::Digits;
 use crate::types::object::Object;
 use std::ptr::NonNull;
@@ -20,7 +21,7 @@ const FIELDS_PER_COMMAND: usize = 256;
 /// A record that a name of the wheel may mean.
 struct Candidate {
     found: Ref,
-    /// When the key expires.
+    /// When the key goes.
     expiry: Option<u64>,
     /// When its next field expires.
     fields: Option<u64>,
@@ -62,6 +63,12 @@ pub(super) fn is_gone(at: NonNull<u8>, now_ms: u64) -> bool {
     record::expiry(at).is_some_and(|expiry| expiry <= now_ms) || are_fields_gone(at, now_ms)
 }
 
+/// Whether a record that is as good as gone may be deleted: nobody may be served it stale.
+#[inline]
+pub(super) fn is_over(at: NonNull<u8>, now_ms: u64) -> bool {
+    record::keep(at) == Keep::default() || record::lasts_until(at).is_none_or(|until| until <= now_ms)
+}
+
 impl Stripe {
     /// Deletes a record that is as good as gone, and tells why it went.
     pub(in crate::store) fn bury(&mut self, db: usize, place: Place, at: At, found: Ref, now_ms: u64) {
@@ -76,7 +83,7 @@ impl Stripe {
     /// Whether the time of the record that a reference leads to has come. It is deleted then, if the node decides that.
     pub(in crate::store) fn bury_ref(&mut self, found: Ref, moment: Moment) -> bool {
         let is_gone = is_gone(self.arena.at(found), moment.due_ms());
-        if is_gone && moment.decides() {
+        if is_gone && moment.decides() && is_over(self.arena.at(found), moment.ms) {
             let (db, place, at) = self.whereabouts(found);
             self.bury(db, place, at, found, moment.ms);
         }
@@ -133,6 +140,32 @@ impl Stripe {
         self.wheel.start(moment.ms);
         let wide = self.is_wide(db, place);
         self.wheel.add(place.local() as u8, table::name_of(place.hash), wide, new);
+    }
+
+    /// Keeps what a rule says beside the expiry of a key, if it has one: it may be served stale after that.
+    pub fn keep_stale(&mut self, db: usize, key: Key<'_>, keep: Keep, moment: Moment) {
+        let Some((_, found)) = self.find(db, key) else { return };
+        let at = self.arena.at(found);
+        record::set_keep(at, keep);
+        if keep.grace_ms() > 0 {
+            self.note_expiry(db, key.place, record::expiry(at), record::lasts_until(at), moment);
+        }
+    }
+
+    /// The entry of a key that has expired and may be served stale.
+    pub fn stale(&self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
+        let entry = self.entry(self.find(db, key)?.1);
+        (is_gone(entry.at, moment.ms) && !is_over(entry.at, moment.ms)).then_some(entry)
+    }
+
+    /// Deletes what is kept of a key that has expired: it may not be served stale any more either.
+    pub(super) fn remove_stale(&mut self, db: usize, key: Key<'_>, moment: Moment) {
+        if moment.decides()
+            && let Some((at, found)) = self.find(db, key)
+        {
+            self.preserve_going(found);
+            self.bury(db, key.place, at, found, moment.ms);
+        }
     }
 
     /// Deletes keys and fields whose time has come, at most about `keys_max` of them. Returns whether more are due.
@@ -214,7 +247,7 @@ impl Stripe {
     /// Notes a record in the wheel for all its times, whether it hangs there or not.
     pub(super) fn rewheel_all(&mut self, found: Ref) {
         let at = self.arena.at(found);
-        let times = [record::expiry(at), fields_due(at)];
+        let times = [record::lasts_until(at), fields_due(at)];
         times.into_iter().flatten().for_each(|time| self.rewheel(found, time));
     }
 
@@ -224,7 +257,7 @@ impl Stripe {
         for db in self.dbs.iter().flatten() {
             db.tables[slot as usize].each_named(prefix, bits, |candidate| {
                 let at = self.arena.at(candidate);
-                let (expiry, fields) = (record::expiry(at), fields_due(at));
+                let (expiry, fields) = (record::lasts_until(at), fields_due(at));
                 if expiry.or(fields).is_some() && table::has_name(self.hasher.hash(record::key(at)), prefix, bits) {
                     found.push(Candidate { found: candidate, expiry, fields });
                 }

@@ -1,0 +1,117 @@
+//! What a GET gets for a key that has a rule and is missing, or stale, or soon will be.
+
+use super::{Await, Awaited, Ctx, Outcome};
+use crate::command::REPLIED;
+use crate::command::shared::steady_ms;
+use crate::command::string;
+use crate::rules::early::is_refreshed_early;
+use crate::rules::{Rule, Terms, Verdict};
+use crate::store::{Entry, Key};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Answers the value of a key of a node that has rules.
+pub fn get(cx: &mut Ctx<'_>, key: Key<'_>) -> Outcome {
+    let now = cx.now_ms();
+    let early = match string::read(&mut cx.store, key)? {
+        Some(entry) if entry.keep().cost_ms() == 0 => {
+            cx.reply.value(entry.value());
+            return REPLIED;
+        }
+        Some(entry) => Some((entry.keep().cost_ms(), entry.expiry().unwrap_or(u64::MAX).saturating_sub(now))),
+        None => None,
+    };
+    let rule = cx.node.rules.find(key.bytes).filter(|rule| rule.policy.lease && may_be_sent(cx));
+    let is_due = early.is_none_or(|(cost, left)| {
+        let beta = rule.as_ref().map_or(0.0, |rule| rule.policy.early_refresh);
+        beta > 0.0 && is_refreshed_early(left, cost, beta, random())
+    });
+    match rule {
+        Some(rule) if is_due => ask(cx, key, &rule, early.is_some()),
+        _ => {
+            answer(cx, key, None);
+            REPLIED
+        }
+    }
+}
+
+/// Whether the connection may be told nil in order to load a key, or wait: it is one of its own, and nothing depends on what it is told.
+fn may_be_sent(cx: &Ctx<'_>) -> bool {
+    let session = &cx.session;
+    !session.in_transaction && !session.is_primary && !session.is_subscriber() && !cx.node.store.follows()
+}
+
+/// Asks for the lease of a key, and answers accordingly. A value that `is_fresh` is to be loaded anew before it expires.
+#[cold]
+fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {
+    let (policy, counts, now) = (&rule.policy, &rule.counts, cx.now_ms());
+    let stale_for = cx.store.stale(key).map(|entry| now.saturating_sub(entry.expiry().unwrap_or(now)));
+    // The TTL that was given ends later than the value is fresh, and until then it is served whatever happens.
+    let within = |span: std::time::Duration| {
+        is_fresh || stale_for.is_some_and(|age| policy.soft_ttl.is_some() || u128::from(age) < span.as_millis())
+    };
+    let may_wait = cx.session.is_alone && !cx.session.is_forwarder;
+    let terms = Terms {
+        lease_ms: policy.lease_time.as_millis() as u64,
+        rest_ms: policy.back_off.as_millis() as u64,
+        wait_ms: if may_wait { policy.lease_wait.as_millis() as u64 } else { 0 },
+        has_stale: within(policy.stale_while_revalidate),
+        has_stale_if_error: within(policy.stale_at_most()),
+        is_shared: cx.session.is_forwarder,
+    };
+    let (stripe, db, who) = (key.place.stripe(), cx.store.db(), cx.session.client.id);
+    let verdict = cx.node.audience.ask_lease(stripe, db, key.bytes, who, steady_ms(), &terms);
+    match verdict {
+        Verdict::Granted => {
+            cx.store.heed(key);
+            cx.session.client.note_lease(stripe, db, key.bytes);
+            counts.granted.fetch_add(1, Relaxed);
+            if is_fresh {
+                counts.early.fetch_add(1, Relaxed);
+            }
+            nil(cx, key);
+        }
+        Verdict::Stale if is_fresh => answer(cx, key, None),
+        Verdict::Stale => {
+            counts.stale.fetch_add(1, Relaxed);
+            answer(cx, key, Some(()));
+        }
+        Verdict::Wait(for_ms) => {
+            counts.waits.fetch_add(1, Relaxed);
+            let nothing = |reply: &mut crate::command::Reply| reply.null();
+            return cx.wait_for(Await {
+                keys: &[key],
+                what: Awaited::Value,
+                for_ms: Some(for_ms),
+                nothing,
+                words: None,
+            });
+        }
+        Verdict::Nil => {
+            counts.misses.fetch_add(1, Relaxed);
+            nil(cx, key);
+        }
+    }
+    REPLIED
+}
+
+/// Answers the value of a key, the stale one if so wished, or nil.
+fn answer(cx: &mut Ctx<'_>, key: Key<'_>, stale: Option<()>) {
+    let found: Option<Entry<'_>> = match stale {
+        Some(()) => cx.store.stale(key),
+        None => cx.store.entry(key),
+    };
+    match found {
+        Some(entry) if entry.object().is_none() => cx.reply.value(entry.value()),
+        _ => nil(cx, key),
+    }
+}
+
+fn nil(cx: &mut Ctx<'_>, key: Key<'_>) {
+    cx.missed(key);
+    cx.reply.null();
+}
+
+/// A number between 0 and 1, and neither of them.
+pub fn random() -> f64 {
+    (crate::store::random() >> 11 | 1) as f64 / (1u64 << 53) as f64
+}

@@ -1,0 +1,94 @@
+//! How long what is written is kept: TTLs are spread, values of absent keys go soon, and what a rule lets be served stale stays for
+//! that long beyond its TTL.
+
+use super::Ctx;
+use crate::base::keep::Keep;
+use crate::command::shared::steady_ms;
+use crate::rules::Policy;
+use crate::store::Key;
+use crate::store::record::EXPIRY_MAX;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What becomes of a value that is about to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// When it expires, in milliseconds since 1970, if ever.
+    pub until: Option<u64>,
+    /// What is kept beside that.
+    pub keep: Keep,
+}
+
+impl Kept {
+    /// Keeps beside the expiry of a key, which was just written, what there is to be kept.
+    #[inline]
+    pub fn apply(self, cx: &mut Ctx<'_>, key: Key<'_>) {
+        if self.keep != Keep::default() {
+            cx.store.keep_stale(key, self.keep);
+        }
+    }
+}
+
+/// What the key's rule makes of a value that is to expire then. A time that was `said` as it is, or under a condition as locks are
+/// taken, is not spread; nor is that of a primary, which has done so.
+#[inline]
+pub fn kept(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, is_spread: bool) -> Kept {
+    if cx.node.rules.are_any() {
+        by_rule(cx, key, value, until, is_spread)
+    } else {
+        Kept { until, keep: Keep::default() }
+    }
+}
+
+#[cold]
+fn by_rule(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, is_spread: bool) -> Kept {
+    let Some(rule) = cx.node.rules.find(key.bytes) else { return Kept { until, keep: Keep::default() } };
+    let (policy, now) = (&rule.policy, cx.now_ms());
+    if cx.session.is_primary {
+        let keep = Keep::new(millis(policy.stale_at_most()), 0);
+        return Kept { until, keep: if until.is_some() { keep } else { Keep::default() } };
+    }
+    let took_ms = took_ms(cx, key);
+    if let Some(took) = took_ms {
+        rule.counts.loaded.fetch_add(1, Relaxed);
+        rule.counts.load_ms.fetch_add(took, Relaxed);
+    }
+    let mut hard = until.map(|until| if is_spread { spread(until, now, policy) } else { until });
+    if hard != until {
+        rule.counts.spread.fetch_add(1, Relaxed);
+    }
+    if let (Some(absent), Some(ttl)) = (&policy.absent_value, policy.negative_ttl)
+        && value == Some(absent)
+    {
+        rule.counts.absent_set.fetch_add(1, Relaxed);
+        let until = now + millis(ttl);
+        // There is nothing that could be served stale.
+        return Kept { until: Some(hard.map_or(until, |hard| hard.min(until))), keep: Keep::default() };
+    }
+    let mut grace_ms = millis(policy.stale_at_most());
+    if let Some(soft) = policy.soft_ttl {
+        let fresh = now + millis(soft);
+        let left = hard.unwrap_or(EXPIRY_MAX).saturating_sub(fresh);
+        if left > 0 {
+            (hard, grace_ms) = (Some(fresh), grace_ms.max(left));
+        }
+    }
+    let keep = if hard.is_some() { Keep::new(grace_ms, took_ms.unwrap_or(0)) } else { Keep::default() };
+    Kept { until: hard, keep }
+}
+
+/// How long it took to load the key, if somebody was sent for it.
+fn took_ms(cx: &Ctx<'_>, key: Key<'_>) -> Option<u64> {
+    let is_heeded = cx.store.is_heeded(key);
+    let took = || cx.node.audience.lease_took_ms(key.place.stripe(), cx.store.db(), key.bytes, steady_ms());
+    is_heeded.then(took).flatten()
+}
+
+/// A time that is nearer by a random share of what is left of it.
+fn spread(until: u64, now: u64, policy: &Policy) -> u64 {
+    let most = until.saturating_sub(now) as f64 * policy.ttl_jitter as f64 / 100.0;
+    until - (most * super::read::random()) as u64
+}
+
+fn millis(span: std::time::Duration) -> u64 {
+    span.as_millis() as u64
+}

@@ -1,0 +1,176 @@
+//! Rules, as plain cache-aside clients meet them: GET, and if there is nothing, ask the database and SET. None of them knows of a rule.
+
+use larder_tests::random::{Random, seed};
+use larder_tests::{Client, Launch, Node};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A database that takes its time, and counts what it is asked.
+#[derive(Default)]
+struct Origin {
+    queries: AtomicUsize,
+    by_key: Mutex<BTreeMap<String, usize>>,
+    takes: Duration,
+}
+
+impl Origin {
+    fn taking(millis: u64) -> Origin {
+        Origin { takes: Duration::from_millis(millis), ..Origin::default() }
+    }
+
+    fn query(&self, key: &str) -> String {
+        let number = self.queries.fetch_add(1, Relaxed);
+        *self.by_key.lock().expect("nobody panics who holds it").entry(key.to_owned()).or_default() += 1;
+        // What a query takes, not what a test waits for.
+        thread::sleep(self.takes);
+        format!("value-{number}")
+    }
+}
+
+/// What one client saw.
+#[derive(Default)]
+struct Seen {
+    gets: usize,
+    /// The longest a GET took.
+    longest: Duration,
+}
+
+/// Reads one key until the time is over.
+fn read_aside(client: &mut Client, origin: &Origin, until: Instant, ttl_ms: u64) -> Seen {
+    let mut seen = Seen::default();
+    while Instant::now() < until {
+        let begin = Instant::now();
+        let value = client.call("GET hot:page");
+        seen.longest = seen.longest.max(begin.elapsed());
+        seen.gets += 1;
+        if value.as_bytes().is_none() {
+            let value = origin.query("hot:page");
+            client.check(&format!("SET hot:page {value} PX {ttl_ms}"), "OK");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    seen
+}
+
+/// Has many clients read one key for some of its lifetimes. Returns the queries, and the longest a GET took.
+fn flood(rule: Option<&str>, clients: usize) -> (usize, Duration) {
+    const TTL_MS: u64 = 500;
+    const LASTS: Duration = Duration::from_millis(5 * TTL_MS);
+    let node = Node::start();
+    if let Some(rule) = rule {
+        node.connect().check(&format!("CACHE.RULE SET hot: {rule}"), "OK");
+    }
+    let origin = Origin::taking(100);
+    let until = Instant::now() + LASTS;
+    let seen: Vec<Seen> = thread::scope(|scope| {
+        let read = |_| {
+            let (mut client, origin) = (node.connect(), &origin);
+            scope.spawn(move || read_aside(&mut client, origin, until, TTL_MS))
+        };
+        let readers: Vec<_> = (0..clients).map(read).collect();
+        readers.into_iter().map(|reader| reader.join().expect("a client does not fail")).collect()
+    });
+    let longest = seen.iter().map(|seen| seen.longest).max().unwrap_or_default();
+    let gets: usize = seen.iter().map(|seen| seen.gets).sum();
+    let queries = origin.queries.load(Relaxed);
+    println!("{:<60} {queries:>5} queries, {gets:>6} GETs, longest {longest:>6.1?}", rule.unwrap_or("no rule"));
+    (queries, longest)
+}
+
+#[test]
+fn a_flood_on_a_hot_key_asks_the_database_once_per_lifetime() {
+    const CLIENTS: usize = 200;
+    /// It lives five times, and once more at the edges.
+    const LIVES: usize = 6;
+    let (without, _) = flood(None, CLIENTS);
+    assert!(without > 5 * LIVES, "{without} queries without a rule");
+    let (waiting, longest) = flood(Some("lease on lease-wait 5s"), CLIENTS);
+    assert!(waiting <= LIVES, "{waiting} queries with a lease");
+    // One query's time, and what a loaded machine takes.
+    assert!(longest < Duration::from_secs(3), "{longest:?}");
+    let (stale, _) = flood(Some("lease on lease-wait 5s stale-while-revalidate 10s"), CLIENTS);
+    assert!(stale <= LIVES, "{stale} queries with a lease and old values");
+}
+
+#[test]
+fn absent_keys_are_asked_for_once_while_they_count_as_absent() {
+    const CLIENTS: usize = 20;
+    const KEYS: usize = 200;
+    let seed = seed();
+    let node = Node::start();
+    node.connect().check("CACHE.RULE SET row: lease on lease-wait 5s absent-value (none) negative-ttl 10m", "OK");
+    let origin = Origin::taking(1);
+    thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let (mut client, origin) = (node.connect(), &origin);
+            scope.spawn(move || {
+                let mut random = Random::new(seed + number as u64);
+                for _ in 0..1000 {
+                    let key = format!("row:{}", random.below(KEYS));
+                    match client.call(&format!("GET {key}")).as_bytes() {
+                        Some(value) => assert_eq!(value, b"(none)"),
+                        None => {
+                            origin.query(&key);
+                            client.check(&format!("SET {key} (none) EX 86400"), "OK");
+                            client.check_range(&format!("TTL {key}"), 590..=600);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let by_key = origin.by_key.lock().expect("nobody panics who holds it");
+    assert_eq!(by_key.len(), KEYS);
+    assert!(by_key.values().all(|queries| *queries == 1), "{by_key:?}");
+}
+
+#[test]
+fn keys_that_are_set_together_do_not_expire_together() {
+    const KEYS: usize = 20_000;
+    const TTL_MS: u64 = 60_000;
+    const SHARE: f64 = 0.2;
+    let node = Node::start();
+    let mut client = node.connect();
+    client.check("CACHE.RULE SET page: ttl-jitter 20%", "OK");
+    let mut per_second: BTreeMap<i64, usize> = BTreeMap::new();
+    for number in 0..KEYS {
+        client.check(&format!("SET page:{number} v PX {TTL_MS}"), "OK");
+        let left = client.int(&format!("PTTL page:{number}"));
+        assert!((0.8 * TTL_MS as f64 - 100.0..=TTL_MS as f64).contains(&(left as f64)), "{left}");
+        *per_second.entry(left / 1000).or_default() += 1;
+    }
+    let peak = per_second.values().max().copied().unwrap_or_default();
+    // Spread evenly over a fifth of the TTL.
+    let theory = KEYS as f64 / (SHARE * TTL_MS as f64 / 1000.0);
+    println!("the most that expire in one second: {peak} of {KEYS}, by theory {theory:.0}");
+    assert!((peak as f64) < 1.2 * theory, "{peak}, by theory {theory}");
+}
+
+#[test]
+fn rules_stand_in_files_and_flags_and_mistakes_are_told_with_their_place() {
+    let mut node = Node::start_with(&[("--rule", "hot: lease on")]);
+    node.check("CACHE.RULE LIST", r#"["hot:", ["lease", "on"]]"#);
+    let toml = "[[rule]]\nprefix = \"hot:\"\nlease = true\nttl-jitter = \"20%\"\n\n[[rule]]\nprefix = \"cold:\"\nttl-jitter = 5\n";
+    let launch = Launch::new().file("node.toml", toml);
+    let args = format!("{}/node.toml --port {}", launch.folder().display(), launch.port());
+    let node = launch.args(&args).node();
+    let mut client = node.connect();
+    client.check("CACHE.RULE GET hot:", r#"["lease", "on", "ttl-jitter", "20%"]"#);
+    client.check("CACHE.RULE GET cold:", r#"["ttl-jitter", "5%"]"#);
+    for (text, expected) in [
+        ("[[rule]]\nlease = true\n", "node.toml:1: rule: a rule needs a prefix"),
+        ("\n[[rule]]\nprefix = \"a\"\nleas = true\n", "node.toml:2: rule: found 'a leas yes': a rule has no field 'leas'"),
+        ("[[rule]]\nprefix = \"a\"\nttl-jitter = \"100%\"\n", "would leave nothing of a TTL"),
+        (
+            "[[rule]]\nprefix = \"a\"\nlease = true\n[[rule]]\nprefix = \"a\"\nlease = true\n",
+            "there is a rule for 'a' already",
+        ),
+    ] {
+        let ended = Launch::new().file("node.toml", text).args("node.toml").run();
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!ended.status.success() && told.contains(expected), "{text}: {told}");
+    }
+}
