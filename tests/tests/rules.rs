@@ -162,7 +162,10 @@ fn rules_stand_in_files_and_flags_and_mistakes_are_told_with_their_place() {
     client.check("CACHE.RULE GET cold:", r#"["ttl-jitter", "5%"]"#);
     for (text, expected) in [
         ("[[rule]]\nlease = true\n", "node.toml:1: rule: a rule needs a prefix"),
-        ("\n[[rule]]\nprefix = \"a\"\nleas = true\n", "node.toml:2: rule: found 'a leas yes': a rule has no field 'leas'"),
+        (
+            "\n[[rule]]\nprefix = \"a\"\nleas = true\n",
+            "node.toml:2: rule: found 'a leas yes': a rule has no field 'leas'",
+        ),
         ("[[rule]]\nprefix = \"a\"\nttl-jitter = \"100%\"\n", "would leave nothing of a TTL"),
         (
             "[[rule]]\nprefix = \"a\"\nlease = true\n[[rule]]\nprefix = \"a\"\nlease = true\n",

@@ -66,7 +66,7 @@ pub struct Client {
     /// The offset of the stream behind its last write.
     pub written: AtomicU64,
     /// Keys that it was sent to load, the last of them.
-    leases: Mutex<Vec<(usize, usize, Box<[u8]>)>>,
+    leases: Mutex<Vec<Leased>>,
 }
 
 /// How many channels, patterns and shard channels a connection is subscribed to.
@@ -134,7 +134,10 @@ pub struct Names {
     pub library_version: Vec<u8>,
 }
 
-/// Keys that a connection was sent to load, as far as they are remembered.
+/// A key that a connection was sent to load: its stripe, the physical number of its database, and its name.
+pub type Leased = (usize, usize, Box<[u8]>);
+
+/// As many of them are remembered.
 const LEASES_MAX: usize = 256;
 
 impl Client {
@@ -194,7 +197,7 @@ impl Client {
     }
 
     /// Takes the keys that it was sent for, of which it may have loaded any.
-    pub fn take_leases(&self) -> Vec<(usize, usize, Box<[u8]>)> {
+    pub fn take_leases(&self) -> Vec<Leased> {
         std::mem::take(&mut self.leases.lock())
     }
 

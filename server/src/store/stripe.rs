@@ -14,7 +14,6 @@ use super::policy::{Family, lfu, lru};
 use super::record::{self, New, Placed, Value};
 use super::table::{self, At, ScanAt, Table};
 use super::wheel::Wheel;
-use crate::base::keep::Keep;
 use crate::types::object::Object;
 use crate::types::shared::SharedBox;
 use crate::types::stream::Group;
@@ -127,11 +126,6 @@ impl<'a> Entry<'a> {
     /// When it expires, in milliseconds since 1970.
     pub fn expiry(self) -> Option<u64> {
         record::expiry(self.at)
-    }
-
-    /// What a rule keeps beside the expiry.
-    pub fn keep(self) -> Keep {
-        record::keep(self.at)
     }
 
     pub fn shape(self) -> Shape {

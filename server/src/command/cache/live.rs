@@ -99,11 +99,11 @@ impl Rules {
         let mut state = self.state.lock();
         let result = change(&mut state);
         let of = |rules: &BTreeMap<Box<[u8]>, Policy>| {
-            let counts = |prefix: &[u8]| state.set.get(prefix).map_or_else(Arc::default, |old| old.counts.clone());
-            let rule = |(prefix, policy): (&Box<[u8]>, &Policy)| {
-                Arc::new(Rule { prefix: prefix.clone(), policy: policy.clone(), counts: counts(prefix) })
-            };
-            rules.iter().map(rule).collect::<Vec<_>>()
+            let rules = rules.iter().map(|(prefix, policy)| {
+                let counts = state.set.get(prefix).map_or_else(Arc::default, |old| old.counts.clone());
+                Arc::new(Rule { prefix: prefix.clone(), policy: policy.clone(), counts })
+            });
+            rules.collect::<Vec<_>>()
         };
         let set = RuleSet::of([of(&state.own), of(&state.agreed)].concat());
         self.are_any.store(!set.is_empty(), Relaxed);

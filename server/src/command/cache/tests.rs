@@ -285,3 +285,73 @@ fn nobody_is_sent_or_waits_where_more_depends_on_the_answer() {
     other.check("LPUSH hot:list a", ":1");
     assert!(other.run("GET hot:list").starts_with("-WRONGTYPE"));
 }
+
+#[test]
+fn a_replica_is_told_times_that_were_shortened_and_when_an_old_value_goes() {
+    freeze(Some(START));
+    let (mut desk, follower) = Desk::leading(Default::default());
+    desk.check(
+        "CACHE.RULE SET hot: lease on soft-ttl 10s stale-while-revalidate 30s absent-value none negative-ttl 1s",
+        "+OK",
+    );
+    desk.stream(follower);
+    let said = |desk: &mut Desk, line: &str| {
+        desk.run(line);
+        let words = |command: Vec<Vec<u8>>| {
+            command.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let told = desk.stream(follower).into_iter().map(words).filter(|line| !line.starts_with("SELECT"));
+        told.collect::<Vec<_>>().join("; ")
+    };
+    let at = |ms: u64| START + ms;
+    for (line, expected) in [
+        ("SET hot:1 v EX 60", format!("SET hot:1 v PXAT {}", at(10_000))),
+        ("SET hot:1 v", format!("SET hot:1 v PXAT {}", at(10_000))),
+        ("SET hot:1 v KEEPTTL", "SET hot:1 v KEEPTTL".to_owned()),
+        ("SETEX hot:2 60 none", format!("SET hot:2 none PXAT {}", at(1_000))),
+        ("EXPIRE hot:1 60", format!("PEXPIREAT hot:1 {}", at(10_000))),
+        ("GETEX hot:1 EX 60", format!("PEXPIREAT hot:1 {}", at(10_000))),
+        ("SET cold v EX 60", format!("SET cold v PXAT {}", at(60_000))),
+    ] {
+        assert_eq!(said(&mut desk, line), expected, "{line}");
+    }
+    // Expired, and still there for those who may see it.
+    freeze(Some(at(10_001)));
+    assert_eq!(said(&mut desk, "EXISTS hot:1"), "");
+    assert_eq!(said(&mut desk, "DEL hot:1"), "DEL hot:1", "a replica holds it, too");
+    assert_eq!(said(&mut desk, "DEL hot:1"), "");
+    desk.run("SET hot:3 v PX 100");
+    freeze(Some(at(10_200)));
+    assert!(said(&mut desk, "EXISTS hot:3").contains("SET hot:3"), "it was set just before");
+    freeze(Some(at(10_101 + 30_001)));
+    assert_eq!(said(&mut desk, "EXISTS hot:3"), "DEL hot:3");
+    freeze(None);
+}
+
+#[test]
+fn keys_that_change_their_name_or_type_take_nothing_along() {
+    let mut stage = Stage::new("lease on stale-while-revalidate 30s");
+    let mut other = stage.desk.again();
+    stage.desk.check("SET hot:1 v PX 100", "+OK");
+    stage.desk.check("COPY hot:1 cold", ":1");
+    stage.desk.check("RENAME hot:1 hot:2", "+OK");
+    stage.pass(101);
+    stage.desk.check("GET hot:1", "$-1");
+    stage.desk.check("GET cold", "$-1");
+    other.check("GET cold", "$-1");
+    // A name that was changed is not what was set under the rule.
+    stage.desk.check("GET hot:2", "$-1");
+    other.check("GET hot:2", "$-1");
+    // A list where an old string lies.
+    stage.desk.check("SET hot:3 v PX 100", "+OK");
+    stage.pass(101);
+    stage.desk.check("RPUSH hot:3 a", ":1");
+    stage.desk.check("LRANGE hot:3 0 -1", "*1 $1 a");
+    stage.desk.check("TTL hot:3", ":-1");
+    stage.desk.check("SET hot:4 v PX 100", "+OK");
+    stage.pass(101);
+    stage.desk.check("INCR hot:4", ":1");
+    stage.desk.check("APPEND hot:5 x", ":1");
+    stage.desk.check("SETNX hot:1 new", ":1");
+    other.check("GET hot:1", "$3 new");
+}

@@ -69,6 +69,14 @@ pub(super) fn is_over(at: NonNull<u8>, now_ms: u64) -> bool {
     record::keep(at) == Keep::default() || record::lasts_until(at).is_none_or(|until| until <= now_ms)
 }
 
+impl Entry<'_> {
+    /// What a rule keeps beside the expiry.
+    #[inline]
+    pub fn keep(self) -> Keep {
+        record::keep(self.at)
+    }
+}
+
 impl Stripe {
     /// Deletes a record that is as good as gone, and tells why it went.
     pub(in crate::store) fn bury(&mut self, db: usize, place: Place, at: At, found: Ref, now_ms: u64) {
