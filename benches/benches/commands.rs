@@ -11,7 +11,9 @@ use larder::command::words::Span;
 use larder::command::{Reply, Session};
 use larder::config::checked::Values;
 use larder::config::{Config, Live, Machine, Raw};
+use larder::rules::Policy;
 use larder::store::{New, Options, Store};
+use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -40,7 +42,27 @@ fn main() {
     bench(&mut group, &node, "INCR", incr);
     bench(&mut group, &node, "MSET of 10", mset);
     group.finish();
+    rules(&mut criterion, &node);
     criterion.final_summary();
+}
+
+/// The same with a thousand rules, none of which is for these keys; and looking one up.
+fn rules(criterion: &mut criterion::Criterion, node: &Shared) {
+    let policy = || Policy::parse("lease on ttl-jitter 20%".split(' ')).expect("it is a policy");
+    for number in 0..1000 {
+        node.rules.set(format!("app{}:user{}:", number % 40, number / 40).as_bytes(), policy());
+    }
+    node.rules.set(b"key:none:", policy());
+    let mut group = criterion.benchmark_group("commands with 1000 rules");
+    group.throughput(Throughput::Elements(DEPTH as u64));
+    bench(&mut group, node, "GET", |number| vec![b"GET".to_vec(), key(number).to_vec()]);
+    bench(&mut group, node, "SET", |number| vec![b"SET".to_vec(), key(number).to_vec(), VALUE.to_vec()]);
+    group.finish();
+    let mut group = criterion.benchmark_group("rule of a key");
+    for name in ["app17:user13:1234567", "app17:users", "key:0000000000", "other:1"] {
+        group.bench_function(name, |bencher| bencher.iter(|| node.rules.find(black_box(name.as_bytes())).is_some()));
+    }
+    group.finish();
 }
 
 fn node() -> Shared {

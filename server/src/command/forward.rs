@@ -19,7 +19,7 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Came, Manner, Outgoing, is_refusal};
+pub use answer::{Answer, Came, LEASED, Manner, Outgoing, is_refusal};
 pub use errand::{Errand, Lone, Outcome, Work};
 pub use route::{Evidence, Journey, Way};
 pub use spread::{Cursor, Gather, Spread};
@@ -155,7 +155,7 @@ impl Forwarding {
         if client.is_unblocked() {
             self.call_off(client);
         }
-        self.errands.iter_mut().for_each(Errand::hear);
+        self.errands.iter_mut().for_each(|errand| errand.hear(now_ms));
         self.has_due = self.errands.iter().any(Errand::is_due);
         if !self.has_due {
             return None;

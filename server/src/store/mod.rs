@@ -17,6 +17,8 @@ mod room;
 mod sampled;
 mod shared;
 pub mod snapshot;
+#[cfg(test)]
+mod stale;
 pub mod stripe;
 pub mod table;
 mod tags;

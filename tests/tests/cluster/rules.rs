@@ -57,12 +57,38 @@ fn a_lease_ends_with_its_primary_and_others_ask_through_any_node() {
         next = line.map(|line| cluster.at_port(line.port)).filter(|node| *node != primary);
         (next.is_some(), format!("{seen:?}"))
     });
-    let mut client = cluster.client(next.expect("it was just seen"));
+    let next = next.expect("it was just seen");
+    let asked = *others.iter().find(|node| **node != next).expect("there are two");
+    let mut client = cluster.client(next);
     wait_long(PATIENCE, "somebody is sent", || {
         let answer = client.text("GET hot:1");
         (answer == "nil", answer)
     });
     client.check("SET hot:1 new", "OK");
-    cluster.client(others[0]).check("GET hot:1", "new");
-    cluster.client(others[1]).check("GET hot:1", "new");
+    // Of those that ask through one node one is sent, too, and the others wait for it.
+    let (mut sent, mut waits) = (cluster.client(asked), cluster.client(asked));
+    sent.check("GET hot:1", "new");
+    sent.check("DEL hot:1", "1");
+    sent.check("GET hot:1", "nil");
+    let before = forwarded(&cluster, asked);
+    waits.send("GET hot:1");
+    cluster.wait_until("it is asked for", |cluster| forwarded(cluster, asked) > before);
+    sent.check("SET hot:1 newer", "OK");
+    waits.expect("newer");
+    waits.check("DEL hot:1", "1");
+    sent.check("GET hot:1", "nil");
+    // What has something behind it does not wait.
+    waits.send_raw("GET hot:1\r\nPING\r\n");
+    waits.expect("nil");
+    waits.expect("PONG");
+    sent.check("SET hot:1 new", "OK");
+    waits.check("GET hot:1", "new");
+}
+
+/// How many commands a node has asked others for.
+fn forwarded(cluster: &Cluster, node: usize) -> u64 {
+    let info = cluster.client(node).call("INFO stats");
+    let info = String::from_utf8_lossy(info.as_bytes().expect("INFO answers a text")).into_owned();
+    let count = info.lines().find_map(|line| line.strip_prefix("larder_forwarded_commands:")?.parse().ok());
+    count.expect("INFO tells it")
 }

@@ -1,7 +1,8 @@
 //! What a GET gets for a key that has a rule and is missing, or stale, or soon will be.
 
-use super::{Await, Awaited, Ctx, Outcome};
+use super::{Await, Awaited, Ctx, Fault, Outcome};
 use crate::command::REPLIED;
+use crate::command::forward::LEASED;
 use crate::command::shared::steady_ms;
 use crate::command::string;
 use crate::rules::early::is_refreshed_early;
@@ -49,7 +50,8 @@ fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {
     let within = |span: std::time::Duration| {
         is_fresh || stale_for.is_some_and(|age| policy.soft_ttl.is_some() || u128::from(age) < span.as_millis())
     };
-    let may_wait = cx.session.is_alone && !cx.session.is_forwarder;
+    // Another node knows itself whether its client may wait.
+    let may_wait = cx.session.is_alone || cx.session.is_forwarder;
     let terms = Terms {
         lease_ms: policy.lease_time.as_millis() as u64,
         rest_ms: policy.back_off.as_millis() as u64,
@@ -75,6 +77,7 @@ fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {
             counts.stale.fetch_add(1, Relaxed);
             answer(cx, key, Some(()));
         }
+        Verdict::Wait(for_ms) if cx.session.is_forwarder => return Err(Fault::owned(format!("{LEASED} {for_ms}"))),
         Verdict::Wait(for_ms) => {
             counts.waits.fetch_add(1, Relaxed);
             let nothing = |reply: &mut crate::command::Reply| reply.null();

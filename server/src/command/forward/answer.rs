@@ -104,9 +104,28 @@ impl Answer {
     }
 }
 
-/// Whether a reply says that nothing was done, since the node does not serve the keys, or serves nothing yet.
+/// How a node answers the GET of another node's client that would wait while somebody loads the key, with the milliseconds for which
+/// it would: it is asked again, as nobody may wait on a line that many share.
+pub const LEASED: &str = "LEASED";
+
+/// Whether a reply says that nothing was done, since the node does not serve the keys, or serves nothing yet, or somebody loads them.
 pub fn is_refusal(reply: &[u8]) -> bool {
-    [&b"-MOVED "[..], b"-ASK ", b"-TRYAGAIN ", b"-CLUSTERDOWN ", b"-LOADING ", b"-MASTERDOWN ", b"-READONLY "]
-        .iter()
-        .any(|start| reply.starts_with(start))
+    [
+        &b"-MOVED "[..],
+        b"-ASK ",
+        b"-TRYAGAIN ",
+        b"-CLUSTERDOWN ",
+        b"-LOADING ",
+        b"-MASTERDOWN ",
+        b"-READONLY ",
+        b"-LEASED ",
+    ]
+    .iter()
+    .any(|start| reply.starts_with(start))
+}
+
+/// For how many milliseconds a key's loading may be waited for, if that is what a reply says.
+pub fn leased_ms(reply: &[u8]) -> Option<u64> {
+    let millis = reply.strip_prefix(b"-LEASED ")?.trim_ascii_end();
+    std::str::from_utf8(millis).ok()?.parse().ok()
 }

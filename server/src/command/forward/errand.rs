@@ -1,6 +1,6 @@
 //! A command that is on its way to other nodes: what is asked of which node, and how the answers become its reply.
 
-use super::answer::{Answer, Came, Manner, Outgoing};
+use super::answer::{Answer, Came, Manner, Outgoing, leased_ms};
 use super::spread::{Cursor, Gather, Share};
 use crate::cluster::id::{Id, ShardId};
 use crate::command::clients::Client;
@@ -76,6 +76,9 @@ pub struct Errand {
     pub nothing: Option<&'static [u8]>,
     /// A time of `steady_ms` after which it is not tried again.
     pub until_ms: u64,
+    /// Whether its client has asked for nothing more: then it may wait while somebody loads the key, until this time.
+    pub may_wait: bool,
+    waits_until_ms: Option<u64>,
     work: Work,
     parts: Vec<Part>,
     is_lost: bool,
@@ -85,7 +88,21 @@ impl Errand {
     pub fn new(at: usize, work: Work, manner: Manner, until_ms: u64) -> Errand {
         let (is_hushed, is_repeatable, is_lost) = (false, false, false);
         let (lone, nothing, parts) = (None, None, Vec::new());
-        Errand { at, is_hushed, lone, manner, is_repeatable, nothing, until_ms, work, parts, is_lost }
+        let (may_wait, waits_until_ms) = (false, None);
+        Errand {
+            at,
+            is_hushed,
+            lone,
+            manner,
+            is_repeatable,
+            nothing,
+            until_ms,
+            may_wait,
+            waits_until_ms,
+            work,
+            parts,
+            is_lost,
+        }
     }
 
     /// Bytes of what is asked.
@@ -205,13 +222,18 @@ impl Errand {
     }
 
     /// Takes the answers that have come.
-    pub fn hear(&mut self) {
+    pub fn hear(&mut self, now_ms: u64) {
         let (is_repeatable, lone) = (self.is_repeatable, self.lone);
+        let null = self.null();
         for part in &mut self.parts {
             let State::Sent(answer) = &part.state else { continue };
             part.state = match answer.take() {
                 None => continue,
                 Some(Came::Reply(reply)) => State::Done(reply),
+                Some(Came::Nothing(why)) if let Some(millis) = leased_ms(&why) => {
+                    let until_ms = *self.waits_until_ms.get_or_insert(now_ms + millis);
+                    if self.may_wait && now_ms < until_ms { State::Due(why) } else { State::Done(null.to_vec()) }
+                }
                 Some(Came::Lost) if !is_repeatable => {
                     self.is_lost = true;
                     State::Done(Vec::new())
@@ -225,8 +247,21 @@ impl Errand {
         }
     }
 
+    /// What a GET is answered that finds nothing.
+    fn null(&self) -> &'static [u8] {
+        if self.manner.protocol == 3 { b"_\r\n" } else { b"$-1\r\n" }
+    }
+
     /// Gives up what is due when its time is over.
     pub fn expire(&mut self, now_ms: u64) {
+        if self.waits_until_ms.is_some_and(|until_ms| now_ms >= until_ms) {
+            let null = self.null();
+            for part in &mut self.parts {
+                if matches!(&part.state, State::Due(why) if leased_ms(why).is_some()) {
+                    part.state = State::Done(null.to_vec());
+                }
+            }
+        }
         if now_ms < self.until_ms {
             return;
         }

@@ -335,6 +335,7 @@ impl Call<'_> {
         let until_ms = steady_ms() + self.node.cluster.forward_timeout_ms();
         let mut errand = Errand::new(reply.out.len(), work, manner, until_ms);
         (errand.lone, errand.is_repeatable, errand.nothing) = (lone, is_repeatable, nothing);
+        errand.may_wait = session.is_alone;
         errand.is_hushed = matches!(session.replies, Replies::Off | Replies::Skip);
         let client = session.client.clone();
         session.forwarding().begin(errand, stand.view, &client)?;

@@ -77,7 +77,7 @@ const fn asked(name: &'static str, write: fn(&Told<'_>, &mut Fields)) -> Section
     Section { name, is_usual: false, write }
 }
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     usual("server", server),
     usual("clients", clients),
     usual("memory", memory),
@@ -86,6 +86,7 @@ const SECTIONS: [Section; 13] = [
     usual("replication", tell_replication),
     usual("cpu", cpu),
     usual("modules", |_, fields| fields.section("Modules")),
+    usual("rules", rules),
     asked("commandstats", counts::commands),
     usual("errorstats", counts::errors),
     asked("latencystats", counts::latencies),
@@ -126,6 +127,20 @@ fn server(told: &Told<'_>, fields: &mut Fields) {
     let binds: Vec<String> = binds.split_whitespace().map(|address| format!("bind={address}")).collect();
     fields.put("listener0", format_args!("name=tcp,{},port={}", binds.join(","), node.port));
     fields.put("larder_workers", node.workers);
+}
+
+/// What all rules have done together; `CACHE.STATS` tells of each.
+fn rules(told: &Told<'_>, fields: &mut Fields) {
+    let rules = told.node.rules.all();
+    fields.section("Rules");
+    fields.put("larder_rules", rules.len());
+    let sums = rules.iter().map(|rule| rule.counts.all()).reduce(|mut sums, counts| {
+        sums.iter_mut().zip(counts).for_each(|((_, sum), (_, count))| *sum += count);
+        sums
+    });
+    for (name, sum) in sums.into_iter().flatten() {
+        fields.put(&format!("larder_rules_{name}"), sum);
+    }
 }
 
 fn clients(told: &Told<'_>, fields: &mut Fields) {
