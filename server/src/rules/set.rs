@@ -76,67 +76,60 @@ impl Counts {
 /// Rules by their prefixes. It is made anew for every change; readers keep the one they have.
 #[derive(Debug, Default)]
 pub struct RuleSet {
-    rules: BTreeMap<Box<[u8]>, Arc<Rule>>,
+    /// In the order of their prefixes.
+    rules: Vec<Arc<Rule>>,
     tree: Tree,
 }
 
-/// A radix tree: each node has a piece of a prefix, by whose first byte its parent knows it.
+/// A radix tree in three lists, so that a look-up touches a few neighbouring lines: each node has a piece of a prefix, and the nodes
+/// behind it, which stand next to each other, are known by their first bytes.
 #[derive(Debug, Default)]
 struct Tree {
     nodes: Vec<Node>,
+    /// Pieces of all nodes.
     pieces: Vec<u8>,
+    /// The first bytes behind each node, eight to a word; what is left of the last word repeats its first.
+    firsts: Vec<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 struct Node {
-    piece: Range<u32>,
-    rule: Option<Arc<Rule>>,
-    /// First bytes in ascending order, and the nodes behind them.
-    firsts: Vec<u8>,
-    kids: Vec<u32>,
+    piece: u32,
+    piece_len: u16,
+    /// How many nodes are behind it, and where they and their first bytes begin.
+    kid_count: u16,
+    kids: u32,
+    firsts: u32,
+    /// The number of its rule, or [`NONE`].
+    rule: u32,
 }
+
+const NONE: u32 = u32::MAX;
 
 impl RuleSet {
     /// A set of these rules; of two for one prefix the later one counts.
     pub fn of(rules: impl IntoIterator<Item = Arc<Rule>>) -> RuleSet {
         let rules: BTreeMap<_, _> = rules.into_iter().map(|rule| (rule.prefix.clone(), rule)).collect();
-        let all: Vec<&Arc<Rule>> = rules.values().collect();
-        let mut tree = Tree::default();
-        if !all.is_empty() {
-            tree.grow(&all, 0);
-        }
+        let rules: Vec<Arc<Rule>> = rules.into_values().collect();
+        let tree = Tree::of(&rules);
         RuleSet { rules, tree }
     }
 
     /// The rule that a key has.
     #[inline]
     pub fn find(&self, key: &[u8]) -> Option<&Arc<Rule>> {
-        let Tree { nodes, pieces } = &self.tree;
-        let (mut at, mut rest, mut found) = (0, key, None);
-        while let Some(node) = nodes.get(at) {
-            let piece = &pieces[node.piece.start as usize..node.piece.end as usize];
-            let Some(behind) = rest.strip_prefix(piece) else { break };
-            found = node.rule.as_ref().or(found);
-            let Some(first) = behind.first() else { break };
-            let kid = match node.firsts.len() {
-                0 => break,
-                1..=8 => node.firsts.iter().position(|byte| byte == first),
-                _ => node.firsts.binary_search(first).ok(),
-            };
-            let Some(kid) = kid else { break };
-            (at, rest) = (node.kids[kid] as usize, behind);
-        }
-        found
+        self.rules.get(self.tree.find(key) as usize)
     }
 
     /// The rule for exactly this prefix.
     pub fn get(&self, prefix: &[u8]) -> Option<&Arc<Rule>> {
-        self.rules.get(prefix)
+        let at = self.rules.binary_search_by(|rule| (*rule.prefix).cmp(prefix)).ok()?;
+        self.rules.get(at)
     }
 
     /// All rules in the order of their prefixes.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
-        self.rules.values()
+        self.rules.iter()
     }
 
     pub fn len(&self) -> usize {
@@ -149,26 +142,89 @@ impl RuleSet {
 }
 
 impl Tree {
-    /// Makes a node of rules, in the order of their prefixes, which are the same for their first `depth` bytes. Returns its number.
-    fn grow(&mut self, rules: &[&Arc<Rule>], depth: usize) -> u32 {
-        let (first, last) = (&rules[0].prefix, &rules[rules.len() - 1].prefix);
+    /// A tree of rules in the order of their prefixes.
+    fn of(rules: &[Arc<Rule>]) -> Tree {
+        let mut tree = Tree::default();
+        if !rules.is_empty() {
+            tree.nodes.push(tree.empty());
+            tree.grow(0, rules, 0..rules.len(), 0);
+        }
+        tree
+    }
+
+    fn empty(&self) -> Node {
+        Node { piece: 0, piece_len: 0, kid_count: 0, kids: 0, firsts: 0, rule: NONE }
+    }
+
+    /// Makes a node of those rules, whose prefixes are the same for their first `depth` bytes.
+    fn grow(&mut self, at: usize, rules: &[Arc<Rule>], of: Range<usize>, depth: usize) {
+        let (first, last) = (&rules[of.start].prefix, &rules[of.end - 1].prefix);
         // What the first and the last have in common, all have.
         let common = first[depth..].iter().zip(&last[depth..]).take_while(|(one, other)| one == other).count();
         let end = depth + common;
-        let start = self.pieces.len() as u32;
+        let (piece, piece_len) = (self.pieces.len() as u32, common as u16);
         self.pieces.extend_from_slice(&first[depth..end]);
-        let number = self.nodes.len();
-        let piece = start..self.pieces.len() as u32;
-        let rule = (first.len() == end).then(|| rules[0].clone());
-        let rest = &rules[usize::from(rule.is_some())..];
-        self.nodes.push(Node { piece, rule, ..Node::default() });
-        for kids in rest.chunk_by(|one, other| one.prefix[end] == other.prefix[end]) {
-            let kid = self.grow(kids, end);
-            let node = &mut self.nodes[number];
-            node.firsts.push(kids[0].prefix[end]);
-            node.kids.push(kid);
+        let has_rule = first.len() == end;
+        let rule = if has_rule { of.start as u32 } else { NONE };
+        let rest = of.start + usize::from(has_rule)..of.end;
+        let groups: Vec<Range<usize>> = rules[rest.clone()]
+            .chunk_by(|one, other| one.prefix[end] == other.prefix[end])
+            .scan(rest.start, |from, group| {
+                let range = *from..*from + group.len();
+                *from = range.end;
+                Some(range)
+            })
+            .collect();
+        let (kids, firsts) = (self.nodes.len() as u32, self.firsts.len() as u32);
+        let bytes: Vec<u8> = groups.iter().map(|group| rules[group.start].prefix[end]).collect();
+        self.firsts.extend(bytes.chunks(8).map(|chunk| {
+            let mut word = [chunk[0]; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(word)
+        }));
+        self.nodes.resize(self.nodes.len() + groups.len(), self.empty());
+        self.nodes[at] = Node { piece, piece_len, kid_count: groups.len() as u16, kids, firsts, rule };
+        for (kid, group) in groups.into_iter().enumerate() {
+            self.grow(kids as usize + kid, rules, group, end);
         }
-        number as u32
+    }
+
+    /// The number of the rule with the longest prefix of a key, or [`NONE`].
+    fn find(&self, key: &[u8]) -> u32 {
+        let (mut found, mut rest) = (NONE, key);
+        let mut next = self.nodes.first();
+        while let Some(node) = next {
+            let piece = &self.pieces[node.piece as usize..][..node.piece_len.into()];
+            // Pieces are short, so a call costs more than the comparison.
+            if rest.len() < piece.len() || piece.iter().zip(rest).any(|(one, other)| one != other) {
+                break;
+            }
+            if node.rule != NONE {
+                found = node.rule;
+            }
+            rest = &rest[piece.len()..];
+            let Some(first) = rest.first() else { break };
+            next = self.kid(node, *first).and_then(|kid| self.nodes.get(kid));
+        }
+        found
+    }
+
+    /// The node behind another for a first byte.
+    #[inline]
+    fn kid(&self, node: &Node, first: u8) -> Option<usize> {
+        const LOW: u64 = u64::from_le_bytes([1; 8]);
+        const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+        let words = usize::from(node.kid_count).div_ceil(8);
+        let firsts = &self.firsts[node.firsts as usize..][..words];
+        for (at, word) in firsts.iter().enumerate() {
+            // The lowest byte that is zero here is the first that is equal there (Warren 2012, "Hacker's Delight", section 6-1).
+            let differs = word ^ LOW.wrapping_mul(u64::from(first));
+            let zeros = differs.wrapping_sub(LOW) & !differs & HIGH;
+            if zeros != 0 {
+                return Some(node.kids as usize + at * 8 + zeros.trailing_zeros() as usize / 8);
+            }
+        }
+        None
     }
 }
 

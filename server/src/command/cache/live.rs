@@ -52,12 +52,18 @@ impl Rules {
     /// The rule that a key has.
     #[inline]
     pub fn find(&self, key: &[u8]) -> Option<Arc<Rule>> {
+        self.look(key, Arc::clone)
+    }
+
+    /// Looks at the rule that a key has, if it has one.
+    #[inline]
+    pub fn look<R>(&self, key: &[u8], look: impl FnOnce(&Arc<Rule>) -> R) -> Option<R> {
         SEEN.with_borrow_mut(|(seen, set)| {
             let number = self.number.load(Acquire);
             if *seen != number {
                 (*seen, *set) = (number, self.all());
             }
-            set.find(key).cloned()
+            set.find(key).map(look)
         })
     }
 

@@ -4,7 +4,7 @@
 use super::Ctx;
 use crate::base::keep::Keep;
 use crate::command::shared::steady_ms;
-use crate::rules::Policy;
+use crate::rules::{Policy, Rule};
 use crate::store::Key;
 use crate::store::record::EXPIRY_MAX;
 use std::sync::atomic::Ordering::Relaxed;
@@ -39,9 +39,13 @@ pub fn kept(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>
     }
 }
 
-#[cold]
+#[inline(never)]
 fn by_rule(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, is_spread: bool) -> Kept {
-    let Some(rule) = cx.node.rules.find(key.bytes) else { return Kept { until, keep: Keep::default() } };
+    let kept = cx.node.rules.look(key.bytes, |rule| under(rule, cx, key, value, until, is_spread));
+    kept.unwrap_or(Kept { until, keep: Keep::default() })
+}
+
+fn under(rule: &Rule, cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, is_spread: bool) -> Kept {
     let (policy, now) = (&rule.policy, cx.now_ms());
     if cx.session.is_primary {
         let keep = Keep::new(millis(policy.stale_at_most()), 0);
