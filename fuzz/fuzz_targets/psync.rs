@@ -50,8 +50,8 @@ fn run(node: &Arc<Shared>, mut input: Unstructured<'_>) -> Result<()> {
                 None => return Ok(()),
             },
             Ok(Next::Continue { .. }) => break greeting.take_rest(),
-            Ok(Next::Full { id, offset, snapshot, .. }) => {
-                let begun = Receiving::begin(node, generation, (id, offset), snapshot);
+            Ok(Next::Full { id, offset, kin, snapshot }) => {
+                let begun = Receiving::begin(node, generation, (id, offset, kin), snapshot);
                 let mut receiving = begun.expect("an empty node needs no file");
                 let mut next = Some(greeting.take_rest());
                 loop {
@@ -95,8 +95,8 @@ fn said(input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         push_line(&mut bytes, answer.as_bytes(), input)?;
     }
     if input.ratio(1, 2)? {
-        let shared = if input.ratio(1, 2)? { " 5" } else { "" };
-        push_line(&mut bytes, format!("+FULLRESYNC {ID} 17{shared}").as_bytes(), input)?;
+        let kin = if input.ratio(1, 2)? { format!(" {ID}:5") } else { String::new() };
+        push_line(&mut bytes, format!("+FULLRESYNC {ID} 17{kin}").as_bytes(), input)?;
         let snapshot = snapshot(input)?;
         if input.ratio(1, 2)? {
             push_line(&mut bytes, format!("$EOF:{ID}").as_bytes(), input)?;
