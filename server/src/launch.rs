@@ -1,6 +1,7 @@
 //! From a command line to a running node: settings, log, banner, signals.
 
 mod cluster;
+mod demo;
 mod up;
 
 use crate::base::number::Digits;
@@ -26,6 +27,7 @@ pub fn run(args: impl Iterator<Item = OsString>, env: impl Iterator<Item = (OsSt
             ExitCode::SUCCESS
         }
         Ok(Start::Rdb(job)) => look_at(&job),
+        Ok(Start::Demo { json }) => demo::flood(json).map_or_else(fail, |()| ExitCode::SUCCESS),
         Ok(Start::Up(folder)) => up::run(Path::new(&folder)).map_or_else(fail, |()| ExitCode::SUCCESS),
         Ok(Start::Cluster(job, config)) => cluster::run(&job, &config).map_or_else(fail, |()| ExitCode::SUCCESS),
         Ok(Start::Run(run)) => serve(*run).unwrap_or_else(fail),

@@ -38,8 +38,8 @@ pub struct Audience {
     ended: Stripes,
 }
 
-/// Leases that a stripe remembers; beyond that, nobody is kept from loading.
-const LEASES_MAX: usize = 4096;
+/// Leases that a stripe remembers, some 100 bytes each and their keys; beyond that, nobody is kept from loading.
+const LEASES_MAX: usize = 512;
 
 /// A set of stripes, as bits.
 struct Stripes(Box<[AtomicU64]>);
@@ -361,21 +361,22 @@ impl Audience {
             return Vec::new();
         }
         let name = (db, key.into());
-        if how != How::GroupGone
+        let is_told_of_lease = matches!(how, How::Written | How::Removed | How::NotThere);
+        let is_loaded = is_told_of_lease && part.leases.remove(&name).is_some();
+        if is_loaded {
+            self.ended.note(stripe);
+        }
+        if !matches!(how, How::GroupGone | How::NotThere)
             && let Some(clients) = part.watchers.get(&name)
         {
             clients.values().for_each(|client| client.break_watch());
         }
-        let is_loaded = matches!(how, How::Written | How::Removed) && part.leases.remove(&name).is_some();
         if let Some(line) = part.waiting.get(&name)
-            && (how == How::Written || line.groups > 0 || is_loaded)
+            && (how == How::Written || line.groups > 0 && how != How::NotThere || is_loaded)
         {
             make_ready(stripe, db, key);
         }
-        if is_loaded {
-            self.ended.note(stripe);
-        }
-        if how == How::GroupGone {
+        if matches!(how, How::GroupGone | How::NotThere) {
             return Vec::new();
         }
         let readers = part.readers.remove(key);
@@ -390,7 +391,7 @@ impl Audience {
             return lease.ask(who, now_ms, terms);
         }
         if part.leases.len() >= LEASES_MAX {
-            part.leases.retain(|_, lease| !lease.is_over(now_ms));
+            part.leases.retain(|_, lease| !lease.is_past(now_ms));
             if part.leases.len() >= LEASES_MAX {
                 return Verdict::Nil;
             }
@@ -404,6 +405,11 @@ impl Audience {
     /// How long it has been since the lease of a key was granted, if somebody has it. The caller holds the stripe.
     pub fn lease_took_ms(&self, stripe: usize, db: usize, key: &[u8], now_ms: u64) -> Option<u64> {
         self.parts[stripe].lock().leases.get(&(db, key.into()) as &Name)?.took_ms(now_ms)
+    }
+
+    /// Whether a number is that of the lease of a key. The caller holds the stripe.
+    pub fn is_lease(&self, stripe: usize, db: usize, key: &[u8], token: u64) -> bool {
+        self.parts[stripe].lock().leases.get(&(db, key.into()) as &Name).is_some_and(|lease| lease.is(token))
     }
 
     /// Ends the lease of a connection that has gone, if it had it: the next who asks gets it, one that waits first.
@@ -521,7 +527,7 @@ impl Listener for Ear {
             let db = physical;
             let told = node.audience.changed(stripe, db, &key, how);
             told.iter().for_each(|id| node.tell_changed(*id, Some(&key), by));
-            if how != How::GroupGone {
+            if !matches!(how, How::GroupGone | How::NotThere) {
                 node.broadcast_change(&key, by);
             }
             let db = node.store.logical(db);
@@ -534,7 +540,7 @@ impl Listener for Ear {
                         node.key_event(Class::Generic, "del", db, &key);
                     }
                 }
-                How::Written | How::Removed | How::GroupGone => {}
+                How::Written | How::Removed | How::NotThere | How::GroupGone => {}
             }
         }
     }

@@ -303,7 +303,9 @@ impl Parked {
         drop(state);
         self.leave(node);
         self.client.take_unblocked();
-        if let Some(fault) = ended.and_then(Unblocked::fault) {
+        // Who reads is told nil rather than that the node has become a replica.
+        let is_read = self.what == Awaited::Value && ended == Some(Unblocked::Demoted);
+        if let Some(fault) = ended.filter(|_| !is_read).and_then(Unblocked::fault) {
             return Resumed::Refused(fault);
         }
         (self.nothing)(reply);

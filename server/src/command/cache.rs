@@ -5,6 +5,7 @@
 
 mod live;
 mod read;
+mod smart;
 mod write;
 
 #[cfg(test)]
@@ -20,7 +21,7 @@ use crate::rules::set::{RULES_MAX, check_prefix};
 use crate::rules::{Policy, Rule};
 use std::sync::Arc;
 
-pub const COMMANDS: &[Command] = &[RULE, STATS];
+pub const COMMANDS: &[Command] = &[smart::ABSENT, smart::FILL, smart::GET, RULE, STATS];
 
 const CACHE: Command = Command { group: Group::Cache, since: OWN, ..COMMAND };
 

@@ -245,9 +245,9 @@ impl Shared {
             self.store.watch_resident(process::resident_bytes());
         }
         self.trim_tracked();
-        self.audience.tidy(&self.store, steady_ms());
         if count.is_multiple_of(TICKS_PER_SECOND) {
             self.stats.tick(now_ms);
+            self.audience.tidy(&self.store, steady_ms());
             self.end_idle(now_ms);
             self.save_if_due(now_ms);
             self.tick_replication(count / TICKS_PER_SECOND);

@@ -9,6 +9,9 @@ mod many;
 mod part;
 mod set;
 
+pub use compare::{digest_of, is_same};
+pub use set::{Lifetime, put_by_rule};
+
 use super::*;
 use crate::base::number::Digits;
 use crate::store::header::Shape;

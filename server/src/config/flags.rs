@@ -28,6 +28,8 @@ pub enum Verb {
     Rdb(RdbJob),
     /// Look at a cluster, or change it.
     Cluster(ClusterJob),
+    /// Show what rules do.
+    Demo { json: bool },
     /// Run all nodes of a folder.
     Up(OsString),
 }
@@ -127,6 +129,10 @@ fn verb(matches: &ArgMatches) -> Verb {
     }
     if let Some(("up", asked)) = matches.subcommand() {
         return Verb::Up(asked.get_one("folder").cloned().unwrap_or_default());
+    }
+    if let Some(("demo", group)) = matches.subcommand() {
+        let is_json = |(_, asked): (&str, &ArgMatches)| asked.get_flag("json");
+        return group.subcommand().map_or(Verb::Run, |asked| Verb::Demo { json: is_json(asked) });
     }
     if let Some(("cluster", group)) = matches.subcommand() {
         return group.subcommand().map_or(Verb::Run, |(name, asked)| Verb::Cluster(cluster_job(name, asked)));
@@ -276,6 +282,7 @@ fn command() -> Command {
         .subcommand(rdb())
         .subcommand(cluster())
         .subcommand(up())
+        .subcommand(demo())
         .after_long_help(after_help())
         .after_help("Every setting is a flag: --help describes them all.")
 }
@@ -310,6 +317,20 @@ fn rdb() -> Command {
         .arg_required_else_help(true)
         .subcommand(verb("check", "Read a file to its end and tell whether it is sound; leaves with 1 if not"))
         .subcommand(verb("stats", "Tell what takes how much of a file: types, biggest keys, prefixes, times to live"))
+}
+
+fn demo() -> Command {
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON");
+    let flood = Command::new("flood")
+        .about("Two hundred clients read one key that expires each second, without a rule and with some")
+        .disable_version_flag(true)
+        .arg(json);
+    Command::new("demo")
+        .about("Show what rules do, on a node of its own; takes half a minute")
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(flood)
 }
 
 fn up() -> Command {
@@ -589,6 +610,7 @@ mod tests {
             wrong(&["cluster", "replicas", "9"])
         );
         assert!(wrong(&["cluster", "drain"])[0].contains("required arguments were not provided"));
+        assert!(matches!(ask(&["demo", "flood", "--json"]).verb, Verb::Demo { json: true }));
         assert!(
             matches!(ask(&["up", "cluster-configs/six"]).verb, Verb::Up(folder) if folder == "cluster-configs/six")
         );

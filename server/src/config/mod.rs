@@ -50,6 +50,8 @@ pub enum Start {
     Rdb(RdbJob),
     /// Look at a cluster, or change it; with the settings by which it is reached.
     Cluster(ClusterJob, Box<Config>),
+    /// Show what rules do, as JSON if so wished.
+    Demo { json: bool },
     /// Run all nodes of a folder.
     Up(OsString),
 }
@@ -107,6 +109,10 @@ pub fn read_on(
     let asked = flags::read(args);
     if let Verb::Print(text) = asked.verb {
         return Ok(Start::Print(text));
+    }
+    if let Verb::Demo { json } = asked.verb {
+        let wrong = asked.reading.wrong;
+        return if wrong.is_empty() { Ok(Start::Demo { json }) } else { Err(Refused { wrong }) };
     }
     if let Verb::Up(folder) = asked.verb {
         let wrong = asked.reading.wrong;

@@ -15,6 +15,8 @@ const REST_SHIFT_MAX: u8 = 5;
 pub struct Lease {
     /// The connection that has it; 0 if nobody has.
     holder: u64,
+    /// Its number among all that were granted.
+    token: u64,
     since_ms: u64,
     until_ms: u64,
     /// Loads in a row that came to nothing.
@@ -37,6 +39,8 @@ enum State {
 /// What a rule says of leases, and what may be done for who asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
+    /// The number of the lease, if one is granted.
+    pub token: u64,
     /// How long a load may take, and a rest after one that came to nothing.
     pub lease_ms: u64,
     pub rest_ms: u64,
@@ -66,7 +70,7 @@ impl Lease {
     /// The lease of the first who asks.
     pub fn granted(who: u64, now_ms: u64, terms: &Terms) -> Lease {
         let until_ms = now_ms + terms.lease_ms;
-        Lease { holder: who, since_ms: now_ms, until_ms, vain: 0, state: State::Held }
+        Lease { holder: who, token: terms.token, since_ms: now_ms, until_ms, vain: 0, state: State::Held }
     }
 
     /// What a connection gets that asks now.
@@ -110,9 +114,19 @@ impl Lease {
         was_its
     }
 
+    /// Whether this is the lease of that number, and nobody else has been sent since.
+    pub fn is(&self, token: u64) -> bool {
+        self.state == State::Held && self.token == token
+    }
+
     /// The key was set. Returns how long that took since the lease was granted, if somebody has it.
     pub fn took_ms(&self, now_ms: u64) -> Option<u64> {
         (self.state == State::Held).then(|| now_ms.saturating_sub(self.since_ms))
+    }
+
+    /// Whether its time is past, though what came of it may still count.
+    pub fn is_past(&self, now_ms: u64) -> bool {
+        now_ms >= self.until_ms
     }
 
     /// Whether it may be forgotten: nothing would be decided by it any more.
@@ -128,6 +142,7 @@ mod tests {
     use Verdict::{Granted, Nil, Stale, Wait};
 
     const BARE: Terms = Terms {
+        token: 7,
         lease_ms: 1000,
         rest_ms: 200,
         wait_ms: 0,
@@ -146,6 +161,19 @@ mod tests {
         assert_eq!(lease.ask(2, 900, &patient), Wait(100), "the lease ends before");
         assert_eq!(lease.ask(2, 950, &Terms { has_stale: true, ..patient }), Stale);
         assert_eq!(lease.took_ms(120), Some(120));
+    }
+
+    #[test]
+    fn a_number_is_that_of_one_lease() {
+        let mut lease = Lease::granted(1, 0, &BARE);
+        assert!(lease.is(7) && !lease.is(8));
+        let next = Terms { token: 8, ..BARE };
+        // It is late, but nobody was sent since.
+        assert!(lease.is(7));
+        assert_eq!(lease.ask(2, 1000, &next), Granted);
+        assert!(lease.is(8) && !lease.is(7));
+        lease.left(2);
+        assert!(!lease.is(8));
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum How {
     Written,
     /// A command deleted it, or its last element.
     Removed,
+    /// A command was to delete it, and it was not there. That changes nothing, but who is loading it has something that may be wrong.
+    NotThere,
     /// A group of its stream was destroyed. That is no change of the key for those who watch or have read it.
     GroupGone,
     /// Its time has come.

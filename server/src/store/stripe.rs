@@ -460,6 +460,9 @@ impl Stripe {
     pub fn remove(&mut self, db: usize, key: Key<'_>, moment: Moment) -> bool {
         let Some((at, found)) = self.live(db, key, moment) else {
             self.remove_stale(db, key, moment);
+            if self.heed.has_changes() {
+                self.tell(db, key.bytes, How::NotThere);
+            }
             return false;
         };
         self.changed(db, key.bytes, How::Removed);

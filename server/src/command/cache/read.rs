@@ -1,14 +1,16 @@
 //! What a GET gets for a key that has a rule and is missing, or stale, or soon will be.
 
-use super::{Await, Awaited, Ctx, Fault, Outcome};
+use super::{Await, Awaited, Ctx, Fault, Outcome, Reply};
 use crate::command::REPLIED;
 use crate::command::forward::LEASED;
-use crate::command::shared::steady_ms;
+use crate::command::shared::{now_ms, steady_ms};
 use crate::command::string;
 use crate::rules::early::is_refreshed_early;
 use crate::rules::{Rule, Terms, Verdict};
 use crate::store::{Entry, Key};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Answers the value of a key of a node that has rules.
 pub fn get(cx: &mut Ctx<'_>, key: Key<'_>) -> Outcome {
@@ -36,23 +38,22 @@ pub fn get(cx: &mut Ctx<'_>, key: Key<'_>) -> Outcome {
 }
 
 /// Whether the connection may be told nil in order to load a key, or wait: it is one of its own, and nothing depends on what it is told.
-fn may_be_sent(cx: &Ctx<'_>) -> bool {
+pub(super) fn may_be_sent(cx: &Ctx<'_>) -> bool {
     let session = &cx.session;
     !session.in_transaction && !session.is_primary && !session.is_subscriber() && !cx.node.store.follows()
 }
 
-/// Asks for the lease of a key, and answers accordingly. A value that `is_fresh` is to be loaded anew before it expires.
-#[cold]
-fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {
+/// What a rule makes of the wish for a key, and the number of the lease if that is granted. A value that `is_fresh` is to be loaded
+/// anew before it expires.
+pub(super) fn decide(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool, may_wait: bool) -> (Verdict, u64) {
     let (policy, counts, now) = (&rule.policy, &rule.counts, cx.now_ms());
     let stale_for = cx.store.stale(key).map(|entry| now.saturating_sub(entry.expiry().unwrap_or(now)));
     // The TTL that was given ends later than the value is fresh, and until then it is served whatever happens.
-    let within = |span: std::time::Duration| {
+    let within = |span: Duration| {
         is_fresh || stale_for.is_some_and(|age| policy.soft_ttl.is_some() || u128::from(age) < span.as_millis())
     };
-    // Another node knows itself whether its client may wait.
-    let may_wait = cx.session.is_alone || cx.session.is_forwarder;
     let terms = Terms {
+        token: TOKENS.fetch_add(1, Relaxed) + 1,
         lease_ms: policy.lease_time.as_millis() as u64,
         rest_ms: policy.back_off.as_millis() as u64,
         wait_ms: if may_wait { policy.lease_wait.as_millis() as u64 } else { 0 },
@@ -62,37 +63,44 @@ fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {
     };
     let (stripe, db, who) = (key.place.stripe(), cx.store.db(), cx.session.client.id);
     let verdict = cx.node.audience.ask_lease(stripe, db, key.bytes, who, steady_ms(), &terms);
-    match verdict {
+    let count = match verdict {
         Verdict::Granted => {
             cx.store.heed(key);
             cx.session.client.note_lease(stripe, db, key.bytes);
-            counts.granted.fetch_add(1, Relaxed);
             if is_fresh {
                 counts.early.fetch_add(1, Relaxed);
             }
-            nil(cx, key);
+            &counts.granted
         }
-        Verdict::Stale if is_fresh => answer(cx, key, None),
-        Verdict::Stale => {
-            counts.stale.fetch_add(1, Relaxed);
-            answer(cx, key, Some(()));
-        }
+        Verdict::Stale if is_fresh => return (verdict, 0),
+        Verdict::Stale => &counts.stale,
+        // It asks again and again.
+        Verdict::Wait(_) if cx.session.is_forwarder => return (verdict, 0),
+        Verdict::Wait(_) => &counts.waits,
+        Verdict::Nil => &counts.misses,
+    };
+    count.fetch_add(1, Relaxed);
+    (verdict, terms.token)
+}
+
+/// Leases that the process has granted, by which each has a number. It begins with the time, so that no number comes again after a restart.
+static TOKENS: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(now_ms() << 16));
+
+/// Asks for the lease of a key, and answers accordingly.
+#[cold]
+fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {
+    // Another node knows itself whether its client may wait.
+    let may_wait = cx.session.is_alone || cx.session.is_forwarder;
+    match decide(cx, key, rule, is_fresh, may_wait).0 {
+        Verdict::Stale if !is_fresh => answer(cx, key, Some(())),
+        Verdict::Stale => answer(cx, key, None),
         Verdict::Wait(for_ms) if cx.session.is_forwarder => return Err(Fault::owned(format!("{LEASED} {for_ms}"))),
         Verdict::Wait(for_ms) => {
-            counts.waits.fetch_add(1, Relaxed);
-            let nothing = |reply: &mut crate::command::Reply| reply.null();
-            return cx.wait_for(Await {
-                keys: &[key],
-                what: Awaited::Value,
-                for_ms: Some(for_ms),
-                nothing,
-                words: None,
-            });
+            let nothing = |reply: &mut Reply| reply.null();
+            let (keys, what, for_ms, words) = (&[key][..], Awaited::Value, Some(for_ms), None);
+            return cx.wait_for(Await { keys, what, for_ms, nothing, words });
         }
-        Verdict::Nil => {
-            counts.misses.fetch_add(1, Relaxed);
-            nil(cx, key);
-        }
+        Verdict::Granted | Verdict::Nil => nil(cx, key),
     }
     REPLIED
 }

@@ -355,3 +355,86 @@ fn keys_that_change_their_name_or_type_take_nothing_along() {
     stage.desk.check("SETNX hot:1 new", ":1");
     other.check("GET hot:1", "$3 new");
 }
+
+/// What `CACHE.GET` says of a field.
+fn field(desk: &mut Desk, key: &str, name: &str) -> String {
+    let reply = desk.run(&format!("CACHE.GET {key}"));
+    let words: Vec<&str> = reply.split("\r\n").filter(|word| !word.starts_with(['*', '$']) || *word == "$-1").collect();
+    let at = words.iter().position(|word| *word == name).expect("the field is there");
+    words[at + 1].to_owned()
+}
+
+#[test]
+fn who_knows_of_rules_is_told_how_a_key_stands() {
+    let mut stage =
+        Stage::new("lease on lease-wait 500ms stale-while-revalidate 30s absent-value none negative-ttl 10s");
+    let mut other = stage.desk.again();
+    stage.desk.check(
+        "CACHE.GET cold",
+        "*14 $6 status $4 miss $5 value $-1 $7 version $-1 $5 token :0 $4 wait :0 $3 ttl :-1 $9 stale-ttl :-1",
+    );
+    let token = field(&mut stage.desk, "hot:1", "token");
+    assert!(token.starts_with(':') && token != ":0", "{token}");
+    let reply = other.run("CACHE.GET hot:1");
+    assert!(reply.contains("wait\r\n$5\r\nvalue\r\n$-1") && reply.contains("wait\r\n:500"), "{reply}");
+    stage.desk.check(&format!("CACHE.FILL hot:1 {} v PX 1000", &token[1..]), "+OK");
+    for (name, expected) in [("status", "hit"), ("value", "v"), ("ttl", ":1000"), ("version", "a5bbb6ea23deecbe")] {
+        let seen = field(&mut other, "hot:1", name);
+        assert!(seen == expected || name == "version" && seen.len() == 16, "{name}: {seen}");
+    }
+    stage.pass(1_500);
+    let token = field(&mut stage.desk, "hot:1", "token");
+    assert_eq!([field(&mut other, "hot:1", "status"), field(&mut other, "hot:1", "value")], ["stale", "v"]);
+    assert_eq!(field(&mut other, "hot:1", "ttl"), ":0");
+    // It was deleted since, so what was loaded before that is not taken; also if there was nothing to be deleted.
+    let mut token = token;
+    for _ in 0..2 {
+        other.check("DEL hot:1", ":0");
+        let refused = stage.desk.run(&format!("CACHE.FILL hot:1 {} late", &token[1..]));
+        assert!(refused.starts_with("-NOLEASE "), "{refused}");
+        stage.desk.check("EXISTS hot:1", ":0");
+        token = field(&mut stage.desk, "hot:1", "token");
+        assert!(token != ":0", "the next is sent");
+    }
+    for line in ["CACHE.FILL hot:1 0 v", "CACHE.FILL hot:1 -5 v", "CACHE.FILL cold 123 v"] {
+        let refused = stage.desk.run(line);
+        assert!(refused.starts_with("-NOLEASE "), "{line}: {refused}");
+    }
+    stage.desk.check("CACHE.FILL hot:1 1 v EX", "-ERR syntax error");
+    stage.desk.check("CACHE.FILL hot:1 x v", "-ERR value is not an integer or out of range");
+    stage.desk.check("CACHE.ABSENT hot:1 EX 60", "+OK");
+    assert_eq!([field(&mut other, "hot:1", "status"), field(&mut other, "hot:1", "value")], ["negative", "$-1"]);
+    other.check("GET hot:1", "$4 none");
+    other.check("TTL hot:1", ":10");
+    assert!(other.run("CACHE.ABSENT cold").starts_with("-ERR no rule says what stands for nothing under this key"));
+    other.check("RPUSH hot:list a", ":1");
+    assert!(other.run("CACHE.GET hot:list").starts_with("-WRONGTYPE"));
+}
+
+#[test]
+fn a_late_loader_is_refused_once_another_was_sent() {
+    let mut stage = Stage::new("lease on lease-time 1s");
+    let mut other = stage.desk.again();
+    let late = field(&mut stage.desk, "hot:1", "token");
+    stage.pass(1_001);
+    let next = field(&mut other, "hot:1", "token");
+    assert!(next != ":0" && next != late);
+    assert!(stage.desk.run(&format!("CACHE.FILL hot:1 {} v", &late[1..])).starts_with("-NOLEASE "));
+    other.check(&format!("CACHE.FILL hot:1 {} v", &next[1..]), "+OK");
+    assert!(other.run(&format!("CACHE.FILL hot:1 {} v", &next[1..])).starts_with("-NOLEASE "), "it was set since");
+    stage.desk.check("GET hot:1", "$1 v");
+}
+
+#[test]
+fn what_is_left_of_a_slot_that_has_left_goes_with_what_could_be_served_stale() {
+    let mut stage = Stage::new("lease on stale-while-revalidate 30s");
+    stage.desk.check("SET hot:1 old PX 100", "+OK");
+    stage.desk.check("SET {hot:1}cold v", "+OK");
+    stage.pass(101);
+    let node = stage.desk.node.clone();
+    let slot = larder_client::slot::of(b"hot:1").number();
+    while node.empty_some(slot) {}
+    stage.desk.check("DBSIZE", ":0");
+    stage.desk.check("GET hot:1", "$-1");
+    stage.desk.again().check("GET hot:1", "$-1");
+}

@@ -51,7 +51,7 @@ fn under(rule: &Rule, cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: O
         let keep = Keep::new(millis(policy.stale_at_most()), 0);
         return Kept { until, keep: if until.is_some() { keep } else { Keep::default() } };
     }
-    let took_ms = took_ms(cx, key);
+    let took_ms = if value.is_some() { took_ms(cx, key) } else { None };
     if let Some(took) = took_ms {
         rule.counts.loaded.fetch_add(1, Relaxed);
         rule.counts.load_ms.fetch_add(took, Relaxed);

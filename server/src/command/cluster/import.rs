@@ -12,6 +12,7 @@ use crate::cluster::bus::Purpose;
 use crate::command::generic::dump::payload_of;
 use crate::command::shared::{Shared, now_ms};
 use crate::config::Durability;
+use crate::store::{Moment, Sight};
 use larder_client::slot::{SLOTS, Slot};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -192,7 +193,8 @@ impl Shared {
     /// Deletes some keys of a slot that this node does not serve, and says so in the stream. Returns whether there are more. The
     /// caller holds no stripe.
     pub fn empty_some(&self, slot: u16) -> bool {
-        let moment = self.store.moment(now_ms());
+        // Also what has expired and may be served stale here: the slot may come back with other values.
+        let moment = Moment { sight: Sight::Primary, ..self.store.moment(now_ms()) };
         let names = self.store.some_keys_in_slot(slot, NAMES_AT_ONCE, moment);
         for name in &names {
             let key = self.store.key(name);

@@ -86,12 +86,12 @@ const SECTIONS: [Section; 14] = [
     usual("replication", tell_replication),
     usual("cpu", cpu),
     usual("modules", |_, fields| fields.section("Modules")),
-    usual("rules", rules),
     asked("commandstats", counts::commands),
     usual("errorstats", counts::errors),
     asked("latencystats", counts::latencies),
     usual("cluster", cluster),
     usual("keyspace", keyspace),
+    usual("rules", rules),
 ];
 
 fn server(told: &Told<'_>, fields: &mut Fields) {

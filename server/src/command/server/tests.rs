@@ -85,6 +85,8 @@ const REDIS_FIELDS: &[(&str, &str)] = &[
     ("Errorstats", ""),
     ("Cluster", "cluster_enabled"),
     ("Keyspace", ""),
+    // Larder's own comes last.
+    ("Rules", ""),
 ];
 
 #[test]
@@ -110,10 +112,10 @@ fn info_shows_the_sections_that_were_asked_for() {
     assert_eq!(sections("INFO nosuch"), "");
     assert_eq!(
         sections("INFO default commandstats"),
-        "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Cluster Keyspace"
+        "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Cluster Keyspace Rules"
     );
     let all = "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats \
-               Cluster Keyspace";
+               Cluster Keyspace Rules";
     assert_eq!(sections("INFO all"), all);
     assert_eq!(sections("INFO everything"), all);
     desk.check("INFO nosuch", "$0");

@@ -66,7 +66,8 @@ impl<'a> Comparison<'a> {
 
 const NOT_A_DIGEST: Fault = Fault::text("ERR must be exactly 16 hexadecimal characters");
 
-fn is_same(value: Value<'_>, expected: &[u8]) -> bool {
+/// Whether a string has this text.
+pub fn is_same(value: Value<'_>, expected: &[u8]) -> bool {
     if value.len() != expected.len() {
         return false;
     }
@@ -78,7 +79,8 @@ fn is_same(value: Value<'_>, expected: &[u8]) -> bool {
     })
 }
 
-fn digest_of(value: Value<'_>) -> u64 {
+/// The digest of a string.
+pub fn digest_of(value: Value<'_>) -> u64 {
     match value {
         Value::Bytes(bytes) => digest::of(bytes),
         value => digest::of_parts(parts(value, &mut Digits::new())),

@@ -1,7 +1,7 @@
 //! Many keys at once: MGET, MSET, MSETNX, MSETEX. The places of the keys were worked out, and their memory asked for, with the
 //! batch.
 
-use super::set::{self, Lifetime, Presence};
+use super::set::{Lifetime, Presence};
 use super::*;
 use crate::base::number::parse_i64;
 
@@ -157,7 +157,7 @@ fn set_with_expiry(
         let (key, value) = (args.key()?, args.word()?);
         let keeps = matches!(lifetime, Lifetime::Keep);
         let before = if keeps { cx.store.peek(key).and_then(|old| old.expiry()) } else { None };
-        set::put_by_rule(cx, key, value, (until, before), lifetime, is_lock);
+        put_by_rule(cx, key, value, (until, before), lifetime, is_lock);
     }
     Ok(())
 }

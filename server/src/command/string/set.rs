@@ -90,7 +90,7 @@ fn look(cx: &mut Ctx<'_>, key: Key<'_>, wish: &Wish<'_>) -> Result<(Option<Old>,
 
 /// Sets a key as its rule says, and tells of it: it expires at the first of two times if there is one, and at the second, which is that of
 /// before, if it keeps that. The time of a lock is taken as it is.
-pub(super) fn put_by_rule(
+pub fn put_by_rule(
     cx: &mut Ctx<'_>,
     key: Key<'_>,
     value: &[u8],
@@ -352,7 +352,7 @@ impl<'a> Wish<'a> {
 
 /// What is to become of the expiry.
 #[derive(Clone, Copy)]
-pub(super) enum Lifetime<'a> {
+pub enum Lifetime<'a> {
     Unsaid,
     /// KEEPTTL
     Keep,
@@ -367,7 +367,7 @@ pub(super) enum Lifetime<'a> {
 
 /// How a time is given.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Form {
+pub struct Form {
     token: &'static str,
     unit: Unit,
     absolute: bool,
@@ -408,13 +408,26 @@ impl<'a> Lifetime<'a> {
         if agrees { Ok(Some(new)) } else { Err(Fault::Syntax) }
     }
 
+    /// Takes all words that are left, which may give a time and say nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Syntax`]
+    pub fn take_time(args: &mut Args<'a>) -> Result<Lifetime<'a>, Fault> {
+        let Some(form) = FORMS.into_iter().find(|form| args.take(form.token)) else {
+            return if args.is_empty() { Ok(Lifetime::Unsaid) } else { Err(Fault::Syntax) };
+        };
+        let time = args.word()?;
+        if args.is_empty() { Ok(Lifetime::Until { form, time }) } else { Err(Fault::Syntax) }
+    }
+
     /// Whether a time was given that is counted from now.
     pub(super) fn is_relative(self) -> bool {
         matches!(self, Lifetime::Until { form, .. } if !form.absolute)
     }
 
     /// When the key is to expire, in milliseconds since 1970, if a time was given.
-    pub(super) fn deadline(self, now_ms: u64, command: &Command) -> Result<Option<u64>, Fault> {
+    pub fn deadline(self, now_ms: u64, command: &Command) -> Result<Option<u64>, Fault> {
         let Lifetime::Until { form, time } = self else {
             return Ok(None);
         };

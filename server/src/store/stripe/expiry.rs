@@ -171,7 +171,6 @@ impl Stripe {
         if moment.decides()
             && let Some((at, found)) = self.find(db, key)
         {
-            self.preserve_going(found);
             self.bury(db, key.place, at, found, moment.ms);
         }
     }
