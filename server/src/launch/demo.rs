@@ -24,12 +24,7 @@ const LIVES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// The rules that are tried, one after the other.
-const RULES: &[&str] = &[
-    "",
-    "lease on lease-wait 500ms",
-    "lease on lease-wait 500ms stale-while-revalidate 10s",
-    "lease on lease-wait 500ms stale-while-revalidate 10s early-refresh 1",
-];
+const RULES: &[&str] = &["", "lease on lease-wait 500ms", "lease on lease-wait 500ms stale-while-revalidate 10s"];
 
 /// What came of one rule.
 struct Row {
