@@ -423,6 +423,21 @@ impl Audience {
         was_its
     }
 
+    /// Ends all leases for keys of some databases, which are others' from now on: what is being loaded for them may be wrong. Who waits
+    /// for one asks anew. The caller holds the barrier.
+    pub fn void_leases(&self, concerns: impl Fn(usize) -> bool) {
+        for (stripe, part) in self.parts.iter().enumerate() {
+            let mut part = part.lock();
+            let before = part.leases.len();
+            part.leases.retain(|(db, _), _| !concerns(*db));
+            if part.leases.len() < before {
+                self.ended.note(stripe);
+            }
+            let waits = |((db, _), line): &(&Name, &Line)| concerns(*db) && !line.values.is_empty();
+            part.waiting.iter().filter(waits).for_each(|((db, key), _)| make_ready(stripe, *db, key));
+        }
+    }
+
     /// Forgets leases that are over, and lets stripes take no more notes in which nobody is left. The caller holds no stripe.
     pub fn tidy(&self, store: &Store, now_ms: u64) {
         for stripe in self.ended.take() {
@@ -507,7 +522,6 @@ impl Audience {
         for part in &self.parts {
             let mut part = part.lock();
             part.watchers = part.watchers.drain().map(|((db, key), who)| ((swapped(db), key), who)).collect();
-            part.leases = part.leases.drain().map(|((db, key), lease)| ((swapped(db), key), lease)).collect();
             part.waiting = part.waiting.drain().map(|((db, key), who)| ((swapped(db), key), who)).collect();
         }
     }

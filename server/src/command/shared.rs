@@ -212,6 +212,7 @@ impl Shared {
         self.tell_flushed();
         let physical = db.map(|db| self.store.database(db));
         self.audience.all_changed(|of, key| physical.is_none_or(|db| db == of) && self.has_key(of, key));
+        self.audience.void_leases(|of| physical.is_none_or(|db| db == of));
         match db {
             Some(db) => self.store.flush(db),
             None => self.store.flush_all(),
@@ -226,6 +227,7 @@ impl Shared {
         self.store.swap_databases(one, other);
         let (one, other) = (self.store.database(one), self.store.database(other));
         self.audience.swap(one, other);
+        self.audience.void_leases(|db| db == one || db == other);
         self.audience
             .all_changed(|db, key| (db == one || db == other) && (self.has_key(one, key) || self.has_key(other, key)));
     }

@@ -7,7 +7,7 @@ use crate::command::shared::{now_ms, steady_ms};
 use crate::command::string;
 use crate::rules::early::is_refreshed_early;
 use crate::rules::{Rule, Terms, Verdict};
-use crate::store::{Entry, Key};
+use crate::store::Key;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub fn get(cx: &mut Ctx<'_>, key: Key<'_>) -> Outcome {
     match rule {
         Some(rule) if is_due => ask(cx, key, &rule, early.is_some()),
         _ => {
-            answer(cx, key, None);
+            answer(cx, key, Which::Fresh);
             REPLIED
         }
     }
@@ -92,8 +92,8 @@ fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {
     // Another node knows itself whether its client may wait.
     let may_wait = cx.session.is_alone || cx.session.is_forwarder;
     match decide(cx, key, rule, is_fresh, may_wait).0 {
-        Verdict::Stale if !is_fresh => answer(cx, key, Some(())),
-        Verdict::Stale => answer(cx, key, None),
+        Verdict::Stale if !is_fresh => answer(cx, key, Which::Stale),
+        Verdict::Stale => answer(cx, key, Which::Fresh),
         Verdict::Wait(for_ms) if cx.session.is_forwarder => return Err(Fault::owned(format!("{LEASED} {for_ms}"))),
         Verdict::Wait(for_ms) => {
             let nothing = |reply: &mut Reply| reply.null();
@@ -105,11 +105,18 @@ fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {
     REPLIED
 }
 
-/// Answers the value of a key, the stale one if so wished, or nil.
-fn answer(cx: &mut Ctx<'_>, key: Key<'_>, stale: Option<()>) {
-    let found: Option<Entry<'_>> = match stale {
-        Some(()) => cx.store.stale(key),
-        None => cx.store.entry(key),
+/// Which value of a key is meant.
+enum Which {
+    Fresh,
+    /// One that has expired.
+    Stale,
+}
+
+/// Answers a value of a key, or nil.
+fn answer(cx: &mut Ctx<'_>, key: Key<'_>, which: Which) {
+    let found = match which {
+        Which::Fresh => cx.store.entry(key),
+        Which::Stale => cx.store.stale(key),
     };
     match found {
         Some(entry) if entry.object().is_none() => cx.reply.value(entry.value()),

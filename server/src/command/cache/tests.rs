@@ -438,3 +438,22 @@ fn what_is_left_of_a_slot_that_has_left_goes_with_what_could_be_served_stale() {
     stage.desk.check("GET hot:1", "$-1");
     stage.desk.again().check("GET hot:1", "$-1");
 }
+
+#[test]
+fn what_is_loaded_for_a_database_that_was_emptied_or_exchanged_is_not_taken() {
+    let mut stage = Stage::new("lease on lease-wait 500ms");
+    let mut other = stage.desk.again();
+    for line in ["FLUSHDB", "FLUSHALL", "SWAPDB 0 1", "SWAPDB 1 0"] {
+        let token = field(&mut stage.desk, "hot:1", "token");
+        assert_ne!(token, ":0", "{line}");
+        other.check("GET hot:1", "");
+        assert!(waits(&other));
+        stage.desk.check(line, "+OK");
+        let refused = stage.desk.run(&format!("CACHE.FILL hot:1 {} late", &token[1..]));
+        assert!(refused.starts_with("-NOLEASE "), "{line}: {refused}");
+        // Who waited is sent.
+        other.check("GET hot:1", "$-1");
+        other.check("SET hot:1 v", "+OK");
+        other.check("DEL hot:1", ":1");
+    }
+}
