@@ -13,7 +13,7 @@ mod tests;
 
 pub use live::Rules;
 pub use read::get;
-pub use write::{Kept, kept};
+pub use write::{Said, kept, set_expiry};
 
 use super::help::HELP;
 use super::*;

@@ -196,6 +196,14 @@ fn a_soft_ttl_makes_values_stale_before_their_ttl_is_over() {
     other.check("GET hot:3", "$1 v");
     stage.pass(50_000);
     other.check("GET hot:1", "$-1");
+    // Locks, and times of the clock, are left as they are.
+    stage.desk.check("SET hot:lock v NX EX 60", "+OK");
+    stage.desk.check("TTL hot:lock", ":60");
+    let at = stage.now + 60_000;
+    stage.desk.check(&format!("SET hot:4 v PXAT {at}"), "+OK");
+    stage.desk.check("TTL hot:4", ":60");
+    stage.desk.check("SET hot:4 w KEEPTTL", "+OK");
+    stage.desk.check("TTL hot:4", ":60");
     // An EXPIRE is by the same rule.
     stage.desk.check("SET hot:1 v", "+OK");
     stage.desk.check("EXPIRE hot:1 100", ":1");

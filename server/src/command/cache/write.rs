@@ -19,6 +19,10 @@ pub struct Kept {
 }
 
 impl Kept {
+    fn plainly(until: Option<u64>) -> Kept {
+        Kept { until, keep: Keep::default() }
+    }
+
     /// Keeps beside the expiry of a key, which was just written, what there is to be kept.
     #[inline]
     pub fn apply(self, cx: &mut Ctx<'_>, key: Key<'_>) {
@@ -28,25 +32,39 @@ impl Kept {
     }
 }
 
-/// What the key's rule makes of a value that is to expire then. A time that was `said` as it is, or under a condition as locks are
-/// taken, is not spread; nor is that of a primary, which has done so.
+/// How the time was said at which a value is to expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Not at all, or from now on: it may be shortened.
+    Freely,
+    /// As a time of the clock, or as it was before: it stays.
+    Exactly,
+    /// Under a condition, as locks are taken: no rule is applied to it.
+    UnderCondition,
+}
+
+/// What the key's rule makes of a value that is to expire then. What a primary says it has made of it before.
 #[inline]
-pub fn kept(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, is_spread: bool) -> Kept {
-    if cx.node.rules.are_any() {
-        by_rule(cx, key, value, until, is_spread)
-    } else {
-        Kept { until, keep: Keep::default() }
-    }
+pub fn kept(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, said: Said) -> Kept {
+    if cx.node.rules.are_any() { by_rule(cx, key, value, until, said) } else { Kept::plainly(until) }
+}
+
+/// Gives a key that is there an expiry, as its rule says. Returns the time that came of it.
+pub fn set_expiry(cx: &mut Ctx<'_>, key: Key<'_>, until: u64, said: Said) -> u64 {
+    let kept = kept(cx, key, None, Some(until), said);
+    cx.store.set_expiry(key, kept.until);
+    kept.apply(cx, key);
+    kept.until.unwrap_or(until)
 }
 
 #[inline(never)]
-fn by_rule(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, is_spread: bool) -> Kept {
-    let kept = cx.node.rules.look(key.bytes, |rule| under(rule, cx, key, value, until, is_spread));
-    kept.unwrap_or(Kept { until, keep: Keep::default() })
+fn by_rule(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, said: Said) -> Kept {
+    let kept = cx.node.rules.look(key.bytes, |rule| under(rule, cx, key, value, until, said));
+    kept.unwrap_or(Kept::plainly(until))
 }
 
-fn under(rule: &Rule, cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, is_spread: bool) -> Kept {
-    let (policy, now) = (&rule.policy, cx.now_ms());
+fn under(rule: &Rule, cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, said: Said) -> Kept {
+    let (policy, now, is_free) = (&rule.policy, cx.now_ms(), said == Said::Freely);
     if cx.session.is_primary {
         let keep = Keep::new(millis(policy.stale_at_most()), 0);
         return Kept { until, keep: if until.is_some() { keep } else { Keep::default() } };
@@ -56,7 +74,10 @@ fn under(rule: &Rule, cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: O
         rule.counts.loaded.fetch_add(1, Relaxed);
         rule.counts.load_ms.fetch_add(took, Relaxed);
     }
-    let mut hard = until.map(|until| if is_spread { spread(until, now, policy) } else { until });
+    if said == Said::UnderCondition {
+        return Kept::plainly(until);
+    }
+    let mut hard = until.map(|until| if is_free { spread(until, now, policy) } else { until });
     if hard != until {
         rule.counts.spread.fetch_add(1, Relaxed);
     }
@@ -66,10 +87,10 @@ fn under(rule: &Rule, cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: O
         rule.counts.absent_set.fetch_add(1, Relaxed);
         let until = now + millis(ttl);
         // There is nothing that could be served stale.
-        return Kept { until: Some(hard.map_or(until, |hard| hard.min(until))), keep: Keep::default() };
+        return Kept::plainly(Some(hard.map_or(until, |hard| hard.min(until))));
     }
     let mut grace_ms = millis(policy.stale_at_most());
-    if let Some(soft) = policy.soft_ttl {
+    if let Some(soft) = policy.soft_ttl.filter(|_| is_free) {
         let fresh = now + millis(soft);
         let left = hard.unwrap_or(EXPIRY_MAX).saturating_sub(fresh);
         if left > 0 {

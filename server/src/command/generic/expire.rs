@@ -1,7 +1,7 @@
 //! When keys expire: the `EXPIRE` family, the `TTL` family and `PERSIST`.
 
 use crate::base::number::parse_i64;
-use crate::command::cache;
+use crate::command::cache::{self, Said};
 use crate::command::expiry::{Unit, deadline_or_past, has_passed};
 use crate::command::*;
 
@@ -70,12 +70,14 @@ fn expire(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit, from: From) -> Outc
         cx.event(Class::Generic, "del", key.bytes);
         cx.replicate(&[b"DEL", key.bytes]);
     } else if changed {
-        let is_spread = matches!(from, From::Now) && condition.is_none();
-        let kept = cache::kept(cx, key, None, Some(deadline), is_spread);
-        cx.store.set_expiry(key, kept.until);
-        kept.apply(cx, key);
+        let said = match from {
+            _ if !condition.is_none() => Said::UnderCondition,
+            From::Now => Said::Freely,
+            From::Epoch => Said::Exactly,
+        };
+        let deadline = cache::set_expiry(cx, key, deadline, said);
         cx.event(Class::Generic, "expire", key.bytes);
-        cx.replicate_time(key, kept.until.unwrap_or(deadline));
+        cx.replicate_time(key, deadline);
     }
     cx.reply.int(i64::from(changed));
     REPLIED

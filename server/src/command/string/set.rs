@@ -3,6 +3,7 @@
 use super::compare::Comparison;
 use super::*;
 use crate::base::number::Digits;
+use crate::command::cache::Said;
 use crate::command::expiry::{Unit, deadline, has_passed};
 
 pub const SET: Command = Command {
@@ -99,7 +100,7 @@ pub fn put_by_rule(
     is_lock: bool,
 ) {
     let asked = if matches!(lifetime, Lifetime::Keep) { before } else { until };
-    let kept = cache::kept(cx, key, Some(value), asked, !is_lock && lifetime.is_relative());
+    let kept = cache::kept(cx, key, Some(value), asked, if is_lock { Said::UnderCondition } else { lifetime.said() });
     put(cx, key, value, kept.until);
     kept.apply(cx, key);
     let told = if kept.until == asked { until } else { kept.until };
@@ -171,7 +172,7 @@ fn set_until(cx: &mut Ctx<'_>, args: &mut Args<'_>, unit: Unit) -> Outcome {
     let time = args.int()?;
     let value = args.word()?;
     let until = deadline(time, unit, Some(cx.now_ms()), cx.command)?;
-    let kept = cache::kept(cx, key, Some(value), Some(until), true);
+    let kept = cache::kept(cx, key, Some(value), Some(until), Said::Freely);
     write(cx, key, New::Set(value), kept.until, "set");
     kept.apply(cx, key);
     cx.event(Class::Generic, "expire", key.bytes);
@@ -240,10 +241,8 @@ fn getex(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
             "del"
         }
         (Some(until), _) => {
-            let kept = cache::kept(cx, key, None, Some(until), lifetime.is_relative());
-            cx.store.set_expiry(key, kept.until);
-            kept.apply(cx, key);
-            cx.replicate_time(key, kept.until.unwrap_or(until));
+            let until = cache::set_expiry(cx, key, until, lifetime.said());
+            cx.replicate_time(key, until);
             "expire"
         }
         (None, Lifetime::Persist) if old.expiry.is_some() => {
@@ -421,9 +420,13 @@ impl<'a> Lifetime<'a> {
         if args.is_empty() { Ok(Lifetime::Until { form, time }) } else { Err(Fault::Syntax) }
     }
 
-    /// Whether a time was given that is counted from now.
-    pub(super) fn is_relative(self) -> bool {
-        matches!(self, Lifetime::Until { form, .. } if !form.absolute)
+    /// How the time was said, for rules.
+    fn said(self) -> Said {
+        match self {
+            Lifetime::Unsaid => Said::Freely,
+            Lifetime::Until { form, .. } if !form.absolute => Said::Freely,
+            Lifetime::Until { .. } | Lifetime::Keep | Lifetime::Persist => Said::Exactly,
+        }
     }
 
     /// When the key is to expire, in milliseconds since 1970, if a time was given.
