@@ -184,8 +184,10 @@ fn store_options(config: &Config) -> store::Options {
 /// Opens the configured addresses; an optional one that the machine lacks is left out.
 fn open_all(config: &Config) -> Result<Vec<TcpListener>, CannotListen> {
     let mut listeners = Vec::new();
-    for address in &config.bind {
-        match listen::listen(SocketAddr::new(address.ip, config.port), config.tcp_backlog) {
+    let forwards = Some(config.forward_port).filter(|port| *port > 0);
+    let ports = std::iter::once(config.port).chain(forwards);
+    for (port, address) in ports.flat_map(|port| config.bind.iter().map(move |address| (port, address))) {
+        match listen::listen(SocketAddr::new(address.ip, port), config.tcp_backlog) {
             Ok(listener) => listeners.push(listener),
             Err(error) if address.optional && error.is_absent() => tracing::debug!("{error}; going on without it"),
             Err(error) => return Err(error),

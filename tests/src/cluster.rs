@@ -214,6 +214,12 @@ impl Cluster {
         Client::open(self.address(node), self.members[node].log_file())
     }
 
+    /// A connection to another address of a node.
+    #[track_caller]
+    pub fn client_at(&self, node: usize, address: SocketAddr) -> Client {
+        Client::open(address, self.members[node].log_file())
+    }
+
     /// A client that is told of all nodes and finds the right one by itself.
     pub fn guide(&self) -> Guide {
         Guide::new(self.members.iter().map(|member| member.address).collect())

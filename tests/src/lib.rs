@@ -37,6 +37,7 @@ pub use launch::{Ended, Launch};
 pub use link::Link;
 pub use node::Node;
 pub use pattern::matches;
+pub use process::free_address;
 pub use render::render;
 pub use wait::{poll, wait_long, wait_until};
 pub use words::split;

@@ -232,7 +232,7 @@ pub(crate) fn new_folder() -> PathBuf {
 
 /// A port that no other test of this program was given: the system may offer one again before its server listens there,
 /// and two tests would talk to one server.
-pub(crate) fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");

@@ -352,7 +352,7 @@ impl Shared {
         self.heed();
         self.review_replication();
         let config = live.config();
-        self.cluster.set_routing(config.routing, config.forward_timeout);
+        self.cluster.set_routing(config.routing, config.forward_port, config.forward_timeout);
         self.set_password(live.requirepass().as_bytes());
         *self.admission.lock() = Admission {
             clients_max: live.maxclients() as usize,

@@ -584,6 +584,8 @@ config! {
     durability_timeout: Duration = "durability-timeout",
     /// How clients are served whose keys other nodes have.
     routing: Routing = "routing",
+    /// A second port, for clients that know of no cluster; 0 for none.
+    forward_port: u16 = "forward-port",
     /// How long other nodes are tried for a client.
     forward_timeout: Duration = "forward-timeout",
     /// What Ctrl-C does.

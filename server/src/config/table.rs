@@ -524,6 +524,12 @@ pub const SETTINGS: &[Setting] = &[
         "What a client gets whose keys another node has: `redirect` tells it where to ask, as Redis Cluster does; `forward` asks for \
          it. `auto` tells those that show that they know of the cluster, and asks for the others.",
     ),
+    cluster(
+        "forward-port",
+        whole(0, 0, 65535),
+        "A second port for clients that know of no cluster: who comes there is served as with `routing` set to `forward`, and who comes to \
+         the other port is then told where to ask if that is `auto`. 0 is none.",
+    ),
     row(
         "cluster",
         "forward-timeout",

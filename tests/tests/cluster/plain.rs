@@ -6,7 +6,7 @@ use larder_client::connection::Connection;
 use larder_client::resp::Reply;
 use larder_tests::cluster::{Cluster, PATIENCE};
 use larder_tests::random::{Random, seed};
-use larder_tests::{Client, render, wait_long};
+use larder_tests::{Client, free_address, render, wait_long};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
@@ -307,4 +307,22 @@ fn who_asks_a_node_that_is_shut_down_is_sent_to_another() {
     drop(client);
     wait_long(PATIENCE, "the node ends", || (cluster.has_left(leaving), String::new()));
     assert_eq!(cluster.client(heir).text("ROLE").split('"').nth(1), Some("master"), "the shard was handed over");
+}
+
+#[test]
+fn a_second_port_serves_clients_that_know_of_no_cluster() {
+    let _alone = alone();
+    let mut cluster = Cluster::prepare(3, &[("--cluster-replicas", "0"), FORWARDS]);
+    let forwards = free_address();
+    cluster.set(0, "--forward-port", &forwards.port().to_string());
+    cluster.run_all();
+    cluster.wait_until_whole();
+    let key = elsewhere(&cluster, "key");
+    let mut plain = cluster.client_at(0, forwards);
+    // Whatever it asks, it is served.
+    plain.check_matches("CLUSTER SLOTS", "*");
+    plain.check(&format!("SET {key} value"), "OK");
+    plain.check(&format!("GET {key}"), "value");
+    // Who comes to the port that the cluster tells of is told where to ask, though it has shown nothing yet.
+    cluster.client(0).check_matches(&format!("GET {key}"), "MOVED *");
 }

@@ -14,7 +14,7 @@ use crate::config::{Named, Routing};
 use larder_client::slot::{SLOTS, Slot};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How long a node that is about to stop waits for a replica to take over.
@@ -46,6 +46,7 @@ pub struct Cluster {
     is_renouncing: AtomicBool,
     /// How clients are served whose keys are elsewhere, and how long others may take to, in milliseconds.
     routing: AtomicU8,
+    forward_port: AtomicU16,
     forward_timeout_ms: AtomicU64,
     /// Microseconds since `began` until which a node that has just become a primary may wait for its first lease.
     lease_awaited_until_us: AtomicU64,
@@ -202,6 +203,7 @@ impl Cluster {
             is_handing_over: AtomicBool::new(false),
             is_renouncing: AtomicBool::new(false),
             routing: AtomicU8::new(0),
+            forward_port: AtomicU16::new(0),
             forward_timeout_ms: AtomicU64::new(0),
             lease_awaited_until_us: AtomicU64::new(0),
             asking: Asking::default(),
@@ -226,9 +228,14 @@ impl Cluster {
         self.me
     }
 
-    /// How clients are served whose keys are elsewhere: the setting `routing`.
-    pub fn routing(&self) -> Routing {
-        Routing::ALL[usize::from(self.routing.load(Relaxed))]
+    /// How clients are served whose keys are elsewhere, by the port to which they came: the settings `routing` and `forward-port`.
+    pub fn routing(&self, port: u16) -> Routing {
+        match (Routing::ALL[usize::from(self.routing.load(Relaxed))], self.forward_port.load(Relaxed)) {
+            (routing, 0) => routing,
+            (_, forwards) if forwards == port => Routing::Forward,
+            (Routing::Auto, _) => Routing::Redirect,
+            (routing, _) => routing,
+        }
     }
 
     /// How long other nodes are asked for a client, in milliseconds: the setting `forward-timeout`.
@@ -237,7 +244,8 @@ impl Cluster {
     }
 
     /// Takes over these settings.
-    pub fn set_routing(&self, routing: Routing, timeout: Duration) {
+    pub fn set_routing(&self, routing: Routing, forward_port: u16, timeout: Duration) {
+        self.forward_port.store(forward_port, Relaxed);
         self.routing.store(routing.place() as u8, Relaxed);
         self.forward_timeout_ms.store(timeout.as_millis() as u64, Relaxed);
     }

@@ -77,7 +77,7 @@ impl Session {
         let is_client = !(self.is_primary || self.imports || self.is_forwarder || self.is_proxy);
         is_client
             && self.tracking.is_none()
-            && match node.cluster.routing() {
+            && match node.cluster.routing(self.client.local.port()) {
                 Routing::Redirect => false,
                 Routing::Forward => true,
                 Routing::Auto => !self.knows_cluster,

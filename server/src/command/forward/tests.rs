@@ -23,7 +23,7 @@ fn desk() -> Desk {
 
 fn desk_with(routing: Routing) -> Desk {
     let desk = Desk::in_cluster();
-    desk.node.cluster.set_routing(routing, TIMEOUT);
+    desk.node.cluster.set_routing(routing, 0, TIMEOUT);
     desk
 }
 
