@@ -177,7 +177,7 @@ pub fn fail_over(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     wish(cx, what, |reply, _| reply.ok())
 }
 
-/// Makes a rule for all nodes, or ends it; `CACHE.RULE` asks for it. Returns 1 if that changes anything.
+/// Makes a rule for all nodes, or ends it; `CACHE.RULE` asks for it. `reply` is told whether that changes anything.
 pub fn set_rule(cx: &mut Ctx<'_>, prefix: &[u8], fields: Option<String>, reply: fn(&mut Reply, bool)) -> Outcome {
     let prefix = std::str::from_utf8(prefix)
         .map_err(|_| Fault::text("ERR the prefix of a rule that all nodes are to have is text in UTF-8"))?;
