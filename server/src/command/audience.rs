@@ -546,6 +546,8 @@ impl Listener for Ear {
             }
             let db = node.store.logical(db);
             match how {
+                How::Outdated { .. } => node.key_event(Class::Expired, "expired", db, &key),
+                How::Invalidated => node.key_event(Class::Generic, "del", db, &key),
                 How::Expired => node.key_event(Class::Expired, "expired", db, &key),
                 How::Evicted => node.key_event(Class::Evicted, "evicted", db, &key),
                 How::FieldsExpired { is_last } => {

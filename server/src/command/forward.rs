@@ -155,7 +155,12 @@ impl Forwarding {
         if client.is_unblocked() {
             self.call_off(client);
         }
-        self.errands.iter_mut().for_each(|errand| errand.hear(now_ms));
+        for errand in &mut self.errands {
+            errand.hear(now_ms);
+            if errand.begin_second_round() {
+                self.asks_itself |= errand.send(view, client, &mut self.outgoing);
+            }
+        }
         self.has_due = self.errands.iter().any(Errand::is_due);
         if !self.has_due {
             return None;

@@ -216,7 +216,7 @@ fn make_dense(cx: &mut Ctx<'_>, key: Key<'_>) -> Result<bool, Fault> {
     let mut counter = bytes(entry.value(), &mut Text::default()).to_vec();
     let is_changed = hll::make_dense(&mut counter)?;
     if is_changed {
-        cx.store.set(key, New::built(&mut counter), expiry);
+        cx.store.rewrite(key, New::built(&mut counter), expiry);
     }
     Ok(is_changed)
 }

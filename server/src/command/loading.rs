@@ -4,8 +4,9 @@ use super::replication::StreamPlace;
 use super::shared::{Shared, now_ms};
 use crate::persist::rdb::Value;
 use crate::persist::rdb::file::{Entry, FileError, FileReader, Step};
+use crate::persist::rdb::file_write::{TOLD_TAGS, tags_of};
 use crate::store::pieces::PIECES_MAX;
-use crate::store::{DATABASES, Moment, New, Sight};
+use crate::store::{DATABASES, Moment, New, Sight, TagList};
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -194,12 +195,15 @@ pub struct Intake {
     id: Option<String>,
     offset: Option<u64>,
     db: Option<usize>,
+    /// The tags of the next entry.
+    tags: TagList,
 }
 
 impl Intake {
     pub fn new(node: &Shared, keeps_expired: bool) -> Intake {
         let reader = FileReader::new(node.limits.of_loaded());
-        Intake { reader, keys: 0, expired: 0, skipped: 0, keeps_expired, id: None, offset: None, db: None }
+        let (id, offset, db, tags) = Default::default();
+        Intake { reader, keys: 0, expired: 0, skipped: 0, keeps_expired, id, offset, db, tags }
     }
 
     /// The place of the snapshot in a stream, if it tells.
@@ -262,6 +266,7 @@ impl Intake {
         match name {
             b"repl-id" => self.id = Some(text.into_owned()).filter(|id| id.len() == 40),
             b"repl-offset" => self.offset = text.parse().ok(),
+            _ if name == TOLD_TAGS.as_bytes() => self.tags = tags_of(value),
             b"repl-stream-db" => self.db = text.parse().ok().filter(|db| *db < DATABASES),
             _ => {}
         }
@@ -269,6 +274,7 @@ impl Intake {
 
     fn take_in(&mut self, node: &Shared, entry: Entry) -> Result<(), LoadFailed> {
         let Entry { database, key, value, expiry_ms, idle_s, frequency, .. } = entry;
+        let tags = std::mem::take(&mut self.tags);
         let number = usize::try_from(database).ok().filter(|number| *number < DATABASES);
         let Some(number) = number else {
             return Err(LoadFailed::NoDatabase { offset: self.reader.offset(), number: database });
@@ -291,6 +297,7 @@ impl Intake {
             Value::String(text) if text.len() > PIECES_MAX => keys.set(place, New::Heap(text), expiry_ms),
             Value::String(text) => keys.set(place, New::Set(&text), expiry_ms),
         }
+        keys.tag(place, tags.iter().map(|tag| &tag[..]));
         if let Some(idle_s) = idle_s {
             keys.set_idle(place, idle_s.saturating_mul(1000));
         }

@@ -86,6 +86,8 @@ const DBSIZE: Command = Command {
 };
 
 fn dbsize(cx: &mut Ctx<'_>, _: &mut Args<'_>) -> Outcome {
+    // Keys that were declared wrong do not count.
+    cx.node.store.sweep_all(cx.store.moment());
     let keys = cx.node.store.keys(cx.session.db);
     cx.reply.len(keys);
     REPLIED

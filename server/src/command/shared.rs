@@ -1,7 +1,7 @@
 //! What all workers of a node share, as handlers see it.
 
 use super::audience::{Audience, Ear};
-use super::cache::Rules;
+use super::cache::{Declared, Rules};
 use super::clients::{Client, Clients};
 use super::cluster::Cluster;
 use super::events::Class;
@@ -61,6 +61,8 @@ pub struct Shared {
     pub latency: Latency,
     pub barrier: Barrier,
     pub rules: Rules,
+    /// What was declared wrong lately.
+    pub declared: Declared,
     pub pubsub: PubSub,
     /// The events of keys that are published.
     pub events: Wanted,
@@ -133,6 +135,7 @@ impl Shared {
             slowlog: SlowLog::default(),
             latency: Latency::default(),
             rules,
+            declared: Declared::default(),
             barrier: Barrier::new(parts.workers + BESIDE_WORKERS),
             pubsub: PubSub::default(),
             events: Wanted::default(),

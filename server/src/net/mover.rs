@@ -246,11 +246,12 @@ impl<'a> Moving<'a> {
         self.took(Step::Confirmed);
         let slots = self.slots.clone();
         let node = self.node;
-        let end = node.barrier.alone(|| {
-            node.cluster.freeze(slots.iter().copied(), true);
-            node.replication.offset()
-        });
+        // What was declared wrong here has to go there, too: the stream says so once it goes here.
+        node.store.sweep_all(node.store.moment(now_ms()));
+        node.barrier.alone(|| node.cluster.freeze(slots.iter().copied(), true));
         let frozen = Frozen { node, slots };
+        node.store.sweep_all(node.store.moment(now_ms()));
+        let end = node.barrier.alone(|| node.replication.offset());
         self.took(Step::Held);
         self.bring_rest(end)?;
         self.took(Step::Brought);
@@ -328,6 +329,10 @@ impl<'a> Moving<'a> {
                     bytes += payload.len();
                     let expiry = expiry.unwrap_or(0).to_string();
                     self.line.say(&[b"RESTORE", &key, expiry.as_bytes(), payload, b"REPLACE", b"ABSTTL"])?;
+                    if !copied.tags.is_empty() {
+                        let words = [&b"CACHE.TAG"[..], &key].into_iter().chain(copied.tags.iter().map(|tag| &tag[..]));
+                        self.line.say(&words.collect::<Vec<&[u8]>>())?;
+                    }
                 }
                 None => self.line.say(&[b"DEL", &key])?,
             }

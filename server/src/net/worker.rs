@@ -138,7 +138,7 @@ async fn take_turn() {
     tokio::task::yield_now().await;
 }
 
-/// What a worker does beside serving: its share of the stripes is kept free of what has expired.
+/// What a worker does beside serving: its share of the stripes is kept free of what has expired or is wrong.
 async fn duties(worker: Rc<Worker>) {
     let node = &worker.node;
     let mut ticks = tokio::time::interval(TICK);
@@ -149,7 +149,8 @@ async fn duties(worker: Rc<Worker>) {
         let mut slice = Slice::begin();
         for stripe in node.store.stripes().skip(worker.number).step_by(node.workers) {
             let is_due = || node.expires_actively.load(Relaxed);
-            while node.on_duty(worker.number, |moment| is_due() && node.store.expire(stripe, moment, EXPIRE_KEYS)) {
+            let expire = |moment| is_due() && node.store.expire(stripe, moment, EXPIRE_KEYS);
+            while node.on_duty(worker.number, |moment| expire(moment) | node.store.sweep(stripe, moment)) {
                 slice.step().await;
             }
             slice.step().await;

@@ -1,8 +1,10 @@
 //! Where keys live: stripes of slots, each with its tables, its arena, its timing wheel and its queues under one lock.
 
 pub mod arena;
+mod cleared;
 mod edit;
 pub mod evict;
+mod groups;
 pub mod hash;
 pub mod header;
 pub mod lines;
@@ -21,6 +23,7 @@ pub mod snapshot;
 mod stale;
 pub mod stripe;
 pub mod table;
+mod tagged;
 mod tags;
 #[cfg(target_arch = "x86_64")]
 mod tags_x86_64;
@@ -29,6 +32,8 @@ mod taken;
 mod tests;
 mod walk;
 pub mod wheel;
+#[cfg(test)]
+mod wrong;
 
 pub use edit::{Edit, WrongType};
 pub use lock::{Held, Numbers};
@@ -39,4 +44,5 @@ pub use policy::{Eviction, lfu::random};
 pub use record::{New, Value};
 pub use shared::{Keys, Options, Store, Totals};
 pub use stripe::{DATABASES, Entry, Key};
+pub use tagged::{Doom, TagList};
 pub use taken::Taken;

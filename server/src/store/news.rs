@@ -19,6 +19,10 @@ pub enum How {
     Expired,
     /// It had to make room.
     Evicted,
+    /// It was declared wrong, by a tag or a prefix.
+    Invalidated,
+    /// It was declared wrong, and expired at that time, in milliseconds since 1970. What is there may be served stale.
+    Outdated { at_ms: u64 },
     /// The time of some fields of a hash has come; the key goes with the last one.
     FieldsExpired { is_last: bool },
 }

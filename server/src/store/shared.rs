@@ -291,6 +291,7 @@ impl Store {
             totals.counters.misses += counters.misses;
             totals.counters.expired += counters.expired;
             totals.counters.evicted += counters.evicted;
+            totals.counters.invalidated += counters.invalidated;
             totals.counters.changes += counters.changes;
             totals.index_bytes += stripe.index_bytes();
             totals.live_bytes += stripe.live_bytes();
@@ -607,17 +608,28 @@ impl<'a> Keys<'a> {
     /// Evicts as much as the value needs, as far as the policy allows.
     #[inline]
     pub fn set(&mut self, key: Key<'_>, value: New<'_>, expiry: Option<u64>) {
+        let (db, moment) = (self.db, self.moment);
+        let stripe = self.held.stripe(key.place.stripe());
+        stripe.renew(db, key, moment);
+        stripe.forget_tags(db, key.place);
+        self.rewrite(key, value, expiry);
+    }
+
+    /// As [`Keys::set`], for a key that a command changes: it keeps its tags.
+    #[inline]
+    pub fn rewrite(&mut self, key: Key<'_>, value: New<'_>, expiry: Option<u64>) {
         self.write(key, value, expiry);
         let db = self.db;
         self.held.stripe(key.place.stripe()).changed(db, key.bytes, How::Written);
     }
 
-    /// As [`Keys::set`], but nobody hears of it.
+    /// As [`Keys::rewrite`], but nobody hears of it.
     #[inline]
     pub(super) fn write(&mut self, key: Key<'_>, value: New<'_>, expiry: Option<u64>) {
         self.wrote = true;
         let placed = value.place();
-        let number = key.place.stripe();
+        let (number, db, moment) = (key.place.stripe(), self.db, self.moment);
+        self.held.stripe(number).renew(db, key, moment);
         let is_tight = self.store.room.is_tight(key.bytes.len(), &placed);
         if is_tight {
             self.store.settle(self.held.stripe(number));
@@ -742,7 +754,9 @@ impl<'a> Keys<'a> {
     /// Gives a key a value that was taken or copied, and its expiry.
     pub fn put(&mut self, key: Key<'_>, mut taken: Taken) {
         let (expiry, frequency) = (taken.expiry, taken.frequency);
+        let tags = std::mem::take(&mut taken.tags);
         self.set(key, taken.value(), expiry);
+        self.tag(key, tags.iter().map(|tag| &tag[..]));
         if let Some(frequency) = frequency {
             self.set_frequency(key, frequency);
         }

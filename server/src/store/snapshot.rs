@@ -20,6 +20,7 @@
 use super::record::Value;
 use super::shared::Store;
 use super::stripe::{Key, Stripe};
+use super::tagged::TagList;
 use crate::types::object::Object;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -34,6 +35,7 @@ pub struct Item<'a> {
     pub key: &'a [u8],
     /// When it expires, in milliseconds since 1970.
     pub expiry: Option<u64>,
+    pub tags: &'a [Box<[u8]>],
     pub value: Value<'a>,
 }
 
@@ -91,6 +93,7 @@ pub struct Large {
     pub(super) db: usize,
     pub(super) key: Box<[u8]>,
     pub(super) expiry: Option<u64>,
+    pub(super) tags: TagList,
     pub(super) value: LargeValue,
 }
 
@@ -104,12 +107,12 @@ pub(super) enum LargeValue {
 
 impl Large {
     pub fn item(&self) -> Item<'_> {
-        let Large { db, key, expiry, value } = self;
+        let Large { db, key, expiry, tags, value } = self;
         let value = match value {
             LargeValue::Buffer(bytes) | LargeValue::Changed(bytes, _) => Value::Bytes(bytes),
             LargeValue::Object(object) => Value::Object(object),
         };
-        Item { db: *db, key, expiry: *expiry, value }
+        Item { db: *db, key, expiry: *expiry, tags, value }
     }
 
     /// Takes back what was changed in a buffer.

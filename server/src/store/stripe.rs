@@ -12,22 +12,25 @@ use super::pages::Pool;
 use super::pieces;
 use super::policy::{Family, lfu, lru};
 use super::record::{self, New, Placed, Value};
-use super::table::{self, At, ScanAt, Table};
+use super::table::{self, At, Table};
 use super::wheel::Wheel;
 use crate::types::object::Object;
 use crate::types::shared::SharedBox;
 use crate::types::stream::Group;
 use capture::Walk;
+use groups::Groups;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 mod capture;
 mod chain;
 mod expiry;
+mod groups;
 mod opened;
 mod prefetch;
 mod queued;
 mod rekey;
+mod visit;
 
 /// Databases of a node.
 pub const DATABASES: usize = 16;
@@ -46,6 +49,8 @@ pub struct Counters {
     pub misses: u64,
     pub expired: u64,
     pub evicted: u64,
+    /// Those that were declared wrong, by a tag or a prefix.
+    pub invalidated: u64,
     /// Changes to keys, as `rdb_changes_since_last_save` counts them.
     pub changes: u64,
 }
@@ -73,6 +78,8 @@ pub struct Stripe {
     /// What takes too long to be freed under the lock.
     pub(super) discarded: Vec<Discarded>,
     pub counters: Counters,
+    /// Keys that belong together.
+    groups: Groups,
     /// Why changes are noted, if they are.
     pub(super) heed: Heed,
     /// Changes that have not been told yet.
@@ -182,6 +189,7 @@ impl Stripe {
             family,
             discarded: Vec::new(),
             counters: Counters::default(),
+            groups: Groups::default(),
             heed: Heed::default(),
             news: Vec::new(),
             era: false,
@@ -201,7 +209,8 @@ impl Stripe {
 
     /// Bytes of tables, queues, ghost and wheel.
     pub fn index_bytes(&self) -> usize {
-        self.db_bytes + self.lines.footprint() + self.wheel.bytes() + self.queues.bytes_used() + self.ghost.bytes_used()
+        let queues = self.queues.bytes_used() + self.ghost.bytes_used();
+        self.db_bytes + self.lines.footprint() + self.wheel.bytes() + queues + self.groups.bytes
     }
 
     /// Bytes of keys and values, with their headers.
@@ -260,6 +269,9 @@ impl Stripe {
     #[inline]
     pub(super) fn live(&mut self, db: usize, key: Key<'_>, moment: Moment) -> Option<(At, Ref)> {
         let (at, found) = self.find(db, key)?;
+        if self.groups.is_waiting() && self.settle_wrong(db, key.place, at, found, moment) {
+            return None;
+        }
         if expiry::is_gone(self.arena.at(found), moment.due_ms()) {
             if moment.decides() && expiry::is_over(self.arena.at(found), moment.ms) {
                 self.bury(db, key.place, at, found, moment.ms);
@@ -272,7 +284,7 @@ impl Stripe {
     /// The entry of a key, as it can be seen without deleting what has expired.
     pub(super) fn entry_of(&self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
         let entry = self.entry(self.find(db, key)?.1);
-        (!expiry::is_gone(entry.at, moment.due_ms())).then_some(entry)
+        (!self.is_lost(entry.at, moment)).then_some(entry)
     }
 
     // --- telling
@@ -371,6 +383,10 @@ impl Stripe {
         let old = record::header(old_at);
         let old_units = record::units(old_at);
         let old_expiry = record::expiry(old_at);
+        if moment.decides() && old_expiry.is_some_and(|expiry| expiry <= moment.ms) {
+            // It may have been kept to be served stale: for everybody else it goes now.
+            self.expired(found);
+        }
         self.preserve_going(found);
         self.drop_value(found);
         let block = if old_units == units { found } else { self.arena.alloc_or_grow(units) };
@@ -493,6 +509,7 @@ impl Stripe {
         keyspace.expiring -= usize::from(expires);
         self.drop_value(found);
         self.arena.free(found, units);
+        self.forget_tags(db, place);
     }
 
     /// Deletes the record that a reference leads to.
@@ -703,6 +720,7 @@ impl Stripe {
             self.dbs = Default::default();
             self.db_bytes = 0;
             self.lines.clear();
+            self.groups = Groups::default();
             return;
         }
         let mut all = Vec::with_capacity(keys);
@@ -747,56 +765,6 @@ impl Stripe {
             });
         }
         heaps.into_iter().for_each(|found| self.drop_heap(found));
-    }
-
-    /// Visits the keys of a slot from a place in its order; see [`Table::scan`]. Expired keys are passed over.
-    pub fn scan(
-        &self,
-        db: usize,
-        local: usize,
-        from: ScanAt,
-        moment: Moment,
-        mut each: impl FnMut(Entry<'_>),
-    ) -> Option<ScanAt> {
-        let table = &self.dbs[db].as_ref()?.tables[local];
-        let hash_of = |found: Ref| self.hasher.hash(record::key(self.arena.at(found)));
-        table.scan(from, &hash_of, |found| {
-            let at = self.arena.at(found);
-            if !expiry::is_gone(at, moment.due_ms()) {
-                each(Entry { at, arena: &self.arena });
-            }
-        })
-    }
-
-    /// Visits every entry of a database that has not expired.
-    pub fn each(&self, db: usize, moment: Moment, mut each: impl FnMut(Entry<'_>)) {
-        for table in self.dbs[db].iter().flat_map(|db| &db.tables) {
-            table.each(|found| {
-                let at = self.arena.at(found);
-                if !expiry::is_gone(at, moment.due_ms()) {
-                    each(Entry { at, arena: &self.arena });
-                }
-            });
-        }
-    }
-
-    /// The first slot from `local` on that has keys in a database.
-    pub fn next_filled(&self, db: usize, local: usize) -> Option<usize> {
-        let filled = self.dbs[db].as_ref()?.filled >> local;
-        (filled != 0).then(|| local + filled.trailing_zeros() as usize)
-    }
-
-    /// A reference drawn at random from a database, `None` if it has no keys.
-    pub(super) fn sample(&self, db: usize, mut random: impl FnMut() -> u64) -> Option<Ref> {
-        let db = self.dbs[db].as_ref().filter(|db| db.keys > 0)?;
-        loop {
-            // A slot with keys, at or after a random one.
-            let start = random() % SLOTS_PER_STRIPE as u64;
-            let local = (start + u64::from(db.filled.rotate_right(start as u32).trailing_zeros())) % 64;
-            if let Some(found) = db.tables[local as usize].sample(random()) {
-                return Some(found);
-            }
-        }
     }
 
     /// The entry of a reference drawn by [`Stripe::sample`].
@@ -844,16 +812,6 @@ impl Stripe {
         let (_, found) = self.live(db, key, moment)?;
         self.touch(found, moment);
         Some(self.entry(found))
-    }
-
-    /// A reference drawn at random from a slot, `None` if it has no keys.
-    pub(super) fn sample_slot(&self, db: usize, local: usize, mut random: impl FnMut() -> u64) -> Option<Ref> {
-        let table = self.dbs[db].as_ref().map(|db| &db.tables[local]).filter(|table| !table.is_empty())?;
-        loop {
-            if let Some(found) = table.sample(random()) {
-                return Some(found);
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::header::Shape;
 use super::pieces::PIECES_MAX;
 use super::record::{New, Value};
 use super::stripe::Entry;
+use super::tagged::TagList;
 use crate::types::object::Object;
 
 /// A value with what goes with it when a key is renamed, moved or copied.
@@ -13,6 +14,7 @@ pub struct Taken {
     pub expiry: Option<u64>,
     /// How often the key was used, where it is the same key that goes on under another name.
     pub(super) frequency: Option<u8>,
+    pub(super) tags: TagList,
 }
 
 /// A value by its encoding, so that Redis's name for it stays the same.
@@ -35,17 +37,22 @@ impl Taken {
             (Value::Pieces(pieces), _) => Owned::Bytes(pieces.to_vec()),
             (Value::Object(object), _) => Owned::Object(Box::new(object.clone())),
         };
-        Taken { value, expiry: entry.expiry(), frequency: None }
+        Taken { value, expiry: entry.expiry(), frequency: None, tags: Vec::new() }
+    }
+
+    /// The same with the tags of its key.
+    pub fn with_tags(self, tags: TagList) -> Taken {
+        Taken { tags, ..self }
     }
 
     /// A buffer that has left its record.
     pub(super) fn buffer(buffer: Vec<u8>, expiry: Option<u64>) -> Taken {
-        Taken { value: Owned::Heap(buffer), expiry, frequency: None }
+        Taken { value: Owned::Heap(buffer), expiry, frequency: None, tags: Vec::new() }
     }
 
     /// A collection that has left its record.
     pub(super) fn object(object: Box<Object>, expiry: Option<u64>) -> Taken {
-        Taken { value: Owned::Object(object), expiry, frequency: None }
+        Taken { value: Owned::Object(object), expiry, frequency: None, tags: Vec::new() }
     }
 
     /// The value on its way into a record. What is passed on whole, a collection or a buffer that is too long for pieces,

@@ -86,6 +86,11 @@ pub(super) fn decide(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool
 /// Leases that the process has granted, by which each has a number. It begins with the time, so that no number comes again after a restart.
 static TOKENS: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(now_ms() << 16));
 
+/// The last lease that the process has granted.
+pub fn last_token() -> u64 {
+    TOKENS.load(Relaxed)
+}
+
 /// Asks for the lease of a key, and answers accordingly.
 #[cold]
 fn ask(cx: &mut Ctx<'_>, key: Key<'_>, rule: &Rule, is_fresh: bool) -> Outcome {

@@ -1,5 +1,6 @@
 //! Commands for clients that know of rules: they are told how what they get stands, and say for which lease they set a key.
 
+use super::groups::{Given, TAGS};
 use super::*;
 use crate::base::digest;
 use crate::command::string::{self, Lifetime};
@@ -19,7 +20,7 @@ pub const FILL: Command = Command {
     name: "CACHE.FILL",
     run: fill,
     summary: "Sets a key for the lease of this number, unless the key was set or deleted since, or another was sent.",
-    args: &[key("key", Usage::Update), int("token"), text("value"), EXPIRATION],
+    args: &[key("key", Usage::Update), int("token"), text("value"), EXPIRATION, TAGS],
     flags: Flags::WRITE.and(Flags::DENYOOM),
     ..CACHE
 };
@@ -33,7 +34,7 @@ pub const ABSENT: Command = Command {
     ..CACHE
 };
 
-const EXPIRATION: Arg = one_of(
+pub const EXPIRATION: Arg = one_of(
     "expiration",
     &[
         int("seconds").after("EX"),
@@ -123,17 +124,26 @@ fn answer(reply: &mut Reply, status: Status, entry: Option<Entry<'_>>, now: u64)
 
 fn fill(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let (key, token, value) = (args.key()?, args.int()?, args.word()?);
-    let lifetime = Lifetime::take_time(args)?;
-    let until = lifetime.deadline(cx.now_ms(), cx.command)?;
+    let given = Given::take(args)?;
+    let until = given.lifetime.deadline(cx.now_ms(), cx.command)?;
     let (stripe, db) = (key.place.stripe(), cx.store.db());
     // What the stream or a queue brings was granted elsewhere, or a while ago.
-    if !u64::try_from(token).is_ok_and(|token| cx.node.audience.is_lease(stripe, db, key.bytes, token)) {
+    let lease = u64::try_from(token).ok().filter(|token| cx.node.audience.is_lease(stripe, db, key.bytes, *token));
+    let Some(lease) = lease else {
         return Err(Fault::owned(format!(
             "NOLEASE {token} is not the key's lease: the key was set or deleted since, another was sent, or there never was such \
              a number; ask again with CACHE.GET"
         )));
+    };
+    if cx.node.declared.is_wrong(lease, key.bytes, &given.tags) {
+        // Whoever waits for the key is not to wait for this one.
+        cx.node.audience.leave_lease(stripe, db, key.bytes, cx.session.client.id);
+        return Err(Fault::owned(format!(
+            "NOLEASE what was loaded for {token} may be wrong: the prefix or a tag of the key was invalidated since; ask again with \
+             CACHE.GET"
+        )));
     }
-    string::put_by_rule(cx, key, value, (until, None), lifetime, false);
+    given.put(cx, key, value, until);
     cx.reply.ok();
     REPLIED
 }

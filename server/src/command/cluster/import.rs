@@ -12,7 +12,7 @@ use crate::cluster::bus::Purpose;
 use crate::command::generic::dump::payload_of;
 use crate::command::shared::{Shared, now_ms};
 use crate::config::Durability;
-use crate::store::{Moment, Sight};
+use crate::store::{Moment, Sight, TagList};
 use larder_client::slot::{SLOTS, Slot};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -178,6 +178,7 @@ pub struct Copied {
     pub offset: u64,
     /// The value in the form of `DUMP`, and when it expires in milliseconds since 1970; `None` if there is no such key.
     pub value: Option<(Vec<u8>, Option<u64>)>,
+    pub tags: TagList,
 }
 
 impl Shared {
@@ -185,9 +186,10 @@ impl Shared {
     pub fn copy_key(&self, name: &[u8]) -> Copied {
         let key = self.store.key(name);
         let keys = self.store.lock_one(key.place.stripe(), 0, self.store.moment(now_ms()));
+        let tags = keys.tags(key);
         let value = keys.entry(key).map(|entry| (payload_of(entry, false), entry.expiry()));
         // Writers note what they do while they hold the stripe.
-        Copied { offset: self.replication.offset(), value }
+        Copied { offset: self.replication.offset(), value, tags }
     }
 
     /// Deletes some keys of a slot that this node does not serve, and says so in the stream. Returns whether there are more. The

@@ -72,6 +72,11 @@ pub struct Errand {
     pub manner: Manner,
     /// Whether it may be said anew where nobody knows whether it was run.
     pub is_repeatable: bool,
+    /// Whether it is said a second time once all have answered: what was on its way from one shard to another in the first round has
+    /// arrived by then.
+    pub has_second_round: bool,
+    /// Replies of the first round.
+    first_round: Vec<Vec<u8>>,
     /// If it may wait there for long: its reply where that is called off.
     pub nothing: Option<&'static [u8]>,
     /// A time of `steady_ms` after which it is not tried again.
@@ -89,12 +94,15 @@ impl Errand {
         let (is_hushed, is_repeatable, is_lost) = (false, false, false);
         let (lone, nothing, parts) = (None, None, Vec::new());
         let (may_wait, waits_until_ms) = (false, None);
+        let (has_second_round, first_round) = (false, Vec::new());
         Errand {
             at,
             is_hushed,
             lone,
             manner,
             is_repeatable,
+            has_second_round,
+            first_round,
             nothing,
             until_ms,
             may_wait,
@@ -285,6 +293,21 @@ impl Errand {
         }
     }
 
+    /// Begins the second round, if there is one and the first has come to a good end. Returns whether it does.
+    pub fn begin_second_round(&mut self) -> bool {
+        let is_good = |part: &Part| matches!(&part.state, State::Done(reply) if !reply.starts_with(b"-"));
+        if !self.has_second_round || self.is_lost || !self.parts.iter().all(is_good) {
+            return false;
+        }
+        self.has_second_round = false;
+        for part in &mut self.parts {
+            if let State::Done(reply) = std::mem::replace(&mut part.state, State::Due(Vec::new())) {
+                self.first_round.push(reply);
+            }
+        }
+        true
+    }
+
     /// Whether some part is to be sent.
     pub fn is_due(&self) -> bool {
         self.parts.iter().any(|part| matches!(part.state, State::Due(_)))
@@ -311,6 +334,7 @@ impl Errand {
             let keys = if let About::Keys(keys) = &part.about { &keys[..] } else { &[] };
             shares.push(Share { keys, reply });
         }
+        shares.extend(self.first_round.iter().map(|reply| Share { keys: &[], reply }));
         let [first, ..] = &shares[..] else { return Some(Outcome::Reply(UNREACHED.to_vec())) };
         Some(Outcome::Reply(match &self.work {
             Work::Slot { .. } => first.reply.to_vec(),

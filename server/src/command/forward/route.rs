@@ -9,13 +9,13 @@ use crate::command::context::Wait;
 use crate::command::dispatch::{Call, HELD_MS};
 use crate::command::fault::Fault;
 use crate::command::reply::Reply;
-use crate::command::row::{Flags, Scope};
+use crate::command::row::{Flags, Group, Scope};
 use crate::command::session::{Replies, Session};
 use crate::command::shared::{Shared, steady_ms};
 use crate::command::table::Found;
 use crate::command::transaction;
 use crate::command::words::Kept;
-use crate::config::Routing;
+use crate::config::{Durability, Routing};
 use crate::repl::spell::push_command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -69,6 +69,8 @@ pub struct Journey {
     is_repeatable: bool,
     /// If it may wait there for long: the reply where that is called off.
     nothing: Option<&'static [u8]>,
+    /// Whether it is about the whole cluster, whoever asks: all of it has to have happened everywhere.
+    is_everywhere: bool,
 }
 
 impl Session {
@@ -137,6 +139,9 @@ impl Call<'_> {
             && forwarding.must_wait(slots.is_some() && !is_lone, stand.view)
         {
             return Ok(Way::Wait(Wait::Until(u64::MAX)));
+        }
+        if is_everywhere(found) && !session.is_forwarder && !session.imports {
+            return self.leave_for_all(found);
         }
         let want = session.want(flags, found.is_of_channels);
         let fault = match stand.admit(slots, want) {
@@ -208,7 +213,9 @@ impl Call<'_> {
             }
             Spread::No | Spread::Keys(_) => return Ok(Way::Here),
         };
-        Ok(Way::Away(Journey { work, lone: None, is_repeatable: !found.row.flags.has(Flags::WRITE), nothing: None }))
+        let is_everywhere = is_everywhere(found);
+        let is_repeatable = is_everywhere || !found.row.flags.has(Flags::WRITE);
+        Ok(Way::Away(Journey { work, lone: None, is_repeatable, nothing: None, is_everywhere }))
     }
 
     /// A command is asked of who has its keys.
@@ -247,7 +254,13 @@ impl Call<'_> {
             }
             (true, _) => return Err(fault),
         };
-        Ok(Way::Away(Journey { work, lone: None, is_repeatable: !flags.has(Flags::WRITE), nothing: None }))
+        Ok(Way::Away(Journey {
+            work,
+            lone: None,
+            is_repeatable: !flags.has(Flags::WRITE),
+            nothing: None,
+            is_everywhere: false,
+        }))
     }
 
     fn work_by_keys(&self, found: &Found, gather: Gather) -> Option<Work> {
@@ -271,7 +284,7 @@ impl Call<'_> {
         let otherwise = before.map(|_| &b"+OK\r\n"[..]);
         let work = Work::Slot { slot, request: spelled(self.words.iter()), commands: 1 };
         let lone = Some(Lone { number, is_last: false, otherwise });
-        Ok(Way::Away(Journey { work, lone, is_repeatable: false, nothing: None }))
+        Ok(Way::Away(Journey { work, lone, is_repeatable: false, nothing: None, is_everywhere: false }))
     }
 
     /// A transaction is run by the node that has all its keys, or here.
@@ -304,7 +317,7 @@ impl Call<'_> {
         if watching.is_some() {
             session.forwarding().watch_no_more();
         }
-        Ok(Way::Away(Journey { work, lone, is_repeatable: false, nothing: None }))
+        Ok(Way::Away(Journey { work, lone, is_repeatable: false, nothing: None, is_everywhere: false }))
     }
 
     /// Sends a command on its way. Its reply is to come where the output ends now.
@@ -320,7 +333,7 @@ impl Call<'_> {
         session: &mut Session,
         reply: &Reply,
     ) -> Result<(), Fault> {
-        let Journey { work, mut lone, is_repeatable, mut nothing } = journey;
+        let Journey { work, mut lone, is_repeatable, mut nothing, is_everywhere } = journey;
         if found.row.flags.has(Flags::BLOCKING) && found.row.scope != Scope::Transaction {
             // One for each shard that may be asked.
             let number = session.forwarding().new_lines(stand.view.topology.shards().len() as u64);
@@ -329,12 +342,14 @@ impl Call<'_> {
         }
         let manner = Manner {
             protocol: reply.protocol(),
-            durability: session.durability,
+            // What a promoted replica has to know, and who reads from replicas.
+            durability: if is_everywhere { Some(Durability::Quorum) } else { session.durability },
             is_quiet: session.client.no_touch.load(Relaxed),
         };
         let until_ms = steady_ms() + self.node.cluster.forward_timeout_ms();
         let mut errand = Errand::new(reply.out.len(), work, manner, until_ms);
         (errand.lone, errand.is_repeatable, errand.nothing) = (lone, is_repeatable, nothing);
+        errand.has_second_round = is_everywhere;
         errand.may_wait = session.is_alone;
         errand.is_hushed = matches!(session.replies, Replies::Off | Replies::Skip);
         let client = session.client.clone();
@@ -342,7 +357,9 @@ impl Call<'_> {
         if nothing.is_some() {
             client.block(true);
         }
-        client.is_plain.store(true, Relaxed);
+        if session.is_forwarded(self.node) {
+            client.is_plain.store(true, Relaxed);
+        }
         self.node.stats.forwarded.fetch_add(1, Relaxed);
         if found.row.scope == Scope::Transaction {
             transaction::end(self.node, session);
@@ -355,6 +372,11 @@ impl Call<'_> {
 fn way_here(session: &mut Session) -> Way {
     let waits = session.forwarding.as_mut().is_some_and(|forwarding| forwarding.must_wait_here());
     if waits { Way::Wait(Wait::Until(u64::MAX)) } else { Way::Here }
+}
+
+/// Whether a command is about the whole cluster, whoever asks.
+fn is_everywhere(found: &Found) -> bool {
+    found.row.group == Group::Cache && matches!(found.spread, Spread::All(_))
 }
 
 /// Whether a command is said on a line of its own: it may wait for long, or what it says holds for what is said behind it.

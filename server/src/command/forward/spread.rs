@@ -54,7 +54,9 @@ impl Spread {
             ("RANDOMKEY", ..) => Spread::All(Gather::Any),
             ("KEYS", ..) => Spread::All(Gather::Chain),
             (_, Some("multi_shard"), _) if row.specs.is_empty() => Spread::Keys(gather.unwrap_or(Gather::Elements)),
-            (_, Some("all_shards"), Group::Generic | Group::Server) => gather.map_or(Spread::No, Spread::All),
+            (_, Some("all_shards"), Group::Generic | Group::Server | Group::Cache) => {
+                gather.map_or(Spread::No, Spread::All)
+            }
             _ => Spread::No,
         }
     }
@@ -222,7 +224,10 @@ mod tests {
         assert_eq!(spread("SCAN"), Spread::Scan);
         let is_spread = |found: &&table::Found| Spread::of(found.row) != Spread::No;
         let all: Vec<&str> = table::all().iter().filter(is_spread).map(|found| found.row.name).collect();
-        assert_eq!(all.join(" "), "DBSIZE DEL EXISTS FLUSHALL FLUSHDB KEYS MGET MSET RANDOMKEY SCAN TOUCH UNLINK WAIT");
+        assert_eq!(
+            all.join(" "),
+            "CACHE.CLEAR CACHE.INVALIDATE DBSIZE DEL EXISTS FLUSHALL FLUSHDB KEYS MGET MSET RANDOMKEY SCAN TOUCH UNLINK WAIT"
+        );
         for name in ["GET", "PING", "INFO", "MSETNX", "MSETEX", "SINTER", "RENAME"] {
             assert_eq!(spread(name), Spread::No, "{name}");
         }

@@ -91,7 +91,8 @@ fn copy(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     if db == cx.session.db && source.bytes == destination.bytes {
         return Err(SAME);
     }
-    let copied = cx.store.get(source).map(Taken::copy_of);
+    let tags = cx.store.tags(source);
+    let copied = cx.store.get(source).map(|entry| Taken::copy_of(entry).with_tags(tags));
     if copied.is_none() {
         cx.missed(source);
     }

@@ -231,7 +231,8 @@ impl Replication {
     /// Notes what went without a command that says so. The caller holds the stripe.
     pub fn note_gone(&self, store: &Store, stripe: usize, db: usize, news: &News) {
         match news.how {
-            How::Expired | How::Evicted | How::FieldsExpired { .. } if self.notes() => {
+            How::Outdated { at_ms } if self.notes() => self.note_outdated(store, stripe, db, &news.key, at_ms),
+            How::Expired | How::Evicted | How::Invalidated | How::FieldsExpired { .. } if self.notes() => {
                 if news.how == How::Evicted {
                     GATHER.with_borrow_mut(|gather| {
                         if gather.is_running {
@@ -265,6 +266,19 @@ impl Replication {
                 spell::push_command(&mut bytes, words.into_iter());
             }
         }
+        self.note_aside(store, stripe, db, bytes);
+    }
+
+    /// Notes that a key has expired at a time that has passed.
+    fn note_outdated(&self, store: &Store, stripe: usize, db: usize, key: &[u8], at_ms: u64) {
+        let mut bytes = Vec::with_capacity(key.len() + 64);
+        let mut at = Digits::new();
+        spell::push_command(&mut bytes, [&b"PEXPIREAT"[..], key, at.format(at_ms).as_bytes()].into_iter());
+        self.note_aside(store, stripe, db, bytes);
+    }
+
+    /// Notes what no command says. The caller holds the stripe.
+    fn note_aside(&self, store: &Store, stripe: usize, db: usize, bytes: Vec<u8>) {
         let bytes = GATHER.with_borrow_mut(|gather| match &mut gather.transaction {
             // Another may write a key of a stripe that is not held before the transaction ends.
             Some(transaction) if transaction.held.contains(stripe) => {

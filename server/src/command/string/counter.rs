@@ -76,7 +76,7 @@ fn add_anew(cx: &mut Ctx<'_>, key: Key<'_>, increment: i64) -> Result<i64, Fault
     };
     let sum = old.checked_add(increment).ok_or(Fault::Overflow)?;
     cx.event_if_new(key);
-    cx.store.set(key, New::Int(sum), expiry);
+    cx.store.rewrite(key, New::Int(sum), expiry);
     Ok(sum)
 }
 
@@ -108,7 +108,9 @@ fn incrbyfloat(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let sum = old.checked_add(number(increment)?).ok_or(Fault::NotANumberOrInfinity)?;
     let mut text = Vec::new();
     sum.push(&mut text);
-    write(cx, key, New::Text(&text), expiry, "incrbyfloat");
+    cx.event_if_new(key);
+    cx.store.rewrite(key, New::Text(&text), expiry);
+    cx.event(Class::String, "incrbyfloat", key.bytes);
     // Others may add otherwise in the last digit.
     cx.replicate(&[b"SET", key.bytes, &text, b"KEEPTTL"]);
     cx.reply.bulk(&text);

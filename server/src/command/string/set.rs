@@ -413,11 +413,18 @@ impl<'a> Lifetime<'a> {
     ///
     /// [`Fault::Syntax`]
     pub fn take_time(args: &mut Args<'a>) -> Result<Lifetime<'a>, Fault> {
-        let Some(form) = FORMS.into_iter().find(|form| args.take(form.token)) else {
-            return if args.is_empty() { Ok(Lifetime::Unsaid) } else { Err(Fault::Syntax) };
-        };
-        let time = args.word()?;
-        if args.is_empty() { Ok(Lifetime::Until { form, time }) } else { Err(Fault::Syntax) }
+        let lifetime = if args.is_empty() { Lifetime::Unsaid } else { Lifetime::take_some(args)? };
+        if args.is_empty() { Ok(lifetime) } else { Err(Fault::Syntax) }
+    }
+
+    /// Takes a time, which has to be there; more may stand behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Syntax`]
+    pub fn take_some(args: &mut Args<'a>) -> Result<Lifetime<'a>, Fault> {
+        let form = FORMS.into_iter().find(|form| args.take(form.token)).ok_or(Fault::Syntax)?;
+        Ok(Lifetime::Until { form, time: args.word()? })
     }
 
     /// How the time was said, for rules.

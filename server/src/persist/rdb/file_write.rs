@@ -93,8 +93,40 @@ fn push_database(out: &mut Vec<u8>, number: u8) {
     push_length(out, number.into());
 }
 
+/// What is told in front of an entry whose key has tags. Whoever does not know it passes over it.
+pub const TOLD_TAGS: &str = "larder-tags";
+
+/// The most tags of a key, and the most bytes of one.
+pub const TAGS_MAX: usize = 64;
+pub const TAG_LEN_MAX: usize = 512;
+
+const _: () = assert!(TAG_LEN_MAX <= u16::MAX as usize, "the length of a tag takes two bytes");
+
+/// Tags in one word: each with its length in two bytes, the lower one first.
+fn spelled(tags: &[Box<[u8]>]) -> Vec<u8> {
+    tags.iter().flat_map(|tag| (tag.len() as u16).to_le_bytes().into_iter().chain(tag.iter().copied())).collect()
+}
+
+/// Reads what [`TOLD_TAGS`] says: as far as it makes sense, if it does not.
+pub fn tags_of(mut word: &[u8]) -> Vec<Box<[u8]>> {
+    let mut tags = Vec::new();
+    while let Some((len, rest)) = word.split_first_chunk()
+        && let Some((tag, rest)) = rest.split_at_checked(u16::from_le_bytes(*len).into())
+        && tags.len() < TAGS_MAX
+    {
+        tags.push(tag.into());
+        word = rest;
+    }
+    tags
+}
+
 /// All of an entry but its value.
 fn push_head(out: &mut Vec<u8>, item: &Item<'_>, version: Version) {
+    if !item.tags.is_empty() {
+        out.push(OPCODE_AUX);
+        push_string(out, TOLD_TAGS.as_bytes(), false);
+        push_string(out, &spelled(item.tags), false);
+    }
     if let Some(expiry) = item.expiry {
         out.push(OPCODE_EXPIRES_MS);
         push_millis(out, expiry as i64);

@@ -100,9 +100,10 @@ impl Stripe {
     pub(super) fn leave_changed(&mut self, found: Ref, buffer: Vec<u8>, original: Original) {
         let at = self.arena.at(found);
         let (db, key, expiry) = (record::header(at).db().into(), record::key(at).into(), original.expiry);
+        let tags = self.tags_at(at);
         if let Some(walk) = &mut self.walk {
             walk.pile_up(buffer.capacity());
-            walk.owned.push(Large { db, key, expiry, value: LargeValue::Changed(buffer, original) });
+            walk.owned.push(Large { db, key, expiry, tags, value: LargeValue::Changed(buffer, original) });
         }
     }
 
@@ -129,12 +130,12 @@ impl Stripe {
     fn share(&mut self, found: Ref) {
         self.mark_captured(found);
         let at = self.arena.at(found);
-        let header = record::header(at);
+        let (header, tags) = (record::header(at), self.tags_at(at));
         let Some(walk) = self.walk.as_mut().filter(|walk| !walk.pile.is_too_high()) else { return };
         // SAFETY: the stripe is held mutably, and nothing else reaches the collection now.
         let value = LargeValue::Object(Box::new(unsafe { record::object(at).as_mut() }.share()));
         let (db, key, expiry) = (header.db().into(), record::key(at).into(), record::expiry(at));
-        walk.owned.push(Large { db, key, expiry, value });
+        walk.owned.push(Large { db, key, expiry, tags, value });
     }
 
     #[cold]
@@ -144,7 +145,7 @@ impl Stripe {
         if !is_large(at) || self.is_void() {
             return self.capture(found);
         }
-        let header = record::header(at);
+        let (header, tags) = (record::header(at), self.tags_at(at));
         let (db, key, expiry) = (header.db().into(), record::key(at).into(), record::expiry(at));
         let original = self.take_original(found);
         let expiry = original.as_ref().map_or(expiry, |original| original.expiry);
@@ -157,15 +158,16 @@ impl Stripe {
         if let Some(walk) = &mut self.walk {
             walk.pile_up(bytes);
             // One too many is let go with the snapshot, which is void then.
-            walk.owned.push(Large { db, key, expiry, value });
+            walk.owned.push(Large { db, key, expiry, tags, value });
         }
     }
 
     fn capture(&mut self, found: Ref) {
         self.mark_captured(found);
         let original = self.take_original(found);
-        let Some(walk) = &mut self.walk else { return };
         let at = self.arena.at(found);
+        let tags = &self.tags_at(at)[..];
+        let Some(walk) = &mut self.walk else { return };
         let (db, key, value) = (record::header(at).db().into(), record::key(at), record::value(at, &self.arena));
         if walk.pile.is_too_high() {
             return;
@@ -175,9 +177,9 @@ impl Stripe {
             (Some(original), Value::Bytes(bytes)) => {
                 let mut bytes = bytes.to_vec();
                 original.restore(&mut bytes);
-                walk.captor.take(Item { db, key, expiry: original.expiry, value: Value::Bytes(&bytes) });
+                walk.captor.take(Item { db, key, expiry: original.expiry, tags, value: Value::Bytes(&bytes) });
             }
-            _ => walk.captor.take(Item { db, key, expiry: record::expiry(at), value }),
+            _ => walk.captor.take(Item { db, key, expiry: record::expiry(at), tags, value }),
         }
         walk.pile_up(walk.captor.held() - before);
     }
@@ -195,6 +197,11 @@ impl Stripe {
         for found in line {
             let at = self.arena.at(found);
             if record::header(at).era() == self.era {
+                continue;
+            }
+            if self.is_wrong(at) {
+                // It goes soon, and whoever loaded it would have it again.
+                self.mark_captured(found);
                 continue;
             }
             if record::header(at).shape() != Shape::Heap || !is_large(at) || self.is_void() {
@@ -292,9 +299,10 @@ impl Stripe {
         let expiry = original.map_or(record::expiry(at), |original| original.expiry);
         self.take_original(found);
         self.mark_captured(found);
+        let tags = self.tags_at(at);
         let Gathered { db, key, mut bytes, .. } = std::mem::take(gathered);
         bytes.truncate(len);
-        Reading::Whole(Large { db, key, expiry, value: LargeValue::Buffer(bytes) })
+        Reading::Whole(Large { db, key, expiry, tags, value: LargeValue::Buffer(bytes) })
     }
 }
 

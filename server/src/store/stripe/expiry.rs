@@ -88,8 +88,12 @@ impl Stripe {
         self.remove_at(db, place, at, found);
     }
 
-    /// Whether the time of the record that a reference leads to has come. It is deleted then, if the node decides that.
+    /// Whether the time of the record that a reference leads to has come, or it is wrong. It is deleted then, if the node decides that.
     pub(in crate::store) fn bury_ref(&mut self, found: Ref, moment: Moment) -> bool {
+        if self.is_wrong(self.arena.at(found)) {
+            let (db, place, at) = self.whereabouts(found);
+            return self.settle_wrong(db, place, at, found, moment);
+        }
         let is_gone = is_gone(self.arena.at(found), moment.due_ms());
         if is_gone && moment.decides() && is_over(self.arena.at(found), moment.ms) {
             let (db, place, at) = self.whereabouts(found);
@@ -163,7 +167,8 @@ impl Stripe {
     /// The entry of a key that has expired and may be served stale.
     pub fn stale(&self, db: usize, key: Key<'_>, moment: Moment) -> Option<Entry<'_>> {
         let entry = self.entry(self.find(db, key)?.1);
-        (is_gone(entry.at, moment.ms) && !is_over(entry.at, moment.ms)).then_some(entry)
+        let is_stale = is_gone(entry.at, moment.ms) && !is_over(entry.at, moment.ms);
+        (is_stale && !self.is_wrong(entry.at)).then_some(entry)
     }
 
     /// Deletes what is kept of a key that has expired: it may not be served stale any more either.

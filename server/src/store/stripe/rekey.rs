@@ -24,6 +24,7 @@ impl Stripe {
             Shape::Object => Taken::object(self.detach_object(found), expiry),
             _ => Taken::copy_of(entry),
         };
+        taken.tags = self.tags_of(db, key.place);
         self.changed(db, key.bytes, How::Removed);
         taken.frequency = (self.family == Family::Lfu).then_some(frequency);
         self.remove_at(db, key.place, at, found);

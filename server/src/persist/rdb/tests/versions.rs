@@ -52,7 +52,7 @@ fn written(version: Version, drawn: &[Drawn]) -> Vec<u8> {
             Value::String(text) => Held::Bytes(text),
             Value::Object(object) => Held::Object(object),
         };
-        let item = Item { db: 0, key: key.as_bytes(), expiry: *expiry, value };
+        let item = Item { db: 0, key: key.as_bytes(), expiry: *expiry, tags: &[], value };
         match number % 2 {
             0 => entries.take(item),
             _ => push_item(&mut out, &item, form),
