@@ -69,6 +69,8 @@ pub struct Review {
     /// All others that the topology may let lead in place of the primary; `None` if nothing is known of that. What each of them
     /// holds lasts, whoever leads next.
     pub heirs: Option<BTreeSet<Id>>,
+    /// Those in sync, and on their way there.
+    pub synced: BTreeSet<Id>,
     pub changes: Vec<Change>,
     /// Whether replicas should be asked how far they are.
     pub asks_for_acks: bool,
@@ -113,6 +115,7 @@ impl Attendance {
         let required: BTreeSet<Id> = of_topology.chain(self.entering.keys()).copied().collect();
         // Those that left while there was no quorum may come to lead, too, and without what was written since.
         review.heirs = Some(required.union(&shard.eligible).copied().collect());
+        review.synced = required.clone();
         review.required = shard.has_quorum().then_some(required);
         review
     }

@@ -6,7 +6,7 @@
 use super::cluster::{Seen, Slots, Stand};
 use super::context::{Ctx, Done, Outcome, Wait};
 use super::fault::Fault;
-use super::forward::Way;
+use super::forward::{self, Way};
 use super::gate;
 use super::replication::{Hold, Mark};
 use super::reply::Reply;
@@ -326,7 +326,8 @@ impl Call<'_> {
         }
         hush(session, reply, request.found);
         let durability = session.durability(self.node);
-        if durability != Durability::Async {
+        let is_everywhere = |found: &Found| self.node.cluster.is_on() && forward::is_everywhere(found);
+        if durability != Durability::Async || passed.is_ok() && request.found.is_some_and(is_everywhere) {
             self.hold(request.found.filter(|_| passed.is_ok()), stand, durability, session, reply, start);
         }
         // What a command sends to its own connection stands behind its reply.
@@ -356,8 +357,10 @@ impl Call<'_> {
         if to == start || session.is_primary {
             return;
         }
+        let is_everywhere = run.is_some_and(forward::is_everywhere);
         let mark = match run {
             // All that it can have seen stands before it in the stream.
+            _ if is_everywhere => replication.mark_of_all(),
             _ if !is_read => Some(replication.mark(written)),
             Some(found) if durability == Durability::Quorum && session.queue.is_none() => self.mark(found),
             _ => None,
@@ -367,7 +370,7 @@ impl Call<'_> {
         let reads_anywhere = || session.client.reads_replica.load(Relaxed);
         let has_led = |stand: Stand<'_>| self.node.cluster.holds_lease(stand.view) || reads_anywhere();
         let mark = if is_read && !stand.is_none_or(has_led) { mark.over() } else { mark };
-        let mut hold = Hold { from: start, to, mark, durability, is_read, until_ms: 0 };
+        let mut hold = Hold { from: start, to, mark, durability, is_read, is_everywhere, until_ms: 0 };
         if !replication.is_due(&hold) {
             hold.until_ms = steady_ms() + replication.durability_timeout_ms();
             session.holds.push_back(hold);

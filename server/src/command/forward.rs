@@ -21,7 +21,7 @@ mod tests;
 
 pub use answer::{Answer, Came, LEASED, Manner, Outgoing, is_refusal};
 pub use errand::{Errand, Lone, Outcome, Work};
-pub use route::{Evidence, Journey, Way};
+pub use route::{Evidence, Journey, Way, is_everywhere};
 pub use spread::{Cursor, Gather, Spread};
 
 use super::clients::{Client, Unblocked};

@@ -71,10 +71,11 @@ pub struct Replication {
     durability_timeout_ms: AtomicU64,
     wants_durability: AtomicBool,
     /// Offsets that one replica, a quorum of all copies, and all that may lead after this node have acknowledged.
-    acked: [AtomicU64; 3],
+    acked: [AtomicU64; 4],
     /// Whether the node's own word is enough for a quorum, and whether nobody else may lead after it.
     is_quorum_alone: AtomicBool,
     has_no_heir: AtomicBool,
+    has_none_synced: AtomicBool,
     /// An offset at which the last write of every stripe counts at the least, whatever the stripe itself has noted.
     floor: AtomicU64,
     /// As in the state, to be read without its lock.
@@ -113,6 +114,8 @@ struct State {
     quorum_of: QuorumOf,
     /// Whose word it takes for what the node shows to last.
     heirs: QuorumOf,
+    /// Whose word it takes for something to be known to all in sync.
+    synced: QuorumOf,
     /// The node that was followed before this one was promoted, and up to where it holds the stream for sure.
     forebear: Option<(Id, u64)>,
     /// Since when nobody follows.
@@ -137,6 +140,7 @@ impl Default for Replication {
             acked: Default::default(),
             is_quorum_alone: AtomicBool::new(false),
             has_no_heir: AtomicBool::new(false),
+            has_none_synced: AtomicBool::new(false),
             floor: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             counts: Counts::default(),
@@ -155,6 +159,7 @@ impl Default for Replication {
                 waiting: Vec::new(),
                 quorum_of: QuorumOf::default(),
                 heirs: QuorumOf::default(),
+                synced: QuorumOf::default(),
                 forebear: None,
                 alone_since: None,
                 backlog_bytes: 1 << 20,

@@ -188,9 +188,10 @@ impl Connection {
 
     /// Puts an error in the place of a reply whose write, or the writes that it shows, too few others have acknowledged.
     fn fail(&mut self, hold: &Hold, node: &Shared) {
-        let what = match hold.is_read {
-            true => "What was read may be lost yet",
-            false => "The write stands on the primary only",
+        let what = match (hold.is_everywhere, hold.is_read) {
+            (true, _) => "A replica in sync has not confirmed it",
+            (_, true) => "What was read may be lost yet",
+            _ => "The write stands on the primary only",
         };
         let name = hold.durability_name();
         let why = match node.replication.is_late(hold) {

@@ -13,6 +13,7 @@
 mod commands;
 mod disks;
 mod faults;
+mod invalidation;
 mod kills;
 mod load;
 mod lost;

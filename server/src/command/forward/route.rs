@@ -15,7 +15,7 @@ use crate::command::shared::{Shared, steady_ms};
 use crate::command::table::Found;
 use crate::command::transaction;
 use crate::command::words::Kept;
-use crate::config::{Durability, Routing};
+use crate::config::Routing;
 use crate::repl::spell::push_command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -342,8 +342,7 @@ impl Call<'_> {
         }
         let manner = Manner {
             protocol: reply.protocol(),
-            // What a promoted replica has to know, and who reads from replicas.
-            durability: if is_everywhere { Some(Durability::Quorum) } else { session.durability },
+            durability: session.durability,
             is_quiet: session.client.no_touch.load(Relaxed),
         };
         let until_ms = steady_ms() + self.node.cluster.forward_timeout_ms();
@@ -375,7 +374,7 @@ fn way_here(session: &mut Session) -> Way {
 }
 
 /// Whether a command is about the whole cluster, whoever asks.
-fn is_everywhere(found: &Found) -> bool {
+pub fn is_everywhere(found: &Found) -> bool {
     found.row.group == Group::Cache && matches!(found.spread, Spread::All(_))
 }
 

@@ -36,6 +36,8 @@ pub enum Needed {
     Quorum,
     /// All that may lead after this node.
     Heirs,
+    /// All that are in sync.
+    Synced,
 }
 
 /// A place in the stream that the node leads.
@@ -63,6 +65,7 @@ impl Hold {
     /// Who must have acknowledged what the reply tells of.
     pub fn needed(&self) -> Needed {
         match self.durability {
+            _ if self.is_everywhere => Needed::Synced,
             _ if self.is_read => Needed::Heirs,
             Durability::Quorum => Needed::Quorum,
             _ => Needed::Replicas(1),
@@ -101,6 +104,8 @@ pub struct Hold {
     pub durability: Durability,
     /// Whether its command has written nothing.
     pub is_read: bool,
+    /// Whether its command is about all of the cluster: all replicas in sync are to know of it.
+    pub is_everywhere: bool,
     /// A time of `steady_ms` after which an error is sent instead.
     pub until_ms: u64,
 }
@@ -123,6 +128,7 @@ impl State {
             Needed::Replicas(count) => self.acked_by(offset) >= count,
             Needed::Quorum => self.acked_by_quorum(&self.quorum_of) >= offset,
             Needed::Heirs => self.acked_by_quorum(&self.heirs) >= offset,
+            Needed::Synced => self.acked_by_quorum(&self.synced) >= offset,
         }
     }
 
@@ -175,6 +181,7 @@ impl Replication {
         self.acked[0].fetch_max(state.acked_by_all_of(1), Relaxed);
         self.acked[1].fetch_max(state.acked_by_quorum(&state.quorum_of), Relaxed);
         self.acked[2].fetch_max(state.acked_by_quorum(&state.heirs), Relaxed);
+        self.acked[3].fetch_max(state.acked_by_quorum(&state.synced), Relaxed);
         if state.waiting.is_empty() {
             return;
         }
@@ -209,7 +216,11 @@ impl Replication {
     #[inline]
     pub fn is_due(&self, hold: &Hold) -> bool {
         let offset = hold.mark.offset;
-        let is_met = if hold.is_read { self.lasts(offset) } else { self.is_durable(offset, hold.durability) };
+        let is_met = match hold.needed() {
+            Needed::Heirs => self.lasts(offset),
+            Needed::Synced => self.has_none_synced.load(Relaxed) || self.acked[3].load(Relaxed) >= offset,
+            _ => self.is_durable(offset, hold.durability),
+        };
         is_met && !self.is_late(hold)
     }
 
@@ -239,10 +250,11 @@ impl Replication {
         self.floor.fetch_max(offset, Relaxed);
     }
 
-    /// Says whose word it takes for a write to be held by a quorum, and for what is read to last.
-    pub fn set_quorum(&self, of: QuorumOf, heirs: QuorumOf) {
+    /// Says whose word it takes for a write to be held by a quorum, for what is read to last, and for something to be known to all in
+    /// sync.
+    pub fn set_quorum(&self, of: QuorumOf, heirs: QuorumOf, synced: QuorumOf) {
         let mut state = self.state.lock();
-        if state.quorum_of == of && state.heirs == heirs {
+        if state.quorum_of == of && state.heirs == heirs && state.synced == synced {
             return;
         }
         // What was enough until now was.
@@ -250,7 +262,8 @@ impl Replication {
         let nobody = QuorumOf::All(BTreeSet::new());
         self.is_quorum_alone.store(of == nobody, Relaxed);
         self.has_no_heir.store(heirs == nobody, Relaxed);
-        (state.quorum_of, state.heirs) = (of, heirs);
+        self.has_none_synced.store(synced == nobody, Relaxed);
+        (state.quorum_of, state.heirs, state.synced) = (of, heirs, synced);
         self.settle_acks(&mut state);
     }
 

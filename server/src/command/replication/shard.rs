@@ -127,13 +127,14 @@ impl Part {
     pub fn tend(&mut self, node: &Shared, view: &View) -> Vec<Change> {
         let shard = view.shard.filter(|_| node.cluster.holds_lease(view));
         let Some(shard) = shard else {
-            node.replication.set_quorum(QuorumOf::Nobody, QuorumOf::Nobody);
+            node.replication.set_quorum(QuorumOf::Nobody, QuorumOf::Nobody, QuorumOf::Nobody);
             return Vec::new();
         };
         let (now, end) = (node.cluster.now(), node.replication.offset());
         let review = self.attendance.review(now, &view.topology, shard, end, &node.replication.following());
         let all_of = |nodes: Option<_>| nodes.map_or(QuorumOf::Nobody, QuorumOf::All);
-        node.replication.set_quorum(all_of(review.required), all_of(review.heirs));
+        let synced = QuorumOf::All(review.synced);
+        node.replication.set_quorum(all_of(review.required), all_of(review.heirs), synced);
         if review.asks_for_acks {
             node.replication.ask_for_acks();
         }

@@ -208,9 +208,10 @@ impl Shared {
         state.forebear = None;
         if self.cluster.is_on() {
             // Nothing counts as held before the next look at the replicas, whatever was known in an earlier part.
-            (state.quorum_of, state.heirs) = (QuorumOf::Nobody, QuorumOf::Nobody);
+            (state.quorum_of, state.heirs, state.synced) = (QuorumOf::Nobody, QuorumOf::Nobody, QuorumOf::Nobody);
             self.replication.is_quorum_alone.store(false, Relaxed);
             self.replication.has_no_heir.store(false, Relaxed);
+            self.replication.has_none_synced.store(false, Relaxed);
         }
         // Replies that are held are late.
         state.waiting.drain(..).for_each(|waiting| waiting.client.wake());

@@ -102,7 +102,8 @@ fn what_was_read_behind_the_end_of_the_lease_is_not_told() {
     let other = desk.again();
     let mut held = Held { desk, connection: Connection::new(other.session), replica: 0 };
     let node = held.desk.node.clone();
-    node.replication.set_quorum(QuorumOf::All(BTreeSet::new()), QuorumOf::All(BTreeSet::new()));
+    let nobody = || QuorumOf::All(BTreeSet::new());
+    node.replication.set_quorum(nobody(), nobody(), nobody());
     held.type_in("CLIENT DURABILITY quorum");
     held.check("+OK");
     let mut batch = Vec::new();

@@ -51,7 +51,7 @@ impl Shard {
     /// Says which other nodes of the cluster may lead, and that there are too few for writes at `quorum`.
     fn set_heirs(&self, heirs: &[Id]) {
         let heirs = BTreeSet::from_iter(heirs.iter().copied());
-        self.writer.node.replication.set_quorum(QuorumOf::Nobody, QuorumOf::All(heirs));
+        self.writer.node.replication.set_quorum(QuorumOf::Nobody, QuorumOf::All(heirs), QuorumOf::Nobody);
     }
 
     /// Runs a line at `quorum`. Returns whether its reply is held.
@@ -218,7 +218,7 @@ fn who_alone_may_lead_needs_nobody() {
     assert!(shard.is_held("GET k"));
     shard.set_heirs(&[id(2)]);
     assert!(shard.is_due());
-    shard.writer.node.replication.set_quorum(QuorumOf::Nobody, QuorumOf::Nobody);
+    shard.writer.node.replication.set_quorum(QuorumOf::Nobody, QuorumOf::Nobody, QuorumOf::Nobody);
     shard.writer.check("SET k z", "+OK");
     shard.acknowledge();
     assert!(shard.is_held("GET k"), "a node without its lease knows of nobody who may lead");
