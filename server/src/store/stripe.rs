@@ -386,6 +386,7 @@ impl Stripe {
         if moment.decides() && old_expiry.is_some_and(|expiry| expiry <= moment.ms) {
             // It may have been kept to be served stale: for everybody else it goes now.
             self.expired(found);
+            self.forget_tags(db, key.place);
         }
         self.preserve_going(found);
         self.drop_value(found);
