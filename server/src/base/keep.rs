@@ -8,7 +8,12 @@ const GRACE_STEPS: u32 = 5;
 const COST_STEPS: u32 = 2;
 
 const COST_BITS: u32 = 6;
-const COST_MAX: u64 = (1 << COST_BITS) - 1;
+const COST_MASK: u64 = (1 << COST_BITS) - 1;
+
+/// In place of a cost: it is a negative entry, and it has expired and is kept.
+const NEGATIVE: u64 = COST_MASK;
+const HIDDEN: u64 = COST_MASK - 1;
+const COST_MAX: u64 = COST_MASK - 2;
 const GRACE_MAX: u64 = (1 << (16 - COST_BITS)) - 1;
 
 /// The sixteen bits. None are set for a value without a rule.
@@ -30,7 +35,27 @@ impl Keep {
 
     /// Milliseconds that it took to load the value.
     pub fn cost_ms(self) -> u64 {
-        value(u64::from(self.0) & COST_MAX, COST_STEPS)
+        if self.is_aside() { 0 } else { value(u64::from(self.0) & COST_MASK, COST_STEPS) }
+    }
+
+    /// For what says that there is nothing. It is never served stale.
+    pub fn negative() -> Keep {
+        Keep(NEGATIVE as u16)
+    }
+
+    pub fn is_negative(self) -> bool {
+        u64::from(self.0) & COST_MASK == NEGATIVE
+    }
+
+    /// The same for a value that has expired: from then on nobody asks what it took to load.
+    pub fn hidden(self) -> Keep {
+        Keep(self.0 & !(COST_MASK as u16) | HIDDEN as u16)
+    }
+
+    /// Whether it is of what is no key to whoever counts keys.
+    #[inline]
+    pub fn is_aside(self) -> bool {
+        u64::from(self.0) & COST_MASK >= HIDDEN
     }
 }
 
@@ -66,12 +91,17 @@ mod tests {
             let grace = keep.grace_ms();
             assert!(grace <= millis && millis - grace <= millis / 32, "{millis} is kept as {grace}");
             let cost = keep.cost_ms();
-            assert!(cost <= millis && (millis - cost <= millis / 4 || millis > 100_000), "{millis} costs {cost}");
+            assert!(cost <= millis && (millis - cost <= millis / 4 || millis > 40_000), "{millis} costs {cost}");
         }
         assert_eq!(Keep::new(0, 0), Keep::default());
         // A year, and what has no end.
         let year = 366 * 86_400_000;
         assert!(Keep::new(year, 0).grace_ms() > year / 33 * 32);
-        assert_eq!(Keep::new(u64::MAX, u64::MAX), Keep(u16::MAX));
+        let most = Keep::new(u64::MAX, u64::MAX);
+        assert!(most.grace_ms() > year && most.cost_ms() > 40_000 && !most.is_aside());
+        assert!(
+            most.hidden().is_aside() && !most.hidden().is_negative() && most.hidden().grace_ms() == most.grace_ms()
+        );
+        assert!(Keep::negative().is_aside() && Keep::negative().is_negative() && Keep::negative().grace_ms() == 0);
     }
 }

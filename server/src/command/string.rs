@@ -102,8 +102,7 @@ fn getset(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let key = args.key()?;
     let value = args.word()?;
     answer(cx, key)?;
-    write(cx, key, New::Set(value), None, "set");
-    cx.replicate(&[b"SET", key.bytes, value]);
+    put_by_rule(cx, key, value, (None, None), Lifetime::Unsaid, false);
     REPLIED
 }
 

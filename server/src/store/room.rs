@@ -292,7 +292,7 @@ impl Store {
     /// Evicts the worst of what is drawn from a few stripes: in one alone there may be too few to choose from.
     fn evict_worst(&self, held: &mut Held<'_>, number: usize, moment: Moment) -> bool {
         // Before records are drawn, as giving a segment moves them.
-        if self.give_segment(held.stripe(number)) {
+        if self.evict_negative_from(held.stripe(number), number) || self.give_segment(held.stripe(number)) {
             return true;
         }
         let own = self.draw_from(held.stripe(number), moment);
@@ -348,7 +348,7 @@ impl Store {
 
     /// Evicts one record from this stripe, unless it can give a segment without.
     fn evict_from(&self, stripe: &mut Stripe, number: usize, moment: Moment) -> bool {
-        if self.give_segment(stripe) {
+        if self.evict_negative_from(stripe, number) || self.give_segment(stripe) {
             return true;
         }
         if moment.eviction.family() != Family::Larder {
@@ -359,6 +359,16 @@ impl Store {
         self.room.set_age(number, age);
         self.settle(stripe);
         self.tell(stripe, number, 0);
+        evicted
+    }
+
+    /// Evicts what says that there is nothing before anything that says something.
+    fn evict_negative_from(&self, stripe: &mut Stripe, number: usize) -> bool {
+        let evicted = stripe.evict_negative();
+        if evicted {
+            self.settle(stripe);
+            self.tell(stripe, number, 0);
+        }
         evicted
     }
 

@@ -43,6 +43,9 @@ impl Default for Options {
 /// Batches of large buffers that wait for the reaper; when it cannot follow, workers free them themselves.
 const REAPER_QUEUE_MAX: usize = 1024;
 
+/// Negative entries take no more of the limit than one in so many bytes.
+const NEGATIVES_SHARE: usize = 16;
+
 /// How often the reaper looks for other work when there is nothing to free.
 const REAPER_PAUSE: Duration = Duration::from_millis(100);
 
@@ -298,8 +301,8 @@ impl Store {
             totals.used_bytes += stripe.used_bytes();
             for db in 0..DATABASES {
                 let physical = self.database(db);
-                totals.keys[db] += stripe.keys(physical);
-                totals.expiring[db] += stripe.expiring(physical);
+                totals.keys[db] += stripe.visible_keys(physical);
+                totals.expiring[db] += stripe.visible_expiring(physical);
             }
         }
         totals
@@ -347,6 +350,14 @@ impl Store {
         self.room.memory_max()
     }
 
+    /// Bytes of negative entries that a stripe may hold.
+    fn negatives_max(&self) -> usize {
+        match self.memory_max() {
+            0 => usize::MAX,
+            max => max as usize / STRIPES / NEGATIVES_SHARE,
+        }
+    }
+
     /// Changes the memory limit. What is beyond it goes as commands and time go on.
     pub fn set_memory_max(&self, bytes: u64) {
         self.room.set_memory_max(bytes);
@@ -377,7 +388,7 @@ impl Store {
     /// Keys of a database, expired ones that still lie there included.
     pub fn keys(&self, db: usize) -> usize {
         let physical = self.database(db);
-        (0..STRIPES).map(|number| Held::one(&self.cells, number).stripe(number).keys(physical)).sum()
+        (0..STRIPES).map(|number| Held::one(&self.cells, number).stripe(number).visible_keys(physical)).sum()
     }
 
     /// Deletes every key of a database. The caller holds the barrier.
@@ -671,7 +682,11 @@ impl<'a> Keys<'a> {
     /// Keeps what a rule says beside the expiry of a key that was just written.
     pub fn keep_stale(&mut self, key: Key<'_>, keep: Keep) {
         let (db, moment) = (self.db, self.moment);
-        self.held.stripe(key.place.stripe()).keep_stale(db, key, keep, moment);
+        let stripe = self.held.stripe(key.place.stripe());
+        stripe.keep_stale(db, key, keep, moment);
+        if keep.is_negative() && moment.decides() && moment.eviction != Eviction::NoEviction {
+            stripe.bound_negatives(self.store.negatives_max());
+        }
     }
 
     /// The entry of a key that has expired and may be served stale. Neither counted nor taken for an access.

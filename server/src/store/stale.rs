@@ -84,6 +84,12 @@ impl Pair {
         }
     }
 
+    fn records(&self) -> usize {
+        let mut records = 0;
+        self.store.each_stripe(|stripe| records += stripe.keys(0));
+        records
+    }
+
     fn check(&self) {
         let moment = self.store.moment(self.now);
         for number in 0..40 {
@@ -96,10 +102,15 @@ impl Pair {
             let is_stale = keys.stale(key).is_some();
             assert_eq!((keys.peek(key).is_some(), is_stale), expected, "key {number} with {times:?} at {}", self.now);
         }
-        let there = self.twin.values().filter(|(_, gone)| self.now < *gone).count();
-        let late = self.twin.values().filter(|(_, gone)| self.now < *gone + LATE).count();
+        let count = |late: u64, when: fn(&Times) -> u64| {
+            self.twin.values().filter(|times| self.now < when(times) + late).count()
+        };
+        let held = self.records();
+        let (there, late) = (count(0, |times| times.1), count(LATE, |times| times.1));
+        assert!((there..=late).contains(&held), "{held} records are held, {there} to {late} may be");
         let keys = self.store.keys(0);
-        assert!((there..=late).contains(&keys), "{keys} keys are held, {there} to {late} may be");
+        let (there, late) = (count(0, |times| times.0), count(LATE, |times| times.0));
+        assert!((there..=late).contains(&keys), "{keys} keys are counted, {there} to {late} may be");
     }
 }
 
@@ -114,6 +125,6 @@ proptest! {
             pair.check();
         }
         pair.step(&Step::Pass { ms: 70_000 });
-        prop_assert_eq!(pair.store.keys(0), 0);
+        prop_assert_eq!((pair.store.keys(0), pair.records()), (0, 0));
     }
 }

@@ -17,11 +17,13 @@ use super::wheel::Wheel;
 use crate::types::object::Object;
 use crate::types::shared::SharedBox;
 use crate::types::stream::Group;
+use aside::Negatives;
 use capture::Walk;
 use groups::Groups;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+mod aside;
 mod capture;
 mod chain;
 mod expiry;
@@ -80,6 +82,7 @@ pub struct Stripe {
     pub counters: Counters,
     /// Keys that belong together.
     groups: Groups,
+    negatives: Negatives,
     /// Why changes are noted, if they are.
     pub(super) heed: Heed,
     /// Changes that have not been told yet.
@@ -96,6 +99,8 @@ struct Db {
     filled: u64,
     keys: usize,
     expiring: usize,
+    /// Records that are no keys to whoever counts keys.
+    aside: usize,
 }
 
 /// Buffers of at least this size are freed by the reaper, not by a worker.
@@ -190,6 +195,7 @@ impl Stripe {
             discarded: Vec::new(),
             counters: Counters::default(),
             groups: Groups::default(),
+            negatives: Negatives::default(),
             heed: Heed::default(),
             news: Vec::new(),
             era: false,
@@ -210,7 +216,12 @@ impl Stripe {
     /// Bytes of tables, queues, ghost and wheel.
     pub fn index_bytes(&self) -> usize {
         let queues = self.queues.bytes_used() + self.ghost.bytes_used();
-        self.db_bytes + self.lines.footprint() + self.wheel.bytes() + queues + self.groups.bytes
+        self.db_bytes
+            + self.lines.footprint()
+            + self.wheel.bytes()
+            + queues
+            + self.groups.bytes
+            + self.negatives.bytes_used()
     }
 
     /// Bytes of keys and values, with their headers.
@@ -389,6 +400,7 @@ impl Stripe {
             self.forget_tags(db, key.place);
         }
         self.preserve_going(found);
+        self.step_back(self.arena.at(found));
         self.drop_value(found);
         let block = if old_units == units { found } else { self.arena.alloc_or_grow(units) };
         let to = self.arena.at(block);
@@ -496,6 +508,7 @@ impl Stripe {
 
     /// Deletes a record that stands in no queue.
     fn take_away(&mut self, db: usize, place: Place, at: At, found: Ref) {
+        self.step_back(self.arena.at(found));
         let units = record::units(self.arena.at(found));
         let expires = record::header(self.arena.at(found)).expires();
         let (arena, hasher) = (&self.arena, &self.hasher);
@@ -537,6 +550,7 @@ impl Stripe {
         self.changed(db, key.bytes, How::Written);
         self.preserve_touched(found, &|_| ());
         let from = self.arena.at(found);
+        self.step_back(from);
         let old = record::expiry(from);
         match (old, expiry) {
             (Some(_), Some(expiry)) => record::set_expiry(from, expiry),
@@ -721,7 +735,7 @@ impl Stripe {
             self.dbs = Default::default();
             self.db_bytes = 0;
             self.lines.clear();
-            self.groups = Groups::default();
+            (self.groups, self.negatives) = (Groups::default(), Negatives::default());
             return;
         }
         let mut all = Vec::with_capacity(keys);
@@ -841,7 +855,7 @@ fn follow(
 
 impl Db {
     fn new() -> Db {
-        Db { tables: std::array::from_fn(|_| Table::default()), filled: 0, keys: 0, expiring: 0 }
+        Db { tables: std::array::from_fn(|_| Table::default()), filled: 0, keys: 0, expiring: 0, aside: 0 }
     }
 }
 

@@ -210,7 +210,7 @@ fn draw(stripe: &mut Stripe, db: usize, moment: Moment) -> Option<Vec<u8>> {
     let slots = (0..SLOTS_PER_STRIPE).map(|local| (local, stripe.keys_in_slot(db, local)));
     let local = draw_by_weight(slots)?;
     let found = stripe.sample_slot(db, local, random)?;
-    if stripe.bury_ref(found, moment) {
+    if stripe.bury_ref(found, moment) || stripe.entry(found).keep().is_negative() {
         return None;
     }
     Some(stripe.entry(found).key().to_vec())

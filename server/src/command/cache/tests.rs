@@ -258,6 +258,49 @@ fn what_says_that_there_is_nothing_goes_soon() {
 }
 
 #[test]
+fn what_says_that_there_is_nothing_is_no_key_to_who_lists_keys() {
+    let mut stage = Stage::new("absent-value none negative-ttl 5s");
+    stage.desk.check("MSET hot:1 none hot:2 none hot:3 some cold none", "+OK");
+    stage.desk.check("DBSIZE", ":2");
+    stage.desk.check("KEYS hot:*", "*1 $5 hot:3");
+    stage.desk.check("SCAN 0 MATCH hot:*", "*2 $1 0 *1 $5 hot:3");
+    stage.desk.check("DEL hot:3 cold", ":2");
+    stage.desk.check("RANDOMKEY", "$-1");
+    // It is there for who asks for it.
+    stage.desk.check("GET hot:1", "$4 none");
+    stage.desk.check("EXISTS hot:1", ":1");
+    stage.desk.check("SET hot:1 some", "+OK");
+    stage.desk.check("APPEND hot:2 x", ":5");
+    stage.desk.check("EXPIRE hot:2 100", ":1");
+    stage.desk.check("DBSIZE", ":2");
+    stage.desk.check("SET hot:2 none", "+OK");
+    stage.desk.check("RENAME hot:2 cold", "+OK");
+    stage.desk.check("DBSIZE", ":2");
+    stage.desk.node.store.each_stripe(|stripe| stripe.check());
+}
+
+#[test]
+fn what_says_that_there_is_nothing_makes_room_first() {
+    let mut desk = Desk::new();
+    desk.check("CACHE.RULE SET page: absent-value none negative-ttl 1h", "+OK");
+    desk.check("CONFIG SET maxmemory 12mb", "+OK");
+    let value = "x".repeat(1000);
+    (0..6000).for_each(|n| desk.check(&format!("SET page:{n} {value}"), "+OK"));
+    let keys = |desk: &mut Desk| desk.run("DBSIZE").trim_end()[1..].parse::<usize>().expect("a number");
+    let before = keys(&mut desk);
+    for n in 0..200_000 {
+        desk.run(&format!("SET page:absent:{n} none"));
+    }
+    let after = keys(&mut desk);
+    assert!(after * 100 >= before * 90, "of {before} keys {after} are left beside 200,000 that do not exist");
+    let has = |desk: &mut Desk, n: usize| desk.run(&format!("EXISTS page:absent:{n}")) == ":1\r\n";
+    let held = (0..200_000).filter(|n| has(&mut desk, *n)).count();
+    let late = (199_000..200_000).filter(|n| has(&mut desk, *n)).count();
+    assert!(held < 30_000 && late > 500, "{held} of them are held, {late} of the last 1000");
+    desk.node.store.each_stripe(|stripe| stripe.check());
+}
+
+#[test]
 fn a_value_that_is_costly_is_loaded_before_it_expires() {
     let mut stage = Stage::new("lease on early-refresh 1");
     let mut other = stage.desk.again();

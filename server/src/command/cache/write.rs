@@ -66,7 +66,8 @@ fn by_rule(cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>,
 fn under(rule: &Rule, cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: Option<u64>, said: Said) -> Kept {
     let (policy, now, is_free) = (&rule.policy, cx.now_ms(), said == Said::Freely);
     if cx.session.is_primary {
-        let keep = Keep::new(millis(policy.stale_at_most()), 0);
+        let is_absent = policy.absent_value.is_some() && value == policy.absent_value.as_deref();
+        let keep = if is_absent { Keep::negative() } else { Keep::new(millis(policy.stale_at_most()), 0) };
         return Kept { until, keep: if until.is_some() { keep } else { Keep::default() } };
     }
     let took_ms = if value.is_some() { took_ms(cx, key) } else { None };
@@ -87,7 +88,7 @@ fn under(rule: &Rule, cx: &Ctx<'_>, key: Key<'_>, value: Option<&[u8]>, until: O
         rule.counts.absent_set.fetch_add(1, Relaxed);
         let until = now + millis(ttl);
         // There is nothing that could be served stale.
-        return Kept::plainly(Some(hard.map_or(until, |hard| hard.min(until))));
+        return Kept { until: Some(hard.map_or(until, |hard| hard.min(until))), keep: Keep::negative() };
     }
     let mut grace_ms = millis(policy.stale_at_most());
     if let Some(soft) = policy.soft_ttl.filter(|_| is_free) {

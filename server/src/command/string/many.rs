@@ -51,7 +51,7 @@ pub const MSET: Command = Command {
 
 fn mset(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     pairs(cx, args)?;
-    set_all(cx, args)?;
+    set_all(cx, args, false)?;
     cx.reply.ok();
     REPLIED
 }
@@ -72,7 +72,7 @@ fn msetnx(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     pairs(cx, args)?;
     let is_free = none_exists(cx, args.clone())?;
     if is_free {
-        set_all(cx, args)?;
+        set_all(cx, args, true)?;
     }
     cx.reply.int(i64::from(is_free));
     REPLIED
@@ -178,10 +178,16 @@ fn none_exists(cx: &mut Ctx<'_>, mut args: Args<'_>) -> Result<bool, Fault> {
     Ok(true)
 }
 
-fn set_all(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Result<(), Fault> {
+/// Sets keys, each as its rule says; to those that are set as locks are no rule is applied.
+fn set_all(cx: &mut Ctx<'_>, args: &mut Args<'_>, are_locks: bool) -> Result<(), Fault> {
+    let is_plain = are_locks || !cx.node.rules.are_any();
     while !args.is_empty() {
-        let key = args.key()?;
-        write(cx, key, New::Set(args.word()?), None, "set");
+        let (key, value) = (args.key()?, args.word()?);
+        if is_plain {
+            write(cx, key, New::Set(value), None, "set");
+        } else {
+            put_by_rule(cx, key, value, (None, None), Lifetime::Unsaid, false);
+        }
     }
     Ok(())
 }

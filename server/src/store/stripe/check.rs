@@ -9,6 +9,7 @@ use super::*;
 struct Sums {
     keys: usize,
     expiring: usize,
+    aside: usize,
     record_bytes: usize,
     heap_bytes: usize,
 }
@@ -20,7 +21,8 @@ impl Stripe {
         for (number, db) in self.dbs.iter().enumerate() {
             let Some(db) = db else { continue };
             let sums = self.check_db(number, db);
-            assert_eq!((db.keys, db.expiring), (sums.keys, sums.expiring), "counts of database {number}");
+            let counts = (db.keys, db.expiring, db.aside);
+            assert_eq!(counts, (sums.keys, sums.expiring, sums.aside), "counts of database {number}");
             all.keys += sums.keys;
             all.record_bytes += sums.record_bytes;
             all.heap_bytes += sums.heap_bytes;
@@ -43,6 +45,7 @@ impl Stripe {
                 let at = self.arena.at(found);
                 sums.keys += 1;
                 sums.expiring += usize::from(record::expiry(at).is_some());
+                sums.aside += usize::from(record::keep(at).is_aside());
                 sums.record_bytes += record::units(at) * UNIT;
                 if record::header(at).shape() == Shape::Pieces {
                     let pieces = self.check_chain(found, pieces::first(at));

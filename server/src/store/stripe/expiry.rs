@@ -157,8 +157,8 @@ impl Stripe {
     /// Keeps what a rule says beside the expiry of a key, if it has one: it may be served stale after that.
     pub fn keep_stale(&mut self, db: usize, key: Key<'_>, keep: Keep, moment: Moment) {
         let Some((_, found)) = self.find(db, key) else { return };
+        self.set_keep_of(found, keep);
         let at = self.arena.at(found);
-        record::set_keep(at, keep);
         if keep.grace_ms() > 0 {
             self.note_expiry(db, key.place, record::expiry(at), record::lasts_until(at), moment);
         }
@@ -220,6 +220,9 @@ impl Stripe {
             self.expired(found);
             self.remove_ref(found);
             return true;
+        }
+        if is_due(record::expiry(self.arena.at(found))) {
+            self.hide(found);
         }
         expiry.filter(in_bucket).into_iter().for_each(|time| self.rewheel(found, time));
         if !is_due(fields) {

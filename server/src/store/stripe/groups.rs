@@ -169,6 +169,7 @@ impl Stripe {
         self.tell_of(found, How::Outdated { at_ms: expiry });
         self.counters.invalidated += 1;
         self.preserve_touched(found, &|_| ());
+        self.step_back(from);
         let name: Box<[u8]> = record::key(from).into();
         let key = Key { bytes: &name, place };
         if record::expiry(from).is_some() {
@@ -177,7 +178,7 @@ impl Stripe {
             self.reshape(db, key, at, found, Some(expiry));
         }
         if let Some((_, found)) = self.find(db, key) {
-            record::set_keep(self.arena.at(found), Keep::new(until - expiry, 0));
+            self.set_keep_of(found, Keep::new(until - expiry, 0).hidden());
         }
         self.note_expiry(db, place, None, Some(until), moment);
         // What is kept has its tags, and is not to be met again for the same reason.

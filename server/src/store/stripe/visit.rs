@@ -17,7 +17,7 @@ impl Stripe {
         let hash_of = |found: Ref| self.hasher.hash(record::key(self.arena.at(found)));
         table.scan(from, &hash_of, |found| {
             let at = self.arena.at(found);
-            if !self.is_lost(at, moment) {
+            if !self.is_unlisted(at, moment) {
                 each(Entry { at, arena: &self.arena });
             }
         })
@@ -28,7 +28,7 @@ impl Stripe {
         for table in self.dbs[db].iter().flat_map(|db| &db.tables) {
             table.each(|found| {
                 let at = self.arena.at(found);
-                if !self.is_lost(at, moment) {
+                if !self.is_unlisted(at, moment) {
                     each(Entry { at, arena: &self.arena });
                 }
             });
