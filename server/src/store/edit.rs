@@ -29,6 +29,11 @@ impl<'a> Entry<'a> {
         self.object().and_then(K::of).ok_or(WrongType)
     }
 
+    /// Whether the policy is to let it stay: a filter without its items would deny all of them.
+    pub(super) fn is_spared(self) -> bool {
+        self.expiry().is_none() && matches!(self.object(), Some(Object::Bloom(_)))
+    }
+
     /// What the entry holds, unless that is a string.
     pub fn object(self) -> Option<&'a Object> {
         if let Value::Object(object) = self.value() { Some(object) } else { None }
