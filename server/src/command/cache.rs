@@ -3,6 +3,7 @@
 //!
 //! A node without rules pays for all of this the look at one flag where a key is missing or written, and nothing where it is found.
 
+mod guard;
 mod live;
 mod read;
 mod smart;
@@ -11,6 +12,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use guard::{Walk, admit};
 pub use live::Rules;
 pub use read::get;
 pub use write::{Said, kept, set_expiry};
@@ -21,7 +23,7 @@ use crate::rules::set::{RULES_MAX, check_prefix};
 use crate::rules::{Policy, Rule};
 use std::sync::Arc;
 
-pub const COMMANDS: &[Command] = &[smart::ABSENT, smart::FILL, smart::GET, RULE, STATS];
+pub const COMMANDS: &[Command] = &[smart::ABSENT, smart::FILL, smart::GET, guard::GUARD, RULE, STATS];
 
 const CACHE: Command = Command { group: Group::Cache, since: OWN, ..COMMAND };
 

@@ -12,6 +12,7 @@ mod cuts;
 mod durability;
 mod expiry;
 mod failover;
+mod filters;
 mod halts;
 mod lost;
 mod promotion;
