@@ -195,7 +195,7 @@ fn besiege(node: &Node, random_keys: usize) -> Siege {
 #[test]
 fn random_keys_reach_no_database_that_a_guard_stands_before() {
     const RATE: f64 = 0.001;
-    const MEMORY: &str = "40mb";
+    const MEMORY: &str = "20mb";
     let keys = std::env::var("LARDER_RANDOM_KEYS").map_or(20_000, |keys| keys.parse().expect("it is a number"));
     let rule = "absent-value (none) negative-ttl 10m";
     let show = |what: &str, siege: &Siege| {

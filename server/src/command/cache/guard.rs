@@ -51,7 +51,7 @@ pub const GUARD: Command = Command {
             name: "DEL",
             run: del,
             summary: "Deletes the filters of a guard in the slots of this node. Returns how many there were.",
-            complexity: "O(1): there are 16384 slots",
+            complexity: "O(N) for N slots of the node",
             args: &[text("guard")],
             flags: MAKES,
             ..CACHE
@@ -61,7 +61,7 @@ pub const GUARD: Command = Command {
             name: "INFO",
             run: info,
             summary: "Returns what a guard holds in the slots of this node.",
-            complexity: "O(1): there are 16384 slots",
+            complexity: "O(N) for N slots of the node",
             args: &[text("guard")],
             flags: LOOKS.and(Flags::NO_MULTI),
             ..CACHE
@@ -79,7 +79,7 @@ pub const GUARD: Command = Command {
             name: "RESERVE",
             run: reserve,
             summary: "Makes a guard for so many keys, that takes others for one of them at this rate.",
-            complexity: "O(1): there are 16384 slots",
+            complexity: "O(N) for N slots of the node",
             args: &[text("guard"), double("error-rate"), int("capacity")],
             flags: MAKES.and(Flags::DENYOOM),
             ..CACHE
@@ -234,6 +234,12 @@ fn tell(
         }
     }
     drop(bloom);
+    // Who keeps copies of what it reads was told that there is nothing.
+    for key in new.iter().map(|name| node.store.key(name)) {
+        if keys.entry(key).is_none() {
+            keys.tell_doubt(key);
+        }
+    }
     if !new.is_empty() && node.replication.notes() && !session.is_primary {
         let head: [&[u8]; 4] = [b"BF.INSERT", filter.bytes, b"NOCREATE", b"ITEMS"];
         node.replication.note_beside(&node.store, &session.client, session.db, filter, &[&head[..], &new].concat());

@@ -81,6 +81,18 @@ fn the_answer_is_the_rules_absent_value() {
 }
 
 #[test]
+fn who_keeps_copies_hears_that_a_key_may_be_there() {
+    let mut desk = guarded("absent-value (none) negative-ttl 10s");
+    let mut other = desk.again();
+    other.run("HELLO 3");
+    other.check("CLIENT TRACKING ON", "+OK");
+    other.check("GET p:nosuch", "$6 (none)");
+    desk.check("CACHE.GUARD ADD known p:nosuch", ":1");
+    other.check("PING", "+PONG >2 $10 invalidate *1 $8 p:nosuch");
+    other.check("GET p:nosuch", "_");
+}
+
+#[test]
 fn whatever_writes_a_key_makes_it_known() {
     let mut desk = guarded("");
     desk.check("SET x:k v", "+OK");
