@@ -154,6 +154,10 @@ impl Shape {
 }
 
 fn hashes(bits_per_item: f64) -> u32 {
+    #[expect(
+        clippy::approx_constant,
+        reason = "RedisBloom has as many digits, and refuses a layer with another number of hashes"
+    )]
     const LN2: f64 = 0.693_147_180_559_945;
     (LN2 * bits_per_item).ceil() as u32
 }

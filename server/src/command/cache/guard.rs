@@ -307,8 +307,9 @@ const PAUSE_MAX_MS: u64 = 5_000;
 impl Walk {
     fn resume(cx: &mut Ctx<'_>) -> Box<Walk> {
         let words = digest::of_parts(cx.words.iter());
-        let is_it = |walk: &Box<Walk>| walk.words == words && steady_ms() - walk.paused_ms < PAUSE_MAX_MS;
-        cx.session.walk.take().filter(is_it).unwrap_or_else(|| Box::new(Walk { words, ..Walk::default() }))
+        let walk = cx.session.walk.take();
+        walk.filter(|walk| walk.words == words && steady_ms() - walk.paused_ms < PAUSE_MAX_MS)
+            .unwrap_or_else(|| Box::new(Walk { words, ..Walk::default() }))
     }
 
     fn pause(mut self: Box<Walk>, cx: &mut Ctx<'_>) -> Outcome {
