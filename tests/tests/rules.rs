@@ -127,6 +127,116 @@ fn absent_keys_are_asked_for_once_while_they_count_as_absent() {
     assert!(by_key.values().all(|queries| *queries == 1), "{by_key:?}");
 }
 
+/// What plain clients meet that read keys a database has, while random ones are asked for, too.
+struct Siege {
+    /// Queries for keys that the database does not have, and the most for one of them.
+    outside: usize,
+    most: usize,
+    /// Of the keys that it has, in the second half.
+    hit_ratio: f64,
+}
+
+/// Keys that the database has.
+const REAL: usize = 50_000;
+
+/// Has clients read keys that there are, the lower their numbers the more, and in between so many random ones.
+fn besiege(node: &Node, random_keys: usize) -> Siege {
+    const CLIENTS: usize = 4;
+    const READS: usize = 100_000;
+    let seed = seed();
+    let outside: Mutex<BTreeMap<u64, usize>> = Mutex::default();
+    let (hits, gets) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let (mut client, outside, hits, gets) = (node.connect(), &outside, &hits, &gets);
+            scope.spawn(move || {
+                let mut random = Random::new(seed + number as u64);
+                let value = "v".repeat(1000);
+                let (mut reads, mut asked) = (READS / CLIENTS, random_keys / CLIENTS);
+                let all = reads + asked;
+                while reads + asked > 0 {
+                    if random.below(reads + asked) < asked {
+                        asked -= 1;
+                        let key = (REAL + random.below(1 << 40)) as u64;
+                        if client.call(&format!("GET item:{key}")).as_bytes().is_none() {
+                            *outside.lock().expect("nobody panics who holds it").entry(key).or_default() += 1;
+                            client.check(&format!("SET item:{key} (none) EX 600"), "OK");
+                        }
+                        // Who attacks asks again.
+                        assert!(
+                            client.call(&format!("GET item:{key}")).as_bytes().is_none_or(|value| value == b"(none)")
+                        );
+                        continue;
+                    }
+                    reads -= 1;
+                    let below = 1 + random.below(REAL);
+                    let key = random.below(below);
+                    let found = client.call(&format!("GET item:{key}"));
+                    assert_ne!(found.as_bytes(), Some(&b"(none)"[..]), "item:{key} is there");
+                    let is_late = reads + asked < all / 2;
+                    gets.fetch_add(usize::from(is_late), Relaxed);
+                    match found.as_bytes() {
+                        Some(_) => _ = hits.fetch_add(usize::from(is_late), Relaxed),
+                        None => client.check(&format!("SET item:{key} {value}"), "OK"),
+                    }
+                }
+            });
+        }
+    });
+    let outside = outside.into_inner().expect("nobody panics who holds it");
+    Siege {
+        outside: outside.values().sum(),
+        most: outside.values().max().copied().unwrap_or_default(),
+        hit_ratio: hits.into_inner() as f64 / gets.into_inner() as f64,
+    }
+}
+
+/// `LARDER_RANDOM_KEYS=1000000 cargo test -p larder-tests --test rules -- --nocapture random_keys` asks for a million.
+#[test]
+fn random_keys_reach_no_database_that_a_guard_stands_before() {
+    const RATE: f64 = 0.001;
+    const MEMORY: &str = "20mb";
+    let keys = std::env::var("LARDER_RANDOM_KEYS").map_or(20_000, |keys| keys.parse().expect("it is a number"));
+    let rule = "absent-value (none) negative-ttl 10m";
+    let show = |what: &str, siege: &Siege| {
+        println!(
+            "{keys} random keys, {what}: {} queries for them, {} for one at most; {:.4} of the GETs of real keys hit",
+            siege.outside, siege.most, siege.hit_ratio
+        );
+    };
+    let guarded = || {
+        let mut node = Node::start_with(&[("--maxmemory", MEMORY)]);
+        node.check(&format!("CACHE.GUARD RESERVE items {RATE} {REAL}"), "OK");
+        for from in (0..REAL).step_by(1000) {
+            let names: String = (from..from + 1000).map(|number| format!(" item:{number}")).collect();
+            node.call(&format!("RPUSH names{names}"));
+        }
+        let loaded = node.int("CACHE.GUARD LOAD items names");
+        assert!(loaded > REAL as i64 * 99 / 100, "{loaded}");
+        node.check("DEL names", "1");
+        node.check(&format!("CACHE.RULE SET item: {rule} guard items"), "OK");
+        node
+    };
+    let calm = besiege(&guarded(), 0);
+    show("none asked for", &calm);
+    let mut node = guarded();
+    let siege = besiege(&node, keys);
+    show("a guard of 0.1 %", &siege);
+    println!("{}", node.text("CACHE.GUARD INFO items"));
+    let expected = keys as f64 * RATE;
+    assert!((siege.outside as f64) <= expected + 5.0 * expected.sqrt(), "{} of {keys}", siege.outside);
+    assert!(siege.hit_ratio > calm.hit_ratio - 0.02, "{} where it was {}", siege.hit_ratio, calm.hit_ratio);
+    // All filters are there, though other keys had to make room.
+    assert!(node.info_number("evicted_keys") > 0);
+    assert!(node.text("CACHE.GUARD INFO items").contains("16384"));
+    let mut node = Node::start_with(&[("--maxmemory", MEMORY)]);
+    node.check(&format!("CACHE.RULE SET item: {rule}"), "OK");
+    let without = besiege(&node, keys);
+    show("no guard", &without);
+    assert!(without.outside > keys * 99 / 100);
+    assert_eq!(without.most, 1);
+}
+
 #[test]
 fn keys_that_are_set_together_do_not_expire_together() {
     const KEYS: usize = 20_000;
@@ -176,4 +286,34 @@ fn rules_stand_in_files_and_flags_and_mistakes_are_told_with_their_place() {
         let told = format!("{}{}", ended.stdout, ended.stderr);
         assert!(!ended.status.success() && told.contains(expected), "{text}: {told}");
     }
+}
+
+/// Keys that are given one tag at a time.
+const TAGGED_AT_ONCE: usize = 1000;
+
+/// `LARDER_TAGGED_KEYS=1000000` makes as many, and prints how long it takes to declare them wrong.
+#[test]
+fn a_tag_of_many_keys_is_declared_wrong_in_one_go() {
+    let keys: usize = std::env::var("LARDER_TAGGED_KEYS").map_or(50_000, |keys| keys.parse().expect("a number"));
+    let node = Node::start();
+    let mut client = node.connect();
+    for from in (0..keys).step_by(TAGGED_AT_ONCE) {
+        let lines = (from..from + TAGGED_AT_ONCE).map(|key| format!("CACHE.SET page:{key} value TAGS 1 shop\r\n"));
+        client.send_raw(lines.collect::<String>());
+        (0..TAGGED_AT_ONCE).for_each(|_| client.expect("OK"));
+    }
+    client.check("DBSIZE", &keys.to_string());
+    let mut other = node.connect();
+    let (mut longest, mut random) = (Duration::ZERO, Random::new(seed()));
+    let begin = Instant::now();
+    client.check("CACHE.INVALIDATE shop", &keys.to_string());
+    let took = begin.elapsed();
+    // None is read, though next to none has been swept.
+    for _ in 0..1000 {
+        let begin = Instant::now();
+        other.check(&format!("GET page:{}", random.below(keys)), "nil");
+        longest = longest.max(begin.elapsed());
+    }
+    client.check("DBSIZE", "0");
+    println!("{keys} keys were declared wrong in {took:.1?}; the longest GET behind that took {longest:.1?}");
 }

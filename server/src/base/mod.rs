@@ -14,6 +14,7 @@ pub mod keep;
 pub mod lcs;
 pub mod long_double;
 pub mod lzf;
+pub mod murmur;
 pub mod number;
 pub mod quote;
 pub mod secret;

@@ -355,7 +355,7 @@ fn held(keys: &Keys<'_>, key: Key<'_>) -> Option<Awaited> {
         Object::List(_) => Some(Awaited::List),
         Object::ZSet(_) => Some(Awaited::ZSet),
         Object::Stream(_) => Some(Awaited::Stream),
-        Object::Hash(_) | Object::Set(_) => None,
+        Object::Hash(_) | Object::Set(_) | Object::Bloom(_) => None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! A node without rules pays for all of this the look at one flag where a key is missing or written, and nothing where it is found.
 
 mod groups;
+mod guard;
 mod live;
 mod read;
 mod smart;
@@ -13,6 +14,7 @@ mod write;
 mod tests;
 
 pub use groups::Declared;
+pub use guard::{Walk, admit};
 pub use live::Rules;
 pub use read::get;
 pub use write::{Said, kept, set_expiry};
@@ -28,6 +30,7 @@ pub const COMMANDS: &[Command] = &[
     groups::CLEAR,
     smart::FILL,
     smart::GET,
+    guard::GUARD,
     groups::INVALIDATE,
     RULE,
     groups::SET,

@@ -15,7 +15,7 @@ use super::session::{Replies, Session};
 use super::shared::{Pass, Shared, now_ms, steady_ms};
 use super::table::Found;
 use super::words::{Args, Placed, REPLIED, Span, Words};
-use super::{audience, blocking, replication, transaction};
+use super::{audience, blocking, cache, replication, transaction};
 use crate::base::ticks::Ticks;
 use crate::config::Durability;
 use crate::store::hash::Place;
@@ -575,12 +575,16 @@ impl Call<'_> {
         let is_noted = node.replication.notes()
             && found.row.flags.has(Flags::WRITE.and(Flags::MAY_REPLICATE))
             && !session.is_primary;
-        let changes = if is_noted { keys.changes() } else { 0 };
+        let is_guarded = found.is_write() && node.rules.are_guards() && !session.is_primary;
+        let changes = if is_noted || is_guarded { keys.changes() } else { 0 };
         let mut cx = Ctx { command: found.row, found, words, store: keys, reply, session, node };
         if is_noted {
             replication::begin_command();
         }
         let outcome = (found.row.run)(&mut cx, &mut args);
+        if is_guarded && cx.store.changes() != changes {
+            cache::admit(&mut cx, found, self.places);
+        }
         if is_noted {
             replication::end_command(&mut cx, changes, outcome.is_ok());
         }

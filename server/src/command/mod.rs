@@ -4,6 +4,7 @@ pub mod ahead;
 pub mod audience;
 pub mod bitmap;
 pub mod blocking;
+pub mod bloom;
 pub mod cache;
 pub mod client;
 pub mod clients;

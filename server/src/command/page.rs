@@ -18,6 +18,7 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Stream, "Streams"),
     (Group::Bitmap, "Bitmaps"),
     (Group::HyperLogLog, "HyperLogLog"),
+    (Group::Bf, "Bloom filters"),
     (Group::PubSub, "Publishing and subscribing"),
     (Group::Transactions, "Transactions"),
     (Group::Cache, "Rules"),

@@ -86,13 +86,17 @@ pub enum Group {
     Geo,
     Stream,
     Bitmap,
+    Bf,
     Cache,
 }
 
 impl Group {
     /// Whether its commands find under their keys what is more than a record.
     pub fn is_on_collections(self) -> bool {
-        matches!(self, Group::List | Group::Set | Group::SortedSet | Group::Hash | Group::Geo | Group::Stream)
+        matches!(
+            self,
+            Group::List | Group::Set | Group::SortedSet | Group::Hash | Group::Geo | Group::Stream | Group::Bf
+        )
     }
 
     pub fn name(self) -> &'static str {
@@ -112,6 +116,7 @@ impl Group {
             Group::Geo => "geo",
             Group::Stream => "stream",
             Group::Bitmap => "bitmap",
+            Group::Bf => "bf",
             Group::Cache => "cache",
         }
     }
@@ -130,7 +135,7 @@ impl Group {
             Group::Geo => Some("@geo"),
             Group::Stream => Some("@stream"),
             Group::Bitmap => Some("@bitmap"),
-            Group::PubSub | Group::Server | Group::Cluster | Group::Cache => None,
+            Group::PubSub | Group::Server | Group::Cluster | Group::Bf | Group::Cache => None,
         }
     }
 }

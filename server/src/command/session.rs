@@ -1,6 +1,7 @@
 //! What a connection has said about itself: its database, protocol, login and modes.
 
 use super::blocking::Parked;
+use super::cache;
 use super::clients::Client;
 use super::cluster;
 use super::forward::{Evidence, Forwarding};
@@ -66,6 +67,8 @@ pub struct Session {
     pub topology_seen: u64,
     /// The change of the cluster that its command has asked for.
     pub asked_cluster: Option<cluster::Ticket>,
+    /// How far its command has come, if that is done bit by bit.
+    pub walk: Option<Box<cache::Walk>>,
     /// The long string that is read for a snapshot before the command at hand changes its key.
     pub ahead: Option<Ahead>,
     /// Whether the primary wants to know how far the node is.
@@ -113,6 +116,7 @@ impl Session {
             evidence: Evidence::default(),
             topology_seen: 0,
             asked_cluster: None,
+            walk: None,
             ahead: None,
             wants_ack: false,
             asked: None,

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 /// The rows of all files, in no order that matters.
 const GROUPS: &[&[Command]] = &[
     super::bitmap::COMMANDS,
+    super::bloom::COMMANDS,
     super::cache::COMMANDS,
     super::client::COMMANDS,
     super::cluster::COMMANDS,

@@ -8,13 +8,14 @@
 //!
 //! What is written, Redis 7.2 reads, with one exception: hashes with fields that expire, which Redis 7.2 does not know,
 //! are written as Redis 7.4 does; or as Valkey 9 does, which has its own form of them, for a replica that is one. What is read are all encodings of RDB 5 to 12 and of Valkey's 80, but for values of
-//! modules. Another type is a row in `kind`, an arm in `load` and one in `save`.
+//! modules other than RedisBloom's filters. Another type is a row in `kind`, an arm in `load` and one in `save`.
 //!
 //! Source: Redis's documentation of the format, the comments in its `rdb.h`, and what its servers write and take.
 
 pub mod file;
 pub mod kind;
 
+mod bloom;
 pub mod file_write;
 mod intset;
 mod listpack;
@@ -28,6 +29,7 @@ mod write;
 mod ziplist;
 mod zipmap;
 
+pub use bloom::{chunk_of_shapes, of_shapes};
 pub use read::{LoadError, Loaded, Reader};
 pub use save::{push_body, type_of};
 pub use write::{push_length, push_millis, push_string};
@@ -58,6 +60,12 @@ impl Version {
             Version::V11 => 11,
             Version::Valkey => VERSION_VALKEY,
         }
+    }
+
+    /// Whether who reads it knows such objects. Redis and Valkey know filters only with a module, and would refuse all of a snapshot
+    /// for one of them; Larder's own files are in the newest format.
+    pub fn has(self, object: &Object) -> bool {
+        self == Version::V11 || !matches!(object, Object::Bloom(_))
     }
 
     /// The first bytes of a file, which tell its format.

@@ -11,5 +11,5 @@ pub mod set;
 pub mod span;
 
 pub use lease::{Lease, Terms, Verdict};
-pub use policy::{FIELDS, Policy};
+pub use policy::{FIELDS, GUARD_MAX, Policy, check_guard};
 pub use set::{Rule, RuleSet};

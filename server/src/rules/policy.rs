@@ -19,6 +19,8 @@ pub struct Policy {
     pub ttl_jitter: u64,
     pub absent_value: Option<Box<[u8]>>,
     pub negative_ttl: Option<Duration>,
+    /// The name of what knows which keys there are.
+    pub guard: Option<Box<str>>,
 }
 
 impl Default for Policy {
@@ -35,6 +37,7 @@ impl Default for Policy {
             ttl_jitter: 0,
             absent_value: None,
             negative_ttl: None,
+            guard: None,
         }
     }
 }
@@ -50,6 +53,9 @@ pub struct Field {
 
 /// The longest `absent-value`, in bytes.
 const ABSENT_MAX: usize = 1024;
+
+/// The longest name of a guard, in bytes.
+pub const GUARD_MAX: usize = 64;
 
 /// The most that `early-refresh` may be: a value would be loaded anew all the time.
 const BETA_MAX: f64 = 10.0;
@@ -120,6 +126,12 @@ pub const FIELDS: &[Field] = &[
         doc: "For how long an absent-value is kept at most.",
         take: |policy, text| span::parse(text).map(|span| policy.negative_ttl = Some(span)),
         show: |policy| policy.negative_ttl.map(span::show),
+    },
+    Field {
+        name: "guard",
+        doc: "The guard that knows which keys there are: any other is answered at once, with the absent-value if there is one. See CACHE.GUARD.",
+        take: |policy, text| check_guard(text.as_bytes()).map(|()| policy.guard = Some(text.into())),
+        show: |policy| policy.guard.as_ref().map(|name| name.to_string()),
     },
 ];
 
@@ -239,7 +251,32 @@ impl Policy {
                 span::show(ttl)
             ));
         }
+        if let Some(guard) = &self.guard {
+            let answer = self
+                .absent_value
+                .as_ref()
+                .map_or("nil".into(), |value| format!("'{}'", String::from_utf8_lossy(value)));
+            told.push(format!(
+                "If the guard '{guard}' does not know it, a GET is told {answer} at once, and nobody is sent; what is set becomes known."
+            ));
+        }
         told
+    }
+}
+
+/// Whether a guard may have this name. Braces would decide the slot of what lies under it.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn check_guard(name: &[u8]) -> Result<(), String> {
+    let is_wrong = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'{' | b'}');
+    match name.len() {
+        1..=GUARD_MAX if !name.iter().any(is_wrong) => Ok(()),
+        1..=GUARD_MAX => {
+            Err("the name of a guard has neither blanks nor braces, and letters of ASCII alone".to_owned())
+        }
+        _ => Err(format!("the name of a guard has 1 to {GUARD_MAX} bytes")),
     }
 }
 
@@ -295,14 +332,14 @@ mod tests {
     #[test]
     fn fields_are_read_as_they_are_shown() {
         let line = "lease on lease-wait 500ms lease-time 5s back-off 2s soft-ttl 1m stale-while-revalidate 30s stale-if-error 1h \
-                    early-refresh 1.5 ttl-jitter 20% absent-value (none) negative-ttl 10s";
+                    early-refresh 1.5 ttl-jitter 20% absent-value (none) negative-ttl 10s guard products";
         let shown = |line: &str| {
             parsed(line).unwrap().fields().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>()
         };
         assert_eq!(shown(line).join(" "), line);
         assert_eq!(shown("LEASE yes ttl-jitter 5"), ["lease on", "ttl-jitter 5%"]);
         assert!(parsed("lease off").unwrap() == Policy::default());
-        assert_eq!(FIELDS.len(), 11, "each has a place in the line above");
+        assert_eq!(FIELDS.len(), 12, "each has a place in the line above");
     }
 
     #[test]
@@ -326,6 +363,7 @@ mod tests {
             ("absent-value none", "absent-value needs negative-ttl"),
             ("absent-value \t negative-ttl 1s", "absent-value: it has blanks"),
             ("negative-ttl 1s", "negative-ttl needs absent-value"),
+            ("guard a{b}", "guard: the name of a guard has neither blanks nor braces"),
             ("soft-ttl 5", "soft-ttl: '5' has no unit that is known"),
         ] {
             let told = parsed(line);

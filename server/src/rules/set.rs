@@ -52,6 +52,8 @@ pub struct Counts {
     pub spread: AtomicU64,
     /// Keys that were set to say that there is none.
     pub absent_set: AtomicU64,
+    /// GETs of keys that the guard did not know.
+    pub guarded: AtomicU64,
 }
 
 impl Counts {
@@ -69,6 +71,7 @@ impl Counts {
             ("load_ms", of(&self.load_ms)),
             ("ttls_shortened", of(&self.spread)),
             ("absent_set", of(&self.absent_set)),
+            ("guarded", of(&self.guarded)),
         ]
     }
 }

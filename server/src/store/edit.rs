@@ -29,6 +29,11 @@ impl<'a> Entry<'a> {
         self.object().and_then(K::of).ok_or(WrongType)
     }
 
+    /// Whether the policy is to let it stay: a filter without its items would deny all of them.
+    pub(super) fn is_spared(self) -> bool {
+        self.expiry().is_none() && matches!(self.object(), Some(Object::Bloom(_)))
+    }
+
     /// What the entry holds, unless that is a string.
     pub fn object(self) -> Option<&'a Object> {
         if let Value::Object(object) = self.value() { Some(object) } else { None }
@@ -106,6 +111,12 @@ impl Keys<'_> {
 }
 
 impl Keys<'_> {
+    /// Tells those who have asked about a key which is not there that what they heard may be wrong by now, as if it had just gone.
+    pub fn tell_doubt(&mut self, key: Key<'_>) {
+        let db = self.db;
+        self.held.stripe(key.place.stripe()).changed(db, key.bytes, How::Removed);
+    }
+
     /// Frees a group that was taken out of the stream of a key, without a stall if it is large, and tells who waits.
     pub fn discard_group(&mut self, key: Key<'_>, group: SharedBox<Group>) {
         self.wrote = true;

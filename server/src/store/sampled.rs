@@ -19,6 +19,9 @@ impl Stripe {
             if moment.eviction.volatile_only() && entry.expiry().is_none() {
                 continue;
             }
+            if entry.is_spared() {
+                continue;
+            }
             let rank = rank(entry, moment);
             if worst.is_none_or(|(most, _)| rank > most) {
                 worst = Some((rank, found));

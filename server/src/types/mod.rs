@@ -2,11 +2,12 @@
 //!
 //! `packed` is the compact run that small hashes, sets and lists are, `dict` the table of large hashes and sets, `intset` a
 //! set of integers, and `list` grows into chunks (`quicklist`). `zset` is a tree with counts beside a table, `stream` a map of
-//! packed nodes. `hll`, `geo` and `bits` work on the bytes of strings and on scores.
+//! packed nodes. `bloom` is a filter. `hll`, `geo` and `bits` work on the bytes of strings and on scores.
 
 pub mod algebra;
 mod aside;
 pub mod bits;
+pub mod bloom;
 mod chunk;
 pub mod dict;
 pub mod draw;

@@ -1,5 +1,6 @@
 //! Any of the structures: what a key holds that is not a string.
 
+use super::bloom::Bloom;
 use super::hash::Hash;
 use super::list::List;
 use super::set::Set;
@@ -16,6 +17,7 @@ pub enum Object {
     Set(Set),
     ZSet(ZSet),
     Stream(Box<Stream>),
+    Bloom(Bloom),
 }
 
 const _: () = assert!(size_of::<Object>() <= 32, "every collection pays for the widest");
@@ -59,6 +61,7 @@ kind!(List, List);
 kind!(Set, Set);
 kind!(ZSet, ZSet);
 kind!(Stream, Stream);
+kind!(Bloom, Bloom);
 
 impl Object {
     /// The object as it is now, to be gone through on another thread, and not to be looked into: it may lack what finds
@@ -71,6 +74,7 @@ impl Object {
             Object::Set(set) => Object::Set(set.share()),
             Object::ZSet(zset) => Object::ZSet(zset.share()),
             Object::Stream(stream) => Object::Stream(stream.clone()),
+            Object::Bloom(bloom) => Object::Bloom(bloom.clone()),
         }
     }
 
@@ -82,6 +86,8 @@ impl Object {
             Object::Set(_) => "set",
             Object::ZSet(_) => "zset",
             Object::Stream(_) => "stream",
+            // As RedisBloom's.
+            Object::Bloom(_) => "MBbloom--",
         }
     }
 
@@ -93,10 +99,11 @@ impl Object {
             Object::Set(set) => set.encoding(),
             Object::ZSet(zset) => zset.encoding(),
             Object::Stream(_) => "stream",
+            Object::Bloom(_) => "raw",
         }
     }
 
-    /// Elements: fields, values, members or entries.
+    /// Elements: fields, values, members, entries or items.
     pub fn len(&self) -> usize {
         match self {
             Object::Hash(hash) => hash.len(),
@@ -104,6 +111,7 @@ impl Object {
             Object::Set(set) => set.len(),
             Object::ZSet(zset) => zset.len(),
             Object::Stream(stream) => stream.len() as usize,
+            Object::Bloom(bloom) => bloom.len() as usize,
         }
     }
 
@@ -112,9 +120,9 @@ impl Object {
         self.len() == 0
     }
 
-    /// Whether the key goes with its last element. A stream stays, for its groups and its last id.
+    /// Whether the key goes with its last element. A stream stays, for its groups and its last id, and a filter for what it is made for.
     pub fn is_spent(&self) -> bool {
-        !matches!(self, Object::Stream(_)) && self.is_empty()
+        !matches!(self, Object::Stream(_) | Object::Bloom(_)) && self.is_empty()
     }
 
     /// Where the first bytes below the object lie that a command reads, for a prefetch.
@@ -126,6 +134,7 @@ impl Object {
             Object::Set(set) => set.lead(),
             Object::ZSet(zset) => zset.lead(),
             Object::Stream(stream) => (&raw const **stream).cast(),
+            Object::Bloom(bloom) => bloom.lead(),
         }
     }
 
@@ -137,6 +146,7 @@ impl Object {
             Object::Set(set) => set.bytes(),
             Object::ZSet(zset) => zset.bytes(),
             Object::Stream(stream) => size_of::<Stream>() + stream.bytes(),
+            Object::Bloom(bloom) => bloom.bytes(),
         }
     }
 }

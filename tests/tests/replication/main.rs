@@ -12,6 +12,7 @@ mod cuts;
 mod durability;
 mod expiry;
 mod failover;
+mod filters;
 mod groups;
 mod halts;
 mod lost;

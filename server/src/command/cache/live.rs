@@ -15,6 +15,7 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 #[derive(Default)]
 pub struct Rules {
     are_any: AtomicBool,
+    are_guards: AtomicBool,
     /// The number of the set at hand; 0 for the empty one at the start.
     number: AtomicU64,
     state: Mutex<State>,
@@ -47,6 +48,12 @@ impl Rules {
     #[inline]
     pub fn are_any(&self) -> bool {
         self.are_any.load(Relaxed)
+    }
+
+    /// Whether any rule has a guard.
+    #[inline]
+    pub fn are_guards(&self) -> bool {
+        self.are_guards.load(Relaxed)
     }
 
     /// The rule that a key has.
@@ -112,7 +119,12 @@ impl Rules {
             rules.collect::<Vec<_>>()
         };
         let set = RuleSet::of([of(&state.own), of(&state.agreed)].concat());
+        let are_guards = set.iter().any(|rule| rule.policy.guard.is_some());
+        if are_guards {
+            super::guard::prepare();
+        }
         self.are_any.store(!set.is_empty(), Relaxed);
+        self.are_guards.store(are_guards, Relaxed);
         state.set = Arc::new(set);
         self.number.store(LAST.fetch_add(1, Relaxed) + 1, Release);
         result

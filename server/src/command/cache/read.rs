@@ -1,6 +1,6 @@
 //! What a GET gets for a key that has a rule and is missing, or stale, or soon will be.
 
-use super::{Await, Awaited, Ctx, Fault, Outcome, Reply};
+use super::{Await, Awaited, Ctx, Fault, Outcome, Reply, guard};
 use crate::command::REPLIED;
 use crate::command::forward::LEASED;
 use crate::command::shared::{now_ms, steady_ms};
@@ -23,7 +23,17 @@ pub fn get(cx: &mut Ctx<'_>, key: Key<'_>) -> Outcome {
         Some(entry) => Some((entry.keep().cost_ms(), entry.expiry().unwrap_or(u64::MAX).saturating_sub(now))),
         None => None,
     };
-    let rule = cx.node.rules.find(key.bytes).filter(|rule| rule.policy.lease && may_be_sent(cx));
+    let rule = cx.node.rules.find(key.bytes);
+    if let (None, Some(rule)) = (early, &rule)
+        && guard::denies(cx, key, rule)
+    {
+        match &rule.policy.absent_value {
+            Some(absent) => cx.reply.bulk(absent),
+            None => nil(cx, key),
+        }
+        return REPLIED;
+    }
+    let rule = rule.filter(|rule| rule.policy.lease && may_be_sent(cx));
     let is_due = early.is_none_or(|(cost, left)| {
         let beta = rule.as_ref().map_or(0.0, |rule| rule.policy.early_refresh);
         beta > 0.0 && is_refreshed_early(left, cost, beta, random())

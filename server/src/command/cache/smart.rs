@@ -77,6 +77,7 @@ fn get(cx: &mut Ctx<'_>, args: &mut Args<'_>) -> Outcome {
     let rule = cx.node.rules.find(key.bytes);
     let status = match &rule {
         _ if is_there => Status::Hit,
+        Some(rule) if guard::denies(cx, key, rule) => Status::Negative,
         Some(rule) if rule.policy.lease && read::may_be_sent(cx) => match read::decide(cx, key, rule, false, true) {
             (Verdict::Granted, token) => Status::Lease(token),
             (Verdict::Stale, _) => Status::Stale,

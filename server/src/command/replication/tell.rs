@@ -7,6 +7,7 @@
 
 use super::Replication;
 use crate::base::number::Digits;
+use crate::command::clients::Client;
 use crate::command::context::Ctx;
 use crate::command::row::{Flags, Scope};
 use crate::command::shared::Shared;
@@ -253,6 +254,15 @@ impl Replication {
             spell::push_command(&mut bytes, [&b"DEL"[..], key.bytes].into_iter());
             store.note(key.place.stripe(), self.append((0, 0), bytes));
         }
+    }
+
+    /// Notes a command about a key, beside the one that runs and before it. The caller holds the key's stripe.
+    pub fn note_beside(&self, store: &Store, client: &Client, db: usize, key: Key<'_>, words: &[&[u8]]) {
+        let mut bytes = Vec::with_capacity(words.iter().map(|word| word.len() + 16).sum());
+        spell::push_command(&mut bytes, words.iter().copied());
+        let offset = self.append((db, db), bytes);
+        store.note(key.place.stripe(), offset);
+        client.written.store(offset, Relaxed);
     }
 
     /// Notes that a key, or some fields of it, are deleted.

@@ -39,7 +39,7 @@ fn key(random: &mut Random) -> String {
 fn change(desk: &mut Desk, random: &mut Random) {
     let (key, other) = (key(random), key(random));
     let number = random.below(1000);
-    let line = match random.below(48) {
+    let line = match random.below(50) {
         0..4 => format!("SET {key} value:{number}"),
         4 | 5 => format!("SET {key} {number} PXAT 9{number:012}"),
         6 => format!("SET {key} {}", "m".repeat(3_000 + number)),
@@ -68,6 +68,7 @@ fn change(desk: &mut Desk, random: &mut Random) {
         40..42 => format!("XADD {key} * f {number}"),
         42 => format!("XGROUP CREATE {key} g{number} 0"),
         43 => format!("GETEX {key} PERSIST"),
+        48 | 49 => format!("BF.INSERT {key} CAPACITY 20 ITEMS i{number} j{number}"),
         44 => format!("SORT {key} BY nosort STORE {other}"),
         45 if number < 100 => "SELECT 1".to_owned(),
         46 if number < 300 => "SWAPDB 0 1".to_owned(),

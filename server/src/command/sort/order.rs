@@ -120,7 +120,7 @@ impl Rows {
             Object::Set(set) => {
                 set.iter().skip(range.start).take(range.len()).for_each(|element| rows.push_element(element));
             }
-            Object::Hash(_) | Object::Stream(_) => return Err(Fault::WrongType),
+            Object::Hash(_) | Object::Stream(_) | Object::Bloom(_) => return Err(Fault::WrongType),
         }
         Ok(rows)
     }

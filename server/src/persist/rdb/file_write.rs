@@ -46,6 +46,9 @@ impl Entries {
 
 impl Captor for Entries {
     fn take(&mut self, item: Item<'_>) {
+        if !is_written(&item, self.form.version) {
+            return;
+        }
         if self.database != Some(item.db) {
             self.database = Some(item.db);
             push_database(&mut self.out.bytes, self.form.numbers[item.db]);
@@ -83,9 +86,17 @@ pub fn push_captured(out: &mut Vec<u8>, captured: &Captured, form: Form) {
 
 /// Appends a record by itself, with its database.
 pub fn push_item(out: &mut Vec<u8>, item: &Item<'_>, form: Form) {
+    if !is_written(item, form.version) {
+        return;
+    }
     push_database(out, form.numbers[item.db]);
     push_head(out, item, form.version);
     push_value(out, item.value, form);
+}
+
+/// Whether who reads the format can read the item.
+fn is_written(item: &Item<'_>, version: Version) -> bool {
+    !matches!(item.value, Value::Object(object) if !version.has(object))
 }
 
 fn push_database(out: &mut Vec<u8>, number: u8) {

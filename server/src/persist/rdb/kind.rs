@@ -12,6 +12,8 @@ pub const ZSET: u8 = 3;
 pub const HASH: u8 = 4;
 /// Members with scores of eight bytes, since RDB 8.
 pub const ZSET_2: u8 = 5;
+/// What a module has saved, behind the number of its type.
+pub const MODULE_2: u8 = 7;
 /// A zipmap, as Redis 2.4 wrote it.
 pub const HASH_ZIPMAP: u8 = 9;
 /// One ziplist, as Redis 3.0 wrote it.
@@ -71,6 +73,8 @@ pub fn names(kind: u8) -> (&'static str, &'static str) {
         HASH_METADATA_EARLY | HASH_METADATA => ("hash", "fields that expire"),
         HASH_LISTPACK_EX_EARLY | HASH_LISTPACK_EX => ("hash", "listpack that expires"),
         STREAM_LISTPACKS | STREAM_LISTPACKS_2 | STREAM_LISTPACKS_3 => ("stream", "listpacks"),
+        // Of modules' types it is the only one that is read.
+        MODULE_2 => ("MBbloom--", "layers"),
         _ => ("unknown", "unknown"),
     }
 }

@@ -5,6 +5,7 @@
 //! `sanitize-dump-payload` is always looked for. Beyond that, what Redis takes and no server writes is refused here:
 //! packed scores that are NaN or no number, and streams whose last id is below an entry.
 
+use super::bloom;
 use super::intset;
 use super::kind;
 use super::listpack::Listpack;
@@ -57,6 +58,7 @@ impl Reader<'_> {
             kind::STREAM_LISTPACKS => stream::load(self, stream::Fields::OLD).map(Kind::into_object),
             kind::STREAM_LISTPACKS_2 => stream::load(self, stream::Fields::COUNTERS).map(Kind::into_object),
             kind::STREAM_LISTPACKS_3 => stream::load(self, stream::Fields::ALL).map(Kind::into_object),
+            kind::MODULE_2 => bloom::load(self).map(Kind::into_object),
             unknown => Err(LoadError::UnknownType(unknown)),
         }
     }

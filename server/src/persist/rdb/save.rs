@@ -1,7 +1,7 @@
 //! Collections as they are written: each in the encoding in which Redis 7.2, or 7.0, would hold it, and so would write it.
 
 use super::write::{push_double, push_length, push_millis, push_string};
-use super::{Version, intset, kind, listpack, stream};
+use super::{Version, bloom, intset, kind, listpack, stream};
 use crate::base::number::{Digits, push_f64};
 use crate::types::hash::{Entry, Hash};
 use crate::types::item::Element;
@@ -31,6 +31,7 @@ pub fn type_of(object: &Object, version: Version) -> u8 {
             Version::V10 => kind::STREAM_LISTPACKS_2,
             Version::V11 | Version::Valkey => kind::STREAM_LISTPACKS_3,
         },
+        Object::Bloom(_) => kind::MODULE_2,
     }
 }
 
@@ -62,6 +63,7 @@ pub fn push_body(out: &mut Vec<u8>, object: &Object, version: Version, compress:
         Object::Set(set) => push_set(out, set, version, compress),
         Object::ZSet(zset) => push_zset(out, zset, compress),
         Object::Stream(stream) => stream::push(out, stream, version, compress),
+        Object::Bloom(filter) => bloom::push(out, filter, compress),
     }
 }
 

@@ -7,6 +7,7 @@ mod round_trip;
 mod versions;
 
 use super::*;
+use crate::types::bloom::Bloom;
 use crate::types::hash::Hash;
 use crate::types::item::Element;
 use crate::types::stream::{Id, Stream};
@@ -60,8 +61,18 @@ fn shown_object(object: &Object) -> String {
             members.collect::<Vec<_>>().join(" ")
         }
         Object::Stream(stream) => shown_stream(stream),
+        Object::Bloom(bloom) => shown_filter(bloom),
     };
     format!("{} {}: {body}", object.type_name(), object.encoding())
+}
+
+fn shown_filter(bloom: &Bloom) -> String {
+    let mut out = format!("{:?}", bloom.expansion());
+    for layer in bloom.layers() {
+        let bits: Vec<u8> = layer.bytes_from(0).flatten().copied().collect();
+        write!(out, " {:?} {} {:x}", layer.shape, layer.items, crate::base::digest::of(&bits)).unwrap();
+    }
+    out
 }
 
 fn shown_element(element: Element<'_>) -> String {

@@ -6,6 +6,9 @@ use super::super::policy::{Family, lfu, lru};
 use super::super::{record, table};
 use super::*;
 
+/// Records that are met and spared before it is said that nothing can go: some microseconds.
+const SPARED_MAX: usize = 256;
+
 impl Stripe {
     /// Notes an access in the record's header; most accesses find nothing to change.
     #[inline]
@@ -123,6 +126,7 @@ impl Stripe {
 
     /// Evicts the record that is worth least, by the queues. `None` if there is none to evict.
     pub(in crate::store) fn evict_lowest(&mut self, first: f32) -> Option<()> {
+        let mut spared = 0;
         loop {
             let Stripe { queues, dbs, arena, hasher, split, .. } = self;
             let mut doubtful = Vec::new();
@@ -139,6 +143,16 @@ impl Stripe {
                     let mark = self.push(db, place, lowest.seen.bytes, f);
                     let policy = Policy::larder(f, 0, mark.queue, mark.chunk);
                     record::set_header(at, record::header(at).with_policy(policy));
+                }
+                evict::Fate::Evict if self.entry(found).is_spared() => {
+                    let db = record::header(at).db() as usize;
+                    let mark = self.push(db, place, lowest.seen.bytes, lowest.seen.f);
+                    let policy = Policy::larder(lowest.seen.f, 0, mark.queue, mark.chunk);
+                    record::set_header(at, record::header(at).with_policy(policy));
+                    spared += 1;
+                    if spared == SPARED_MAX {
+                        return None;
+                    }
                 }
                 evict::Fate::Evict => {
                     self.queues.evicted(lowest.value);

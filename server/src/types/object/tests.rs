@@ -1,5 +1,6 @@
 //! Shares and clones of all types: what they show must not change, whatever becomes of what they are of.
 
+use super::super::bloom::Hashes;
 use super::super::hash::Expiry;
 use super::super::list::End;
 use super::super::stream::{Delivery, Id, NewId, NodeLimits, Trim, TrimTo};
@@ -38,6 +39,10 @@ fn shown(object: &Object) -> String {
                 });
             }
         }
+        Object::Bloom(bloom) => bloom.layers().iter().for_each(|layer| {
+            show(format_args!("{:?} {} ", layer.shape, layer.items));
+            layer.bytes_from(0).for_each(|part| show(format_args!("{:x} ", crate::base::digest::of(part))));
+        }),
     }
     out
 }
@@ -83,6 +88,12 @@ fn change(object: &mut Object, random: &mut Random, step: usize) {
         }
         Object::List(list) => change_list(list, random, grows, &value),
         Object::Stream(stream) => change_stream(stream, random, grows, &value),
+        Object::Bloom(bloom) => {
+            let item = Hashes::of(&name);
+            if !bloom.has(item) {
+                bloom.add(item).expect("it has few items");
+            }
+        }
     }
 }
 
@@ -131,13 +142,14 @@ fn change_stream(stream: &mut Stream, random: &mut Random, grows: bool, value: &
     }
 }
 
-fn empty_of_all_types() -> [Object; 5] {
+fn empty_of_all_types() -> [Object; 6] {
     [
         Hash::empty().into_object(),
         List::empty().into_object(),
         Set::empty().into_object(),
         ZSet::empty().into_object(),
         Stream::empty().into_object(),
+        Bloom::empty().into_object(),
     ]
 }
 
@@ -229,6 +241,7 @@ fn a_share_and_the_first_change_after_it_take_microseconds() {
                 let pairs = std::iter::once((&b"field"[..], &name[..]));
                 stream.log_mut().append(id, pairs, 0, NodeLimits::default()).expect("it is above the last");
             }
+            Object::Bloom(bloom) => bloom.add(Hashes::of(&name(number))).expect("it grows"),
         };
         (0..COUNT).for_each(|number| add(&mut object, number));
         let mut worst = std::time::Duration::ZERO;

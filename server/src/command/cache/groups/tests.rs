@@ -254,3 +254,22 @@ fn wrong_uses_are_refused() {
     desk.check("MULTI", "+OK");
     assert!(desk.run("CACHE.INVALIDATE t").starts_with("-ERR "));
 }
+
+#[test]
+fn what_is_evicted_is_in_no_group_any_more() {
+    for policy in ["allkeys-larder", "allkeys-lru"] {
+        let mut desk = Desk::new();
+        desk.check(&format!("CONFIG SET maxmemory 12mb maxmemory-policy {policy}"), "+OK");
+        let value = "x".repeat(1000);
+        for n in 0..20_000 {
+            desk.check(&format!("CACHE.SET page:{n} {value} TAGS 2 t{} all", n % 10), "+OK");
+        }
+        let keys = desk.run("DBSIZE");
+        assert!(desk.node.store.totals().counters.evicted > 5000, "{keys}");
+        desk.check("CACHE.INVALIDATE all", keys.trim_end());
+        desk.check("DBSIZE", ":0");
+        // All that was held for tags has gone with them.
+        (0..10).for_each(|n| desk.check(&format!("CACHE.INVALIDATE t{n}"), ":0"));
+        desk.node.store.each_stripe(|stripe| stripe.check());
+    }
+}

@@ -53,7 +53,10 @@ impl fmt::Display for Problem {
             }
             Problem::UnknownOpcode(opcode) => write!(f, "an item of the unknown kind {opcode}"),
             Problem::Value(LoadError::UnknownType(kind @ (MODULE | MODULE_2))) => {
-                write!(f, "a value of a module's (type {kind}), and Larder has no modules")
+                write!(
+                    f,
+                    "a value of a module's (type {kind}), and Larder has no modules; of their values it reads RedisBloom's filters alone"
+                )
             }
             Problem::Value(error) => error.fmt(f),
             Problem::Checksum { found, computed } => {

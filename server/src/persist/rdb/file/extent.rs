@@ -68,6 +68,7 @@ pub(super) fn value(kind: u8, version: u16) -> Option<&'static [Part]> {
             const GROUPS: Part = Times(&[Text, Length, Length, Length, PENDING, CONSUMERS_ACTIVE]);
             &[NODES, Length, Length, Length, Length, Length, Length, Length, Length, GROUPS]
         }
+        kind::MODULE_2 => &[Length, Module],
         _ => return None,
     })
 }

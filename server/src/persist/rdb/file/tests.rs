@@ -273,7 +273,11 @@ fn items_that_are_not_known_are_named() {
     assert_eq!(with(b"\xf6"), "at byte 14: an item of the unknown kind 246");
     assert_eq!(with(b"\xf1"), "at byte 14: an item of the unknown kind 241");
     assert_eq!(with(b"\x1a\x01k"), "at byte 14: a value of the unknown type 26 (key \"k\")");
-    assert_eq!(with(b"\x07\x01k"), "at byte 14: a value of a module's (type 7), and Larder has no modules (key \"k\")");
+    assert_eq!(
+        with(b"\x07\x01k\x01\x00"),
+        "at byte 14: a value of a module's (type 7), and Larder has no modules; of their values it reads RedisBloom's filters \
+         alone (key \"k\")"
+    );
 }
 
 #[test]

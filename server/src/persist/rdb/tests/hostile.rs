@@ -2,6 +2,7 @@
 
 use super::round_trip::{draw, limits};
 use super::*;
+use crate::types::bloom::Hashes;
 use crate::types::hash::Expiry;
 use crate::types::list::End;
 use crate::types::stream::{AutoClaim, NewId, NodeLimits, Trim, TrimTo};
@@ -31,7 +32,7 @@ fn damage(body: &mut Vec<u8>, random: &mut Random) {
 
 /// Does to a value what commands would do, which must not panic whatever was in the payload.
 fn use_up(object: &mut Object, limits: &Limits) {
-    assert!(!object.is_spent(), "it has elements, or is a stream");
+    assert!(!object.is_spent(), "it has elements, or is of those that stay without");
     match object {
         Object::Hash(hash) => {
             hash.set(b"a field", b"v", Expiry::Clear, &limits.hash);
@@ -54,6 +55,10 @@ fn use_up(object: &mut Object, limits: &Limits) {
             while zset.pop_min().is_some() && zset.pop_max().is_some() {}
         }
         Object::Stream(stream) => use_up_stream(stream),
+        Object::Bloom(bloom) => {
+            let item = Hashes::of(b"an item");
+            let _ = (bloom.has(item), bloom.add(item), bloom.capacity(), bloom.error_rate());
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::file::{Checksum, FileReader, Step};
 use super::*;
+use crate::types::bloom::{Bloom, Hashes};
 use crate::types::hash::Expiry;
 use crate::types::list::{End, List};
 use crate::types::object::Kind;
@@ -34,7 +35,7 @@ pub(super) fn draw(random: &mut Random) -> Object {
     let limits = limits();
     let most = [8, 40][random.below(2)];
     let count = 1 + random.below(most);
-    match random.below(5) {
+    match random.below(6) {
         0 => draw_hash(random, count, &limits).into_object(),
         1 => {
             let mut list = List::new();
@@ -66,8 +67,22 @@ pub(super) fn draw(random: &mut Random) -> Object {
             zset.insert(b"one", 1.0, &limits.zset);
             zset.into_object()
         }
-        _ => draw_stream(random, count).into_object(),
+        4 => draw_stream(random, count).into_object(),
+        _ => draw_filter(random, count).into_object(),
     }
+}
+
+fn draw_filter(random: &mut Random, count: usize) -> Bloom {
+    let expansion = [None, Some(1), Some(3)][random.below(3)];
+    let capacity = if expansion.is_some() { 1 + random.below(20) } else { count };
+    let mut bloom = Bloom::reserve(capacity as u64, 0.1, expansion).expect("it is small");
+    for _ in 0..count {
+        let item = Hashes::of(&word(random));
+        if !bloom.has(item) {
+            bloom.add(item).expect("there is room, or it grows");
+        }
+    }
+    bloom
 }
 
 fn draw_hash(random: &mut Random, count: usize, limits: &Limits) -> Hash {

@@ -125,9 +125,19 @@ fn values_of_all_types_come_back_from_a_file_in_each_version() {
                     _ => {}
                 }
             }
-            assert_eq!(seen, drawn.len());
+            assert_eq!(seen, drawn.iter().filter(|drawn| is_written(version, drawn)).count());
+            assert_eq!(seen == drawn.len(), version == Version::V11 || !drawn.iter().any(is_filter));
         }
     }
+}
+
+/// Whether a value is in a file of that version.
+fn is_written(version: Version, drawn: &Drawn) -> bool {
+    !matches!(&drawn.value, Value::Object(object) if !version.has(object))
+}
+
+fn is_filter(drawn: &Drawn) -> bool {
+    matches!(drawn.value, Value::Object(Object::Bloom(_)))
 }
 
 /// Types that Redis 7.0 does not know; those of fields that expire are written all the same, as there are no others.
@@ -147,8 +157,10 @@ fn redis_7_0_loads_a_file_in_version_10() {
     });
     let mut server = Loading::start(&program, &written(Version::V10, &drawn));
     let mut redis = server.connected();
-    assert_eq!(redis.ask("DBSIZE"), drawn.len().to_string().into_bytes());
-    for (number, Drawn { value, expiry }) in drawn.iter().enumerate() {
+    let written = drawn.iter().enumerate().filter(|(_, drawn)| is_written(Version::V10, drawn));
+    assert!(written.clone().count() < drawn.len(), "there are filters, which it would refuse");
+    assert_eq!(redis.ask("DBSIZE"), written.clone().count().to_string().into_bytes());
+    for (number, Drawn { value, expiry }) in written {
         let loaded = restore(&redis.ask(&format!("DUMP {number}")), &limits());
         let expected = shown_in(Version::V10, value);
         assert_eq!(loaded.map(|loaded| shown_in(Version::V10, &loaded)), Ok(expected), "{number}");
