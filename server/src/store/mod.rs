@@ -5,6 +5,7 @@ mod edit;
 pub mod evict;
 pub mod hash;
 pub mod header;
+pub mod hot;
 pub mod lines;
 pub mod lock;
 mod moment;

@@ -24,6 +24,7 @@ use std::sync::Arc;
 mod capture;
 mod chain;
 mod expiry;
+mod hot;
 mod opened;
 mod prefetch;
 mod queued;
