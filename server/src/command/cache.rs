@@ -6,6 +6,7 @@
 mod live;
 mod read;
 mod smart;
+mod warm;
 mod write;
 
 #[cfg(test)]
@@ -21,7 +22,7 @@ use crate::rules::set::{RULES_MAX, check_prefix};
 use crate::rules::{Policy, Rule};
 use std::sync::Arc;
 
-pub const COMMANDS: &[Command] = &[smart::ABSENT, smart::FILL, smart::GET, RULE, STATS];
+pub const COMMANDS: &[Command] = &[smart::ABSENT, smart::FILL, smart::GET, RULE, STATS, warm::WARM];
 
 const CACHE: Command = Command { group: Group::Cache, since: OWN, ..COMMAND };
 

@@ -5,7 +5,7 @@ use super::shared::{Shared, now_ms};
 use crate::persist::rdb::Value;
 use crate::persist::rdb::file::{Entry, FileError, FileReader, Step};
 use crate::store::pieces::PIECES_MAX;
-use crate::store::{DATABASES, Moment, New, Sight};
+use crate::store::{DATABASES, Key, Keys, Moment, New, Sight};
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -37,6 +37,8 @@ pub struct Loaded {
     pub keeps_expired: bool,
     /// The place of the snapshot in a stream, if it tells.
     pub place: Option<StreamPlace>,
+    /// When it was begun, in seconds since 1970, if it tells.
+    pub made_s: Option<u64>,
     pub keys: u64,
     /// Keys whose time had come already.
     pub expired: u64,
@@ -151,6 +153,7 @@ impl Shared {
         let result = self.take_file(&mut file, &mut intake, tell);
         (loaded.keys, loaded.expired, loaded.skipped) = (intake.keys, intake.expired, intake.skipped);
         loaded.place = intake.place();
+        loaded.made_s = intake.made_s;
         result
     }
 
@@ -191,6 +194,8 @@ pub struct Intake {
     pub skipped: u64,
     /// Whether keys whose time has come are kept, as somebody else decides that they go, or has to be told.
     keeps_expired: bool,
+    /// When the snapshot was begun, in seconds since 1970.
+    made_s: Option<u64>,
     id: Option<String>,
     offset: Option<u64>,
     db: Option<usize>,
@@ -199,7 +204,8 @@ pub struct Intake {
 impl Intake {
     pub fn new(node: &Shared, keeps_expired: bool) -> Intake {
         let reader = FileReader::new(node.limits.of_loaded());
-        Intake { reader, keys: 0, expired: 0, skipped: 0, keeps_expired, id: None, offset: None, db: None }
+        let (made_s, id, offset, db) = Default::default();
+        Intake { reader, keys: 0, expired: 0, skipped: 0, keeps_expired, made_s, id, offset, db }
     }
 
     /// The place of the snapshot in a stream, if it tells.
@@ -260,6 +266,7 @@ impl Intake {
     fn note(&mut self, name: &[u8], value: &[u8]) {
         let text = String::from_utf8_lossy(value);
         match name {
+            b"ctime" => self.made_s = text.parse().ok(),
             b"repl-id" => self.id = Some(text.into_owned()).filter(|id| id.len() == 40),
             b"repl-offset" => self.offset = text.parse().ok(),
             b"repl-stream-db" => self.db = text.parse().ok().filter(|db| *db < DATABASES),
@@ -286,11 +293,7 @@ impl Intake {
             drop(keys);
             return Err(LoadFailed::Twice { offset: self.reader.offset(), key });
         }
-        match value {
-            Value::Object(object) => keys.put_object(place, object, expiry_ms),
-            Value::String(text) if text.len() > PIECES_MAX => keys.set(place, New::Heap(text), expiry_ms),
-            Value::String(text) => keys.set(place, New::Set(&text), expiry_ms),
-        }
+        put(&mut keys, place, value, expiry_ms);
         if let Some(idle_s) = idle_s {
             keys.set_idle(place, idle_s.saturating_mul(1000));
         }
@@ -299,6 +302,15 @@ impl Intake {
         }
         self.keys += 1;
         Ok(())
+    }
+}
+
+/// Gives a key the value that a file has for it.
+pub fn put(keys: &mut Keys<'_>, key: Key<'_>, value: Value, expiry_ms: Option<u64>) {
+    match value {
+        Value::Object(object) => keys.put_object(key, object, expiry_ms),
+        Value::String(text) if text.len() > PIECES_MAX => keys.set(key, New::Heap(text), expiry_ms),
+        Value::String(text) => keys.set(key, New::Set(&text), expiry_ms),
     }
 }
 

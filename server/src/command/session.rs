@@ -66,6 +66,8 @@ pub struct Session {
     pub topology_seen: u64,
     /// The change of the cluster that its command has asked for.
     pub asked_cluster: Option<cluster::Ticket>,
+    /// The list of the hottest keys that its command has asked for.
+    pub asked_list: Option<u64>,
     /// The long string that is read for a snapshot before the command at hand changes its key.
     pub ahead: Option<Ahead>,
     /// Whether the primary wants to know how far the node is.
@@ -113,6 +115,7 @@ impl Session {
             evidence: Evidence::default(),
             topology_seen: 0,
             asked_cluster: None,
+            asked_list: None,
             ahead: None,
             wants_ack: false,
             asked: None,
