@@ -193,12 +193,14 @@ pub(super) fn run(node: &Shared, path: &Path) {
     // A worker may be about to say that changes are to be noted for somebody else.
     node.barrier.alone(|| node.heed());
     *node.warm.touched.write() = None;
+    if node.is_stopping() {
+        // Clients wait to the end, as the snapshot may be damaged; and the old list says more than what there is.
+        return;
+    }
     if node.warm.holds_clients.swap(false, Relaxed) {
         node.loading.end();
     }
-    if !node.is_stopping() {
-        node.warm.set_phase(Phase::On);
-    }
+    node.warm.set_phase(Phase::On);
 }
 
 fn load(node: &Shared, path: &Path) -> Result<(), Unloaded> {
