@@ -34,6 +34,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// For so many times the CPU time that the last list took, none is written: a hundredth of a core.
 const REST_FACTOR: u32 = 100;
 
+/// A list that took more CPU time than this is not written once more when the node stops, so that whoever stops it need not wait.
+const LAST_MAX: Duration = Duration::from_secs(3);
+
 /// What the thread is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -257,7 +260,8 @@ impl Shared {
     pub fn list_last(&self) {
         // One that is not loaded yet still stands, and says more than what there is.
         let is_due = self.warm.phase() == Phase::On && !self.warm.is_over.swap(true, Relaxed);
-        if is_due && self.keeps_list(true).is_ok() {
+        let is_short = self.warm.listed().cpu <= LAST_MAX;
+        if is_due && is_short && self.keeps_list(true).is_ok() {
             self.list_keys(Path::new(FILE), false);
         }
     }
@@ -265,8 +269,9 @@ impl Shared {
 
 /// Loads the list that is there, then writes one now and then, until the node stops.
 pub fn run(node: &Arc<Shared>) {
-    process::be_modest();
     preload::run(node, Path::new(FILE));
+    // From here on whoever waits for an answer goes first; before, most would have to wait for the database.
+    process::be_modest();
     let mut keeper = Keeper { due: Instant::now(), seen: 0, emptied: node.warm.emptied.load(Relaxed) };
     if let Some(every) = node.live.config().warm_every {
         keeper.due += every;

@@ -356,7 +356,7 @@ pub const SETTINGS: &[Setting] = &[
         "How often the list is written; 0 is only when the node stops. It is written less often where it would take more than \
          a hundredth of a core.",
     ),
-    persistence("warm-keys", whole(100_000, 1, 10_000_000), "How many keys the list has at the most."),
+    persistence("warm-keys", whole(250_000, 1, 10_000_000), "How many keys the list has at the most."),
     persistence("warm-memory", bytes(64 * MIB, 0), "How many bytes the keys of the list take in memory at the most."),
     persistence(
         "warm-values",
