@@ -298,7 +298,7 @@ impl Keeper {
         let is_kept = node.keeps_list(false).is_ok();
         let emptied = node.warm.emptied.load(Relaxed);
         if !is_kept && !is_between_leases(node) || emptied != self.emptied {
-            list::remove(Path::new(FILE));
+            list::remove(Path::new(FILE), "the data is another now, or others have it");
             self.emptied = emptied;
             self.seen = 0;
         }

@@ -63,11 +63,11 @@ impl Listed {
     }
 }
 
-/// Takes the list away, if there is one: the data is another now.
-pub(super) fn remove(path: &Path) {
+/// Takes the list away, if there is one, and says why.
+pub(super) fn remove(path: &Path, why: &str) {
     let file = path.display();
     match fs::remove_file(path) {
-        Ok(()) => tracing::info!(%file, "the list of hot keys is removed, as the data is another now"),
+        Ok(()) => tracing::info!(%file, "the list of hot keys is removed: {why}"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => tracing::warn!(%file, %error, "the list of hot keys cannot be removed"),
     }
@@ -107,7 +107,7 @@ impl Shared {
         let keys_max = usize::try_from(config.warm_keys).unwrap_or(usize::MAX);
         let chosen = self.choose(keys_max, config.warm_memory.0, &mut pace).ok_or_else(stopped)?;
         if chosen.is_empty() {
-            remove(path);
+            remove(path, "there are no keys");
             return Ok((0, 0));
         }
         let beside = path.with_file_name(format!("temp-{}-hot.rdb", std::process::id()));

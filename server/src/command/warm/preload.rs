@@ -197,6 +197,10 @@ pub(super) fn run(node: &Shared, path: &Path) {
         // Clients wait to the end, as the snapshot may be damaged; and the old list says more than what there is.
         return;
     }
+    if node.live.config().warm_every.is_none() {
+        // It gets older from here on, and no other takes its place before the node stops: one that is killed is to start cold.
+        list::remove(path, "it is loaded, and written when the node stops (warm-every 0)");
+    }
     if node.warm.holds_clients.swap(false, Relaxed) {
         node.loading.end();
     }

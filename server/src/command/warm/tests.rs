@@ -79,6 +79,17 @@ fn what_a_node_lists_another_loads() {
 }
 
 #[test]
+fn a_list_that_is_only_written_in_the_end_is_loaded_once() {
+    let (place, _) = list_of(&["SET a 1"], &[WARM]);
+    let desk = waiting(&place, &[WARM, ("warm-every", "0")]);
+    assert_eq!(load(&desk, &place), "done");
+    assert!(!place.0.exists(), "a node that is killed now may not come back with it");
+    let (place, _) = list_of(&["SET a 1"], &[WARM]);
+    assert_eq!(load(&waiting(&place, &[WARM]), &place), "done");
+    assert!(place.0.exists());
+}
+
+#[test]
 fn what_clients_have_written_or_deleted_is_not_overwritten() {
     let (place, _) = list_of(&["MSET a old b old c old d old e old"], &[WARM]);
     let mut desk = waiting(&place, &[WARM]);
