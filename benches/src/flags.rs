@@ -19,7 +19,7 @@ use crate::{
     keys::Choice,
     load, replication,
     reply::Protocol,
-    snapshot,
+    snapshot, warm,
     workload::{Operation, Score, Workload},
 };
 
@@ -34,6 +34,7 @@ pub enum Verb {
     Replication(replication::Options),
     Snapshot(snapshot::Options),
     Cluster(cluster::Options),
+    Warm(warm::Options),
 }
 
 /// Reads the command line; prints help or a complaint and ends the process if that is all there is to do.
@@ -54,9 +55,10 @@ fn verb(matches: &ArgMatches) -> Result<Verb, Error> {
         Some(("replication", matches)) => Ok(Verb::Replication(replication_options(matches)?)),
         Some(("snapshot", matches)) => Ok(Verb::Snapshot(snapshot_options(matches)?)),
         Some(("cluster", matches)) => Ok(Verb::Cluster(cluster_options(matches)?)),
+        Some(("warm", matches)) => Ok(Verb::Warm(warm_options(matches)?)),
         Some((_, matches)) => Ok(Verb::Compare(Box::new(compare_options(matches)?))),
         None => {
-            let verbs = "load, fill, compare, elements, expire, replication, snapshot or cluster";
+            let verbs = "load, fill, compare, elements, expire, replication, snapshot, cluster or warm";
             Err(Error::Usage(format!("say {verbs}; --help explains them")))
         }
     }
@@ -71,7 +73,7 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommands([load_command(), fill_command(), compare_command()])
         .subcommands([elements_command(), expire_command(), replication_command(), snapshot_command()])
-        .subcommand(cluster_command())
+        .subcommands([cluster_command(), warm_command()])
 }
 
 fn load_command() -> Command {
@@ -257,6 +259,33 @@ fn cluster_command() -> Command {
             keys(),
             key_length(),
             value_length(),
+            json(),
+        ])
+}
+
+fn warm_command() -> Command {
+    Command::new("warm")
+        .about("Measures what a restart costs in hits, of a node that loads its hottest keys and of a cold one")
+        .args([
+            larder(),
+            Arg::new("trace")
+                .long("trace")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Requests, a key and perhaps the bytes of its value to a line; may be packed (.gz) [default: Zipf's law]"),
+            real("zipf").value_name("THETA").default_value("0.99").help("The skew without a trace"),
+            keys(),
+            value_length(),
+            real("rate").default_value("20000").help("Requests a second, in an open loop"),
+            real("fill").default_value("20").value_name("SECONDS").help("How long the node is used before anything is counted"),
+            real("seconds").default_value("10").help("How long is counted, before the stop and after the start"),
+            Arg::new("flag")
+                .long("flag")
+                .value_name("WORD")
+                .action(ArgAction::Append)
+                .allow_hyphen_values(true)
+                .help("A word of the node's command line, such as --maxmemory or 64mb; may be repeated"),
+            core("server-core").default_value("any").help("The core of the nodes, or `any`"),
             json(),
         ])
 }
@@ -529,6 +558,26 @@ fn cluster_options(matches: &ArgMatches) -> Result<cluster::Options, Error> {
     };
     match options.rounds == 0 || options.rate <= 0.0 || !(0.0..=1.0).contains(&options.set_share) {
         true => Err(Error::Usage("--rounds and --rate have to be above 0, and --set-share 0 to 1".to_owned())),
+        false => Ok(options),
+    }
+}
+
+fn warm_options(matches: &ArgMatches) -> Result<warm::Options, Error> {
+    let options = warm::Options {
+        larder: matches.get_one("larder").cloned(),
+        trace: matches.get_one("trace").cloned(),
+        key_count: count(matches, "keys"),
+        theta: matches.get_one("zipf").copied().unwrap_or(0.99),
+        value_length: size(matches, "value-length"),
+        rate: matches.get_one("rate").copied().unwrap_or(20_000.0),
+        fill: seconds(matches, "fill", 20.0),
+        window: seconds(matches, "seconds", 10.0),
+        flags: many(matches, "flag"),
+        server_core: matches.get_one::<Option<usize>>("server-core").copied().flatten(),
+        json: matches.get_flag("json"),
+    };
+    match options.rate < 1.0 || options.key_count == 0 || options.theta <= 0.0 {
+        true => Err(Error::Usage("--rate and --keys have to be at least 1, and --zipf above 0".to_owned())),
         false => Ok(options),
     }
 }

@@ -1,5 +1,5 @@
 //! The load generator and the comparison against other servers: `load`, `fill`, `compare`, `elements`, `expire`, `replication`,
-//! `snapshot`, `cluster`. See `README.md`.
+//! `snapshot`, `cluster`, `warm`. See `README.md`.
 
 mod ask;
 mod cluster;
@@ -24,6 +24,7 @@ mod reply;
 mod request;
 mod snapshot;
 mod table;
+mod warm;
 mod workload;
 
 use std::process::ExitCode;
@@ -64,5 +65,6 @@ fn run() -> Result<(), Error> {
         Verb::Replication(options) => replication::run(&options),
         Verb::Snapshot(options) => snapshot::run(&options),
         Verb::Cluster(options) => cluster::run(&options),
+        Verb::Warm(options) => warm::run(&options),
     }
 }

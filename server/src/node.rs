@@ -5,6 +5,7 @@ mod restore;
 
 use crate::command::clients::Client;
 use crate::command::shared::{Parts, Shared, now_ms};
+use crate::command::warm::{self, preload};
 use crate::config::{Config, Live, Named, Run};
 use crate::net::bus;
 use crate::net::descriptors;
@@ -18,6 +19,7 @@ use membership::Membership;
 use std::fmt;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
@@ -91,6 +93,7 @@ impl Node {
         let incarnation = shared.cluster.incarnation();
         let bus = membership.map(|membership| membership.into_start(&config, port, incarnation));
         let bus = bus.transpose().map_err(CannotStart::Cluster)?;
+        preload::prepare(&shared, &config, loads, Path::new(warm::FILE));
         let loader = if loads { restore::start(&shared, &config) } else { None };
         let mut threads = Vec::new();
         let mut senders = Vec::new();
@@ -105,6 +108,10 @@ impl Node {
             threads.push(spawn("larder-bus", move || bus::run(&node, start)));
             let node = shared.clone();
             threads.push(spawn("larder-move", move || mover::run(&node)));
+        }
+        if shared.warm.is_on() {
+            let node = shared.clone();
+            threads.push(spawn("larder-warm", move || warm::run(&node)));
         }
         let (hand_over, handed) = unbounded_channel();
         let node = shared.clone();
@@ -156,7 +163,11 @@ impl Node {
             let _ = thread.join();
         }
         match self.loader.take().map(JoinHandle::join) {
-            None | Some(Ok(Ok(()))) => self.shared.save_last(),
+            None | Some(Ok(Ok(()))) => {
+                let saved = self.shared.save_last();
+                self.shared.list_last();
+                saved
+            }
             Some(Ok(Err(why))) => Err(why),
             Some(Err(_)) => Err("loading broke; please report this with the lines above".to_owned()),
         }

@@ -535,6 +535,7 @@ impl Listener for Ear {
         let Some(node) = self.0.upgrade() else { return };
         for mut one in news.drain(..) {
             let physical = one.db;
+            node.warm.note_touched(&node.store, by, physical, &one.key);
             one.db = node.store.logical(physical);
             node.replication.note_gone(&node.store, stripe, one.db, &one);
             let News { key, how, .. } = one;

@@ -8,12 +8,13 @@ mod guard;
 mod live;
 mod read;
 mod smart;
+mod warm;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use groups::Declared;
+pub use groups::{Declared, SINCE_THE_START};
 pub use guard::{Walk, admit};
 pub use live::Rules;
 pub use read::get;
@@ -37,6 +38,7 @@ pub const COMMANDS: &[Command] = &[
     STATS,
     groups::TAG,
     groups::TAGS_OF,
+    warm::WARM,
 ];
 
 const CACHE: Command = Command { group: Group::Cache, since: OWN, ..COMMAND };

@@ -6,7 +6,7 @@ use crate::persist::rdb::Value;
 use crate::persist::rdb::file::{Entry, FileError, FileReader, Step};
 use crate::persist::rdb::file_write::{TOLD_TAGS, tags_of};
 use crate::store::pieces::PIECES_MAX;
-use crate::store::{DATABASES, Moment, New, Sight, TagList};
+use crate::store::{DATABASES, Key, Keys, Moment, New, Sight, TagList};
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -38,6 +38,8 @@ pub struct Loaded {
     pub keeps_expired: bool,
     /// The place of the snapshot in a stream, if it tells.
     pub place: Option<StreamPlace>,
+    /// When it was begun, in seconds since 1970, if it tells.
+    pub made_s: Option<u64>,
     pub keys: u64,
     /// Keys whose time had come already.
     pub expired: u64,
@@ -152,6 +154,7 @@ impl Shared {
         let result = self.take_file(&mut file, &mut intake, tell);
         (loaded.keys, loaded.expired, loaded.skipped) = (intake.keys, intake.expired, intake.skipped);
         loaded.place = intake.place();
+        loaded.made_s = intake.made_s;
         result
     }
 
@@ -192,6 +195,8 @@ pub struct Intake {
     pub skipped: u64,
     /// Whether keys whose time has come are kept, as somebody else decides that they go, or has to be told.
     keeps_expired: bool,
+    /// When the snapshot was begun, in seconds since 1970.
+    made_s: Option<u64>,
     id: Option<String>,
     offset: Option<u64>,
     db: Option<usize>,
@@ -202,8 +207,8 @@ pub struct Intake {
 impl Intake {
     pub fn new(node: &Shared, keeps_expired: bool) -> Intake {
         let reader = FileReader::new(node.limits.of_loaded());
-        let (id, offset, db, tags) = Default::default();
-        Intake { reader, keys: 0, expired: 0, skipped: 0, keeps_expired, id, offset, db, tags }
+        let (made_s, id, offset, db, tags) = Default::default();
+        Intake { reader, keys: 0, expired: 0, skipped: 0, keeps_expired, made_s, id, offset, db, tags }
     }
 
     /// The place of the snapshot in a stream, if it tells.
@@ -264,6 +269,7 @@ impl Intake {
     fn note(&mut self, name: &[u8], value: &[u8]) {
         let text = String::from_utf8_lossy(value);
         match name {
+            b"ctime" => self.made_s = text.parse().ok(),
             b"repl-id" => self.id = Some(text.into_owned()).filter(|id| id.len() == 40),
             b"repl-offset" => self.offset = text.parse().ok(),
             _ if name == TOLD_TAGS.as_bytes() => self.tags = tags_of(value),
@@ -292,11 +298,7 @@ impl Intake {
             drop(keys);
             return Err(LoadFailed::Twice { offset: self.reader.offset(), key });
         }
-        match value {
-            Value::Object(object) => keys.put_object(place, object, expiry_ms),
-            Value::String(text) if text.len() > PIECES_MAX => keys.set(place, New::Heap(text), expiry_ms),
-            Value::String(text) => keys.set(place, New::Set(&text), expiry_ms),
-        }
+        put(&mut keys, place, value, expiry_ms);
         keys.tag(place, tags.iter().map(|tag| &tag[..]));
         if let Some(idle_s) = idle_s {
             keys.set_idle(place, idle_s.saturating_mul(1000));
@@ -306,6 +308,15 @@ impl Intake {
         }
         self.keys += 1;
         Ok(())
+    }
+}
+
+/// Gives a key the value that a file has for it.
+pub fn put(keys: &mut Keys<'_>, key: Key<'_>, value: Value, expiry_ms: Option<u64>) {
+    match value {
+        Value::Object(object) => keys.put_object(key, object, expiry_ms),
+        Value::String(text) if text.len() > PIECES_MAX => keys.set(key, New::Heap(text), expiry_ms),
+        Value::String(text) => keys.set(key, New::Set(&text), expiry_ms),
     }
 }
 

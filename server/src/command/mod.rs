@@ -52,6 +52,7 @@ pub mod testing;
 pub mod tracking;
 pub mod transaction;
 pub mod tuning;
+pub mod warm;
 pub mod words;
 pub mod zset;
 

@@ -3,6 +3,7 @@
 //! A file is written beside its name, synced, and renamed, so that what stands under the name is whole at any time. One
 //! snapshot is on its way at a time.
 
+pub mod file;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +15,7 @@ use crate::persist::rdb::file_write::{self, Entries, Form, Sum};
 use crate::store::DATABASES;
 use crate::store::snapshot::Snapshot;
 use parking_lot::Mutex;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -23,9 +23,6 @@ use std::time::{Duration, Instant};
 
 /// Bytes that are gathered before they are written.
 const WRITE_BYTES: usize = 256 * 1024;
-
-/// Bytes after which the system is asked to write to the disk, so that it does not have all to write at the end.
-const SYNC_BYTES: u64 = 4 << 20;
 
 /// What others may have captured that has not been written yet: a part of all that the store holds, or so many bytes.
 const PILE_SHARE: usize = 4;
@@ -323,51 +320,10 @@ fn write_file<'a>(
     alone: impl FnOnce(Beginning<'a, '_>) -> Option<Begun<'a>>,
 ) -> Result<Written, String> {
     let beside = path.with_file_name(format!("temp-{}.rdb", std::process::id()));
-    let at = |what: &'static str, path: &Path| {
-        let path = path.display().to_string();
-        move |error: io::Error| format!("{what} {path}: {error}")
-    };
-    let mut file = File::create(&beside).map_err(at("cannot create", &beside))?;
-    let mut sink = FileSink { file: &mut file, bytes: 0, synced: 0, sum: Sum::default() };
-    let written = write_snapshot(node, Version::default(), alone, &mut |bytes| sink.write(bytes))
-        .map_err(at("cannot write", &beside))
-        .and_then(|changes| {
-            let end = sink.sum.end(node.live.config().rdbchecksum);
-            sink.file.write_all(&end).and_then(|()| sink.file.sync_all()).map_err(at("cannot write", &beside))?;
-            Ok(Written { bytes: sink.bytes + end.len() as u64, changes })
-        })
-        .and_then(|written| {
-            fs::rename(&beside, path).map_err(at("cannot rename the new file to", path))?;
-            // The new name is only safe once its folder is on disk.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("cannot sync the folder of", path))?;
-            Ok(written)
-        });
-    if written.is_err() {
-        // It is of no use to anybody, and may be what has filled the disk.
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-struct FileSink<'a> {
-    file: &'a mut File,
-    bytes: u64,
-    synced: u64,
-    sum: Sum,
-}
-
-impl FileSink<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sum.add(bytes);
-        self.file.write_all(bytes)?;
-        self.bytes += bytes.len() as u64;
-        if self.bytes - self.synced >= SYNC_BYTES {
-            self.synced = self.bytes;
-            self.file.sync_data()?;
-        }
-        Ok(())
-    }
+    let sums = node.live.config().rdbchecksum;
+    let (changes, bytes) =
+        file::replace(path, &beside, sums, |sink| write_snapshot(node, Version::default(), alone, sink))?;
+    Ok(Written { bytes, changes })
 }
 
 /// Writes all but the end of a file. Returns how many changes had happened when the snapshot began.
@@ -468,7 +424,7 @@ fn begin<'a>(node: &'a Shared, version: Version, compress: bool, out: &mut Vec<u
 }
 
 /// What the file tells about where it comes from.
-fn about(node: &Shared) -> Vec<(&'static str, String)> {
+pub(super) fn about(node: &Shared) -> Vec<(&'static str, String)> {
     vec![
         ("redis-ver", super::server::info::REDIS_VERSION.to_owned()),
         ("redis-bits", usize::BITS.to_string()),

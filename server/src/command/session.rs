@@ -69,6 +69,8 @@ pub struct Session {
     pub asked_cluster: Option<cluster::Ticket>,
     /// How far its command has come, if that is done bit by bit.
     pub walk: Option<Box<cache::Walk>>,
+    /// The list of the hottest keys that its command has asked for.
+    pub asked_list: Option<u64>,
     /// The long string that is read for a snapshot before the command at hand changes its key.
     pub ahead: Option<Ahead>,
     /// Whether the primary wants to know how far the node is.
@@ -117,6 +119,7 @@ impl Session {
             topology_seen: 0,
             asked_cluster: None,
             walk: None,
+            asked_list: None,
             ahead: None,
             wants_ack: false,
             asked: None,

@@ -15,6 +15,7 @@ use super::session::Session;
 use super::stats::Stats;
 use super::tracking::Broadcasts;
 use super::tuning::{Tuning, Values};
+use super::warm::Warm;
 use super::{audience, blocking, transaction};
 use crate::base::ticks;
 use crate::cluster::id::Id;
@@ -29,9 +30,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How often [`Shared::tick`] is called.
 pub const TICKS_PER_SECOND: u64 = 20;
 
-/// Threads beside the workers that run commands: one for the primary's, one for what replicas say, one that moves slots. Each
-/// has a gate of the barrier and a block of counters, behind those of the workers.
-const BESIDE_WORKERS: usize = 3;
+/// Threads beside the workers that run commands: one for the primary's, one for what replicas say, one that moves slots, and one
+/// that loads and lists hot keys. Each has a gate of the barrier and a block of counters, behind those of the workers.
+const BESIDE_WORKERS: usize = 4;
 
 pub struct Shared {
     pub store: Store,
@@ -55,6 +56,8 @@ pub struct Shared {
     pub saves: Saves,
     /// Where keys that were on disk come from.
     pub loading: Loading,
+    /// Which keys are hottest, and whether they are there again.
+    pub warm: Warm,
     /// Whether the last snapshot is written when the node has stopped.
     saves_last: AtomicBool,
     pub slowlog: SlowLog,
@@ -118,6 +121,7 @@ impl Shared {
         let stripes = parts.store.stripes().len();
         let own = parts.live.config().rule.into_iter().map(|rule| (rule.prefix.into_bytes().into(), rule.policy));
         let rules = Rules::new(own);
+        let warm_is_on = parts.live.config().warm;
         Shared {
             store: parts.store,
             live: parts.live,
@@ -131,6 +135,7 @@ impl Shared {
             cluster: Cluster::new(parts.cluster_id),
             saves: Saves::new(now_ms()),
             loading: Loading::default(),
+            warm: Warm::new(warm_is_on),
             saves_last: AtomicBool::new(false),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
@@ -207,12 +212,13 @@ impl Shared {
     /// Lets the store note every change while somebody wants to hear of all keys. The caller holds no stripe.
     pub fn heed(&self) {
         let on_going = [Class::Expired, Class::Evicted, Class::Hash].into_iter().any(|class| self.wants_events(class));
-        self.store.heed_all(on_going || !self.broadcasts.is_empty());
+        self.store.heed_all(on_going || !self.broadcasts.is_empty() || self.warm.is_preloading());
     }
 
     /// Deletes every key of a database, or of all. The caller holds the barrier.
     pub fn flush(&self, db: Option<usize>) {
         self.tell_flushed();
+        self.warm.note_emptied();
         let physical = db.map(|db| self.store.database(db));
         self.audience.all_changed(|of, key| physical.is_none_or(|db| db == of) && self.has_key(of, key));
         self.audience.void_leases(|of| physical.is_none_or(|db| db == of));
@@ -228,6 +234,7 @@ impl Shared {
             return;
         }
         self.store.swap_databases(one, other);
+        self.warm.note_emptied();
         let (one, other) = (self.store.database(one), self.store.database(other));
         self.audience.swap(one, other);
         self.audience.void_leases(|db| db == one || db == other);
@@ -305,6 +312,7 @@ impl Shared {
     pub fn stop(&self) {
         if !self.stopping.swap(true, Relaxed) {
             self.replication.wake_all();
+            self.warm.wake();
             (self.stop)();
         }
     }
@@ -338,6 +346,11 @@ impl Shared {
     /// The number by which the thread that moves slots goes among the workers.
     pub fn move_number(&self) -> usize {
         self.workers + 2
+    }
+
+    /// The number by which the thread that loads and lists hot keys goes among the workers.
+    pub fn warm_number(&self) -> usize {
+        self.workers + 3
     }
 
     pub fn is_stopping(&self) -> bool {

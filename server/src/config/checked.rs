@@ -534,6 +534,19 @@ config! {
     rdbchecksum: bool = "rdbchecksum",
     /// Refuse writes while snapshots fail.
     stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error",
+    /// Keep a list of the hottest keys, and load it at the start.
+    warm: bool = "warm",
+    /// Serve clients while it is loaded.
+    serve_while_warming: bool = "serve-while-warming",
+    /// How often it is written; `None` is at the end alone.
+    warm_every: Option<Duration> = "warm-every",
+    /// The most keys and bytes of it.
+    warm_keys: u64 = "warm-keys",
+    warm_memory: Bytes = "warm-memory",
+    /// Write the values, too.
+    warm_values: bool = "warm-values",
+    /// The age from which on it is not loaded; `None` is any.
+    warm_age_max: Option<Duration> = "warm-age-max",
     /// What makes it a node of a cluster; see [`Config::is_clustered`].
     cluster_enabled: bool = "cluster-enabled",
     cluster_nodes: String = "cluster-nodes",

@@ -336,6 +336,38 @@ pub const SETTINGS: &[Setting] = &[
     ),
     persistence("shutdown-on-sigint", SHUTDOWN, "What Ctrl-C does: `default` saves if there are save points."),
     persistence("shutdown-on-sigterm", SHUTDOWN, "What SIGTERM does: `default` saves if there are save points."),
+    // What makes a restart a warm one.
+    persistence(
+        "warm",
+        switch(false),
+        "Keep a list of the hottest keys in hot.rdb in the folder of `dir`, and load it when the node starts. See docs/warm.md.",
+    )
+    .restart(),
+    persistence(
+        "serve-while-warming",
+        switch(true),
+        "Serve clients while the hottest keys are loaded, who are told of what is not there yet that it is missing. Otherwise \
+         they are answered LOADING, as while a snapshot is loaded; nodes of a cluster serve in either case.",
+    )
+    .restart(),
+    persistence(
+        "warm-every",
+        timed(Unit::Seconds, 60, 0, INT),
+        "How often the list is written; 0 is only when the node stops. It is written less often where it would take more than \
+         a hundredth of a core.",
+    ),
+    persistence("warm-keys", whole(250_000, 1, 10_000_000), "How many keys the list has at the most."),
+    persistence("warm-memory", bytes(64 * MIB, 0), "How many bytes the keys of the list take in memory at the most."),
+    persistence(
+        "warm-values",
+        switch(true),
+        "Write the values beside the names. Without them nothing is loaded: the node only knows which keys were hot.",
+    ),
+    persistence(
+        "warm-age-max",
+        timed(Unit::Seconds, 3600, 0, INT),
+        "An older list is not loaded, as nobody could say meanwhile that its values were wrong; 0 takes any.",
+    ),
     // Clients and what waits for them.
     clients("maxclients", whole(10_000, 1, u32::MAX as i64), "How many clients may be connected at once."),
     clients(

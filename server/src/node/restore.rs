@@ -16,7 +16,10 @@ pub fn start(node: &Arc<Shared>, config: &Config) -> Option<JoinHandle<Result<()
     let path = match &config.load {
         Some(path) => path.clone(),
         // A node that has never been saved starts empty.
-        None if !usual.exists() => return None,
+        None if !usual.exists() => {
+            node.warm.set_restored(None);
+            return None;
+        }
         None => usual,
     };
     node.loading.begin();
@@ -24,6 +27,8 @@ pub fn start(node: &Arc<Shared>, config: &Config) -> Option<JoinHandle<Result<()
     let load = move || {
         let result = load(&node, &path, is_own, salvages);
         match &result {
+            // They may have to wait for the hottest keys, too.
+            Ok(()) if node.warm.holds_clients() => {}
             Ok(()) => node.loading.end(),
             // Clients wait to the end: nobody is to see the half of it.
             Err(_) => node.stop(),
@@ -47,6 +52,9 @@ fn load(node: &Shared, path: &Path, is_own: bool, salvages: bool) -> Result<(), 
     if let (Ok(()), true, Some(place)) = (&result, is_own, place) {
         tracing::info!(id = place.id, offset = place.offset, "the stream of writes goes on from the snapshot");
         node.resume_stream(place);
+    }
+    if result.is_ok() || salvages {
+        node.warm.set_restored(loaded.made_s);
     }
     match result {
         Ok(()) => {

@@ -7,6 +7,7 @@ pub mod evict;
 mod groups;
 pub mod hash;
 pub mod header;
+pub mod hot;
 pub mod lines;
 pub mod lock;
 mod moment;

@@ -28,6 +28,7 @@ mod capture;
 mod chain;
 mod expiry;
 mod groups;
+mod hot;
 mod opened;
 mod prefetch;
 mod queued;

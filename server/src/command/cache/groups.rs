@@ -202,6 +202,9 @@ enum Wrong {
 /// Declarations that are remembered. Who was sent to load a key before the last that is forgotten is refused to be sure.
 const DECLARED_MAX: usize = 4096;
 
+/// Older than every lease: whoever says this brings what was there before the node was started.
+pub const SINCE_THE_START: u64 = 1;
+
 /// What was declared wrong lately, for those who were sent to load a key before that: they may bring what is wrong.
 #[derive(Default)]
 pub struct Declared(Mutex<Lately>);

@@ -265,6 +265,15 @@ impl Replication {
         client.written.store(offset, Relaxed);
     }
 
+    /// Notes that a key was given a value beside any command, in the form that replicas read. The caller holds its stripe.
+    pub fn note_restored(&self, store: &Store, db: usize, key: Key<'_>, payload: &[u8], expiry_ms: Option<u64>) {
+        let mut digits = Digits::new();
+        let expiry = digits.format(expiry_ms.unwrap_or(0)).as_bytes();
+        let mut bytes = Vec::with_capacity(key.bytes.len() + payload.len() + 64);
+        spell::push_command(&mut bytes, [&b"RESTORE"[..], key.bytes, expiry, payload, b"ABSTTL"].into_iter());
+        store.note(key.place.stripe(), self.append((db, db), bytes));
+    }
+
     /// Notes that a key, or some fields of it, are deleted.
     fn note_deleted(&self, store: &Store, stripe: usize, db: usize, key: &[u8], fields: &[Box<[u8]>]) {
         let mut bytes = Vec::with_capacity(key.len() + 32);

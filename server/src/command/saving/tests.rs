@@ -4,6 +4,7 @@ use super::super::testing::Desk;
 use super::*;
 use crate::types::testing::Random;
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::atomic::AtomicUsize;
 
 /// All that a node holds: `DUMP` and `PEXPIRETIME` of each key of each database.

@@ -77,7 +77,7 @@ const fn asked(name: &'static str, write: fn(&Told<'_>, &mut Fields)) -> Section
     Section { name, is_usual: false, write }
 }
 
-const SECTIONS: [Section; 14] = [
+const SECTIONS: [Section; 15] = [
     usual("server", server),
     usual("clients", clients),
     usual("memory", memory),
@@ -92,6 +92,7 @@ const SECTIONS: [Section; 14] = [
     usual("cluster", cluster),
     usual("keyspace", keyspace),
     usual("rules", rules),
+    usual("warm", warm),
 ];
 
 fn server(told: &Told<'_>, fields: &mut Fields) {
@@ -140,6 +141,14 @@ fn rules(told: &Told<'_>, fields: &mut Fields) {
     });
     for (name, sum) in sums.into_iter().flatten() {
         fields.put(&format!("larder_rules_{name}"), sum);
+    }
+}
+
+/// The hottest keys: whether they are there again, and the last list of them.
+fn warm(told: &Told<'_>, fields: &mut Fields) {
+    fields.section("Warm");
+    for (name, value) in told.node.warm.told() {
+        fields.put(&format!("larder_warm_{}", name.replace('-', "_")), value);
     }
 }
 

@@ -87,6 +87,7 @@ const REDIS_FIELDS: &[(&str, &str)] = &[
     ("Keyspace", ""),
     // Larder's own comes last.
     ("Rules", ""),
+    ("Warm", ""),
 ];
 
 #[test]
@@ -112,10 +113,10 @@ fn info_shows_the_sections_that_were_asked_for() {
     assert_eq!(sections("INFO nosuch"), "");
     assert_eq!(
         sections("INFO default commandstats"),
-        "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Cluster Keyspace Rules"
+        "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Cluster Keyspace Rules Warm"
     );
     let all = "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats \
-               Cluster Keyspace Rules";
+               Cluster Keyspace Rules Warm";
     assert_eq!(sections("INFO all"), all);
     assert_eq!(sections("INFO everything"), all);
     desk.check("INFO nosuch", "$0");

@@ -166,10 +166,10 @@ pub fn push_start(out: &mut Vec<u8>, version: Version, told: &[(&str, String)]) 
 }
 
 /// Appends what is told about the file.
-pub fn push_told(out: &mut Vec<u8>, name: &str, value: &str) {
+pub fn push_told(out: &mut Vec<u8>, name: &str, value: impl AsRef<[u8]>) {
     out.push(OPCODE_AUX);
     push_string(out, name.as_bytes(), false);
-    push_string(out, value.as_bytes(), false);
+    push_string(out, value.as_ref(), false);
 }
 
 /// Appends a library of functions.
