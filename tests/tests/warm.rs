@@ -204,7 +204,7 @@ fn who_follows_a_node_that_warms_gets_what_that_loads() {
     replica.check(&format!("REPLICAOF 127.0.0.1 {}", node.address().port()), "OK");
     assert_eq!(preloaded(&mut node), "done");
     node.check("DBSIZE", "20000");
-    wait_until("the replica has all of it", || replica.int("DBSIZE") == 20_000);
+    wait_until("the replica has all of it", || replica.text("DBSIZE") == "20000");
     assert_eq!(replica.text("DEBUG DIGEST"), node.text("DEBUG DIGEST"));
 }
 

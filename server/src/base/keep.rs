@@ -52,6 +52,11 @@ impl Keep {
         Keep(self.0 & !(COST_MASK as u16) | HIDDEN as u16)
     }
 
+    /// Whether it is of a value that has expired and is kept.
+    pub fn is_hidden(self) -> bool {
+        u64::from(self.0) & COST_MASK == HIDDEN
+    }
+
     /// Whether it is of what is no key to whoever counts keys.
     #[inline]
     pub fn is_aside(self) -> bool {

@@ -551,10 +551,17 @@ impl Stripe {
         self.changed(db, key.bytes, How::Written);
         self.preserve_touched(found, &|_| ());
         let from = self.arena.at(found);
+        let keep = record::keep(from);
         self.step_back(from);
         let old = record::expiry(from);
         match (old, expiry) {
-            (Some(_), Some(expiry)) => record::set_expiry(from, expiry),
+            (Some(_), Some(expiry)) => {
+                record::set_expiry(from, expiry);
+                if keep.is_hidden() && expiry <= moment.ms {
+                    // Its primary says when it was declared wrong.
+                    self.set_keep_of(found, keep);
+                }
+            }
             (None, None) => return true,
             _ => self.reshape(db, key, at, found, expiry),
         }

@@ -157,7 +157,8 @@ impl Stripe {
     /// Keeps what a rule says beside the expiry of a key, if it has one: it may be served stale after that.
     pub fn keep_stale(&mut self, db: usize, key: Key<'_>, keep: Keep, moment: Moment) {
         let Some((_, found)) = self.find(db, key) else { return };
-        self.set_keep_of(found, keep);
+        let has_expired = record::expiry(self.arena.at(found)).is_some_and(|expiry| expiry <= moment.ms);
+        self.set_keep_of(found, if has_expired && keep.grace_ms() > 0 { keep.hidden() } else { keep });
         let at = self.arena.at(found);
         if keep.grace_ms() > 0 {
             self.note_expiry(db, key.place, record::expiry(at), record::lasts_until(at), moment);
