@@ -3,10 +3,12 @@
 use crate::alone;
 use crate::load::Ending;
 use crate::moves::wait_until_even;
+use larder_client::connection::Connection;
 use larder_client::resp::Reply;
 use larder_tests::cluster::{Cluster, PATIENCE};
 use larder_tests::random::{Random, seed};
-use larder_tests::{Client, wait_long};
+use larder_tests::wait_long;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -45,6 +47,35 @@ fn field<'a>(reply: &'a Reply, name: &str) -> Option<&'a Reply> {
     pairs.find(|pair| pair[0].as_bytes() == Some(name.as_bytes())).map(|pair| &pair[1])
 }
 
+/// A connection that is made anew where it breaks: a node closes it if a write was on its way to one that died.
+struct Link {
+    address: SocketAddr,
+    is_reader: bool,
+    connection: Option<Connection>,
+}
+
+impl Link {
+    fn new(address: SocketAddr, is_reader: bool) -> Link {
+        Link { address, is_reader, connection: None }
+    }
+
+    /// The reply to a command, if there is one.
+    fn call(&mut self, command: &str) -> Option<Reply> {
+        if self.connection.is_none() {
+            let mut connection = Connection::open(self.address).ok()?;
+            if self.is_reader {
+                connection.call(&["READONLY"]).ok()?;
+            }
+            self.connection = Some(connection);
+        }
+        let reply = self.connection.as_mut()?.call(&command.split(' ').collect::<Vec<_>>()).ok();
+        if reply.is_none() {
+            self.connection = None;
+        }
+        reply
+    }
+}
+
 struct Stage<'a> {
     origin: &'a Origin,
     tally: &'a Tally,
@@ -53,19 +84,19 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// Reads keys at any node. `loads` says whether what is missing is loaded, or the node's own copies are read, if it is a replica.
-    fn read(&self, mut clients: Vec<Client>, mut random: Random, loads: bool) {
+    fn read(&self, mut links: Vec<Link>, mut random: Random, loads: bool) {
         while !self.is_over.load(SeqCst) {
             let number_of_key = random.below(KEYS);
             let (row, key) = (number_of_key % TAGS, format!("page:{number_of_key}"));
-            let at = random.below(clients.len());
+            let at = random.below(links.len());
             let floor = self.origin.floor[row].load(SeqCst);
             let (version, token) = if loads {
-                let reply = clients[at].call(&format!("CACHE.GET {key}"));
+                let Some(reply) = links[at].call(&format!("CACHE.GET {key}")) else { continue };
                 let token = field(&reply, "token").and_then(Reply::as_int).unwrap_or(0);
                 (field(&reply, "value").and_then(number), token)
             } else {
                 // It sends nobody.
-                let reply = clients[at].call(&format!("MGET {key}"));
+                let Some(reply) = links[at].call(&format!("MGET {key}")) else { continue };
                 (reply.as_slice().and_then(|values| number(&values[0])), 0)
             };
             if let Some(version) = version {
@@ -74,27 +105,27 @@ impl Stage<'_> {
                     self.tally.stale.lock().expect("nobody panics who holds it").push((key, version, floor));
                 }
             } else if token > 0 {
-                self.load(&mut clients[at], &key, token, row);
+                self.load(&mut links[at], &key, token, row);
             }
         }
     }
 
     /// Loads a key for a lease.
-    fn load(&self, client: &mut Client, key: &str, token: i64, row: usize) {
+    fn load(&self, link: &mut Link, key: &str, token: i64, row: usize) {
         let version = self.origin.rows[row].load(SeqCst);
-        let filled = client.call(&format!("CACHE.FILL {key} {token} {version} EX 100 TAGS 1 row:{row}"));
-        let count = if filled.is_error() { &self.tally.refused } else { &self.tally.fills };
+        let filled = link.call(&format!("CACHE.FILL {key} {token} {version} EX 100 TAGS 1 row:{row}"));
+        let count = if filled.is_none_or(|reply| reply.is_error()) { &self.tally.refused } else { &self.tally.fills };
         count.fetch_add(1, SeqCst);
     }
 
     /// Changes rows, and declares wrong what was made of them.
-    fn change(&self, mut clients: Vec<Client>, mut random: Random) {
+    fn change(&self, mut links: Vec<Link>, mut random: Random) {
         while !self.is_over.load(SeqCst) {
             let row = random.below(TAGS);
             let version = self.origin.rows[row].fetch_add(1, SeqCst) + 1;
-            let at = random.below(clients.len());
+            let at = random.below(links.len());
             // Whoever is refused says it again.
-            while clients[at].call(&format!("CACHE.INVALIDATE row:{row}")).as_int().is_none() {
+            while links[at].call(&format!("CACHE.INVALIDATE row:{row}")).and_then(|reply| reply.as_int()).is_none() {
                 self.tally.again.fetch_add(1, SeqCst);
                 if self.is_over.load(SeqCst) {
                     return;
@@ -120,26 +151,19 @@ fn nothing_stale_is_read_anywhere_once_a_tag_is_invalidated() {
     let seed = seed();
     let victim = cluster.primary_of("page:0");
     let asked: Vec<usize> = (0..6).filter(|node| *node != victim).collect();
-    let clients = |reads: bool| {
-        let one = |node: &usize| {
-            let mut client = cluster.client(*node);
-            if reads {
-                client.check("READONLY", "OK");
-            }
-            client
-        };
-        asked.iter().map(one).collect::<Vec<Client>>()
+    let links = |is_reader: bool| -> Vec<Link> {
+        asked.iter().map(|node| Link::new(cluster.address(*node), is_reader)).collect()
     };
-    let readers: Vec<_> = (0..4).map(|number| clients(number % 2 == 0)).collect();
-    let changers: Vec<_> = (0..2).map(|_| clients(false)).collect();
+    let readers: Vec<_> = (0..4).map(|number| links(number % 2 == 0)).collect();
+    let changers: Vec<_> = (0..2).map(|_| links(false)).collect();
     let count = |of: &AtomicU64| of.load(SeqCst);
     thread::scope(|scope| {
         let _ending = Ending(&is_over);
-        for (number, clients) in readers.into_iter().enumerate() {
-            scope.spawn(move || stage.read(clients, Random::new(seed + number as u64), number % 2 == 1));
+        for (number, links) in readers.into_iter().enumerate() {
+            scope.spawn(move || stage.read(links, Random::new(seed + number as u64), number % 2 == 1));
         }
-        for (number, clients) in changers.into_iter().enumerate() {
-            scope.spawn(move || stage.change(clients, Random::new(seed + 100 + number as u64)));
+        for (number, links) in changers.into_iter().enumerate() {
+            scope.spawn(move || stage.change(links, Random::new(seed + 100 + number as u64)));
         }
         let wait_for_more = |what: &str| {
             let (invalidations, fills) = (count(&tally.invalidations), count(&tally.fills));
