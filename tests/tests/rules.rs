@@ -239,7 +239,7 @@ fn random_keys_reach_no_database_that_a_guard_stands_before() {
 
 #[test]
 fn keys_that_are_set_together_do_not_expire_together() {
-    const KEYS: usize = 20_000;
+    const KEYS: usize = 100_000;
     const TTL_MS: u64 = 60_000;
     const SHARE: f64 = 0.2;
     let node = Node::start();
