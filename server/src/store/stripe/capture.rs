@@ -184,6 +184,14 @@ impl Stripe {
         walk.pile_up(walk.captor.held() - before);
     }
 
+    /// Keeps a record out of the snapshot, if that has not come to it yet.
+    pub(super) fn leave_out(&mut self, found: Ref) {
+        if record::header(self.arena.at(found)).era() != self.era {
+            drop(self.take_original(found));
+            self.mark_captured(found);
+        }
+    }
+
     fn mark_captured(&mut self, found: Ref) {
         let at = self.arena.at(found);
         record::set_header(at, record::header(at).with_era(self.era));
@@ -201,7 +209,7 @@ impl Stripe {
             }
             if self.is_wrong(at) {
                 // It goes soon, and whoever loaded it would have it again.
-                self.mark_captured(found);
+                self.leave_out(found);
                 continue;
             }
             if record::header(at).shape() != Shape::Heap || !is_large(at) || self.is_void() {

@@ -168,7 +168,8 @@ impl Stripe {
         let expiry = record::expiry(from).map_or(at_ms, |expiry| expiry.min(at_ms));
         self.tell_of(found, How::Outdated { at_ms: expiry });
         self.counters.invalidated += 1;
-        self.preserve_touched(found, &|_| ());
+        // As for what goes: who loaded a snapshot with it would have it fresh.
+        self.leave_out(found);
         self.step_back(from);
         let name: Box<[u8]> = record::key(from).into();
         let key = Key { bytes: &name, place };
