@@ -375,11 +375,20 @@ impl Consensus {
         Ok(())
     }
 
-    /// What a ready must leave on the disk. A commit index alone need not be there: it is learned again.
+    /// What a ready must leave on the disk. A commit index alone need not be there, but no entry is without what was known to be
+    /// committed before it.
+    ///
+    /// The raft crate takes a membership to be in force once it is applied, so who starts again has that of its snapshot and of
+    /// the changes behind it which it knows to be committed. A change is proposed only once the one before is, and is sent along
+    /// with that: so with this rule nobody is behind its own log by more than one change, and two memberships that follow upon each
+    /// other have no majorities apart. Without it the first node forgot every change, took itself for the only voter, as when
+    /// it began the cluster, and committed alone what the others never had.
     fn durable(&self, ready: &Ready) -> Durable {
         let entries = ready.entries().clone();
         let snapshot = Some(ready.snapshot()).filter(|snapshot| !snapshot.is_empty()).cloned();
-        let hard_state = ready.hs().filter(|_| ready.must_sync()).cloned();
+        let is_written = ready.must_sync() || snapshot.is_some() || !entries.is_empty();
+        // If the ready has none, nothing has changed since the last, nor since the commit index of its end.
+        let hard_state = is_written.then(|| ready.hs().unwrap_or(self.node.store().hard_state()).clone());
         Durable { snapshot, entries, hard_state }
     }
 

@@ -92,6 +92,35 @@ fn members_come_and_go_under_load_and_in_bad_weather() {
     }
 }
 
+/// Its snapshot is from when it was the only one, and nothing but its commit index tells it that this is over.
+#[test]
+fn a_first_node_that_starts_again_does_not_take_itself_for_the_only_voter() {
+    let mut random = say(seeds(1)[0]);
+    for steps in (0..20).chain([50, 100, 200]) {
+        let mut network = Network::new(Random::new(random.next()), &[1]);
+        (2..=5).for_each(|member| network.start(member, Start::Join));
+        network.elect();
+        network.change(1, &[2, 3, 4, 5].map(|member| Change::AddLearner(Member(member))));
+        network.run(30);
+        network.change(1, &[2, 3, 4, 5].map(|member| Change::Promote(Member(member))));
+        (0..steps).for_each(|_| network.step());
+        let is_over = network.consensus(2).members().voters.len() == 5 && !network.consensus(2).members().is_changing();
+        assert!(is_over || steps < 200);
+        network.crash(1);
+        network.weather.cut.extend((2..=5).flat_map(|other| [(1, other), (other, 1)]));
+        network.restart(1);
+        for _ in 0..60 {
+            (1..=5).for_each(|member| {
+                network.propose(member, 1);
+            });
+            network.run(1);
+            let leads = network.consensus(1).standing().role == Role::Leader;
+            assert!(!(leads && is_over), "the first node leads nobody, {steps} steps after the others became voters");
+        }
+        network.heal();
+    }
+}
+
 /// Asks the leader for the next change towards these voters. Whether all is as it is wanted.
 fn towards(network: &mut Network, wanted: &[u64]) -> bool {
     let Some(leader) = network.leader() else { return false };
