@@ -234,7 +234,8 @@ fn random_keys_reach_no_database_that_a_guard_stands_before() {
     let without = besiege(&node, keys);
     show("no guard", &without);
     assert!(without.outside > keys * 99 / 100);
-    assert_eq!(without.most, 1);
+    // Of a million the negative entries do not all fit beside real keys, and one that comes twice may be asked for twice.
+    assert!(without.most <= if keys > 100_000 { 2 } else { 1 }, "one was asked for {} times", without.most);
 }
 
 #[test]
